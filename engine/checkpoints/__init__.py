@@ -1,0 +1,1 @@
+"""Checkpoint folders in the public layout: reading, checking, writing, and their tokenizer."""

@@ -1,0 +1,178 @@
+"""Works out a model's sizes from tensor shapes and the folder's JSON files, and says where they disagree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from engine.checkpoints.errors import CheckpointError, some
+from engine.model.autoencoder import AutoencoderConfig
+from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+LAYERS = "language_model.model.layers."
+VIT = "vit_model.vision_model."
+POSITION_TABLES = ("latent_pos_embed.pos_embed", "vit_pos_embed.pos_embed")
+LM_HEAD = "language_model.lm_head.weight"
+EMBEDDING = "language_model.model.embed_tokens.weight"
+
+
+def _shape(shapes: Shapes, name: str, dims: int) -> tuple[int, ...]:
+    if name not in shapes:
+        raise CheckpointError(f"The weights lack {name}; this is not a complete model of this kind.")
+    if len(shapes[name]) != dims:
+        raise CheckpointError(f"{name} has shape {list(shapes[name])}; {dims} dimensions were expected.")
+    return shapes[name]
+
+
+def _count(shapes: Shapes, prefix: str) -> int:
+    numbers = [k[len(prefix) :].split(".")[0] for k in shapes if k.startswith(prefix)]
+    return 1 + max((int(n) for n in numbers if n.isdigit()), default=-1)
+
+
+def _square(value: int, name: str) -> int:
+    side = math.isqrt(value)
+    if side * side != value:
+        raise CheckpointError(f"{name}: {value} is not a square number, so its size cannot be worked out.")
+    return side
+
+
+def _side(shapes: Shapes, table: str, otherwise: int) -> int:
+    """Side of a stored position table, or what else is known when it isn't stored."""
+    return _square(_shape(shapes, table, 2)[0], table) if table in shapes else otherwise
+
+
+def _agree(file: str, said: Mapping[str, Any], found: Mapping[str, int]) -> None:
+    wrong = [f"{k} is {said[k]} but the tensors say {v}" for k, v in found.items() if said.get(k, v) != v]
+    if wrong:
+        raise CheckpointError(f"{file} does not fit the weights: {'; '.join(wrong)}.")
+
+
+def language_sizes(shapes: Shapes, said: Mapping[str, Any], *, tied: bool) -> LanguageConfig:
+    """Sizes of the language model; ``said`` is ``llm_config.json``."""
+    vocab, hidden = _shape(shapes, EMBEDDING, 2)
+    attention = f"{LAYERS}0.self_attn."
+    (head_dim,) = _shape(shapes, attention + "q_norm.weight", 1)
+    found = {
+        "hidden_size": hidden,
+        "num_hidden_layers": _count(shapes, LAYERS),
+        "num_attention_heads": _shape(shapes, attention + "q_proj.weight", 2)[0] // head_dim,
+        "num_key_value_heads": _shape(shapes, attention + "k_proj.weight", 2)[0] // head_dim,
+        "intermediate_size": _shape(shapes, f"{LAYERS}0.mlp.gate_proj.weight", 2)[0],
+    }
+    _agree("llm_config.json", said, found)
+    if said.get("hidden_act", "silu") != "silu" or said.get("rope_scaling") or said.get("use_sliding_window"):
+        raise CheckpointError(
+            "llm_config.json asks for another activation, RoPE scaling or a sliding window; not supported."
+        )
+    rope = said.get("rope_parameters") or {}
+    if head_dim * found["num_attention_heads"] != hidden:
+        raise CheckpointError(
+            f"Heads of {head_dim} do not divide the hidden size {hidden}; this is not supported."
+        )
+    return LanguageConfig(
+        hidden_size=hidden,
+        num_layers=found["num_hidden_layers"],
+        num_heads=found["num_attention_heads"],
+        num_kv_heads=found["num_key_value_heads"],
+        intermediate_size=found["intermediate_size"],
+        vocab_size=vocab,
+        rope_theta=float(said.get("rope_theta") or rope.get("rope_theta") or 1e6),
+        rms_norm_eps=float(said.get("rms_norm_eps", 1e-6)),
+        tie_word_embeddings=tied,
+        max_positions=int(said.get("max_position_embeddings", 32768)),
+    )
+
+
+def vision_sizes(shapes: Shapes, said: Mapping[str, Any]) -> VisionConfig:
+    """Sizes of the vision encoder; ``said`` is ``vit_config.json``, whose layer count is one too high."""
+    hidden, inputs = _shape(shapes, VIT + "embeddings.patch_embedding.weight", 2)
+    patch = _square(inputs // 3, "vision patch values per channel")
+    found = {
+        "hidden_size": hidden,
+        "patch_size": patch,
+        "intermediate_size": _shape(shapes, VIT + "encoder.layers.0.mlp.fc1.weight", 2)[0],
+    }
+    _agree("vit_config.json", said, found)
+    if said.get("hidden_act", "gelu_pytorch_tanh") != "gelu_pytorch_tanh":
+        raise CheckpointError(f"vit_config.json asks for hidden_act {said['hidden_act']!r}; not supported.")
+    if "num_attention_heads" not in said:
+        raise CheckpointError("vit_config.json lacks num_attention_heads, which no tensor shape tells.")
+    return VisionConfig(
+        hidden_size=hidden,
+        num_layers=_count(shapes, VIT + "encoder.layers."),
+        num_heads=int(said["num_attention_heads"]),
+        intermediate_size=found["intermediate_size"],
+        patch_size=patch,
+        positions=_shape(shapes, VIT + "embeddings.position_embedding.weight", 2)[0],
+        layer_norm_eps=float(said.get("layer_norm_eps", 1e-6)),
+    )
+
+
+def autoencoder_sizes(shapes: Shapes, said: Mapping[str, Any]) -> AutoencoderConfig:
+    """Sizes of the autoencoder; only scale, shift and groups come from ``config.json``, if they are there."""
+    said = said.get("vae_config") or {}
+    try:
+        return AutoencoderConfig.from_shapes(
+            shapes,
+            float(said.get("scale_factor", 0.3611)),
+            float(said.get("shift_factor", 0.1159)),
+            int(said.get("norm_groups", 32)),
+        )
+    except (KeyError, IndexError) as error:
+        raise CheckpointError(
+            f"ae.safetensors is not an autoencoder of this kind: it lacks {error}."
+        ) from None
+
+
+def model_sizes(
+    shapes: Shapes,
+    autoencoder: AutoencoderConfig,
+    llm: Mapping[str, Any],
+    vit: Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    tied: bool,
+) -> BagelConfig:
+    """All sizes of the unified model. Raises ``CheckpointError`` naming what doesn't fit."""
+    if config.get("connector_act", "gelu_pytorch_tanh") != "gelu_pytorch_tanh":
+        raise CheckpointError(
+            f"config.json asks for connector_act {config['connector_act']!r}; not supported."
+        )
+    values, z = _shape(shapes, "llm2vae.weight", 2)[0], autoencoder.z_channels
+    if values % z:
+        raise CheckpointError(
+            f"llm2vae makes {values} values a token, no multiple of the latent's {z} channels."
+        )
+    patch = _square(values // z, "latent patch")
+    vision = vision_sizes(shapes, vit)
+    latent_side = _side(shapes, POSITION_TABLES[0], int(config.get("max_latent_size", 64)))
+    vit_side = _side(shapes, POSITION_TABLES[1], _square(vision.positions, "vision positions"))
+    return BagelConfig(
+        language=language_sizes(shapes, llm, tied=tied),
+        vision=vision,
+        latent_channels=z,
+        latent_patch=patch,
+        latent_side=latent_side,
+        latent_downsample=autoencoder.downsample * patch,
+        vit_side=vit_side,
+        time_frequencies=_shape(shapes, "time_embedder.mlp.0.weight", 2)[1],
+        interpolate_positions=bool(config.get("interpolate_pos", False)),
+    )
+
+
+def check_tensors(file: str, expected: Shapes, found: Shapes, optional: tuple[str, ...] = ()) -> None:
+    """Raises ``CheckpointError`` naming every missing, unknown or mis-shaped tensor."""
+    missing = sorted(k for k in expected if k not in found and k not in optional)
+    unknown = sorted(k for k in found if k not in expected)
+    shaped = sorted(
+        f"{k} is {list(found[k])}, not {list(expected[k])}"
+        for k in expected
+        if found.get(k, expected[k]) != expected[k]
+    )
+    said = [("missing", missing), ("unknown", unknown), ("mis-shaped", shaped)]
+    wrong = [f"{word}: {some(names)}" for word, names in said if names]
+    if wrong:
+        raise CheckpointError(f"The tensors of {file} do not fit the model. {'; '.join(wrong)}.")

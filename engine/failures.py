@@ -1,0 +1,62 @@
+"""What went wrong in a step, as sentences for a person: the cause, what is safe, what to do next."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterator
+
+from engine.events import StepFailed
+from engine.inference.events import PaintError
+
+log = logging.getLogger(__name__)
+
+SAFE = "Everything finished before is safe."
+
+
+class MalformedTextError(PaintError):
+    """Neither the model's text nor its repair had the form of the step; ``raw`` is the repair."""
+
+    def __init__(self, kind: str, reason: str, raw: str) -> None:
+        super().__init__(
+            f"The model's {kind} could not be read, twice: {reason}.",
+            f"Run it again with a new seed, or write the {kind} yourself.",
+        )
+        self.raw = raw
+
+
+def failure(kind: str, error: Exception) -> StepFailed:
+    """The event of a step that an exception ended."""
+    cause, next_action = explain(error)
+    return StepFailed(
+        kind, cause, next_action, raw=error.raw if isinstance(error, MalformedTextError) else ""
+    )
+
+
+def explain(error: Exception) -> tuple[str, str]:
+    """(what happened, what to do next); an unexpected error is also logged with its traceback."""
+    if isinstance(error, PaintError):
+        return str(error), error.next_action
+    chain = list(_causes(error))
+    if any(map(_is_full_disk, chain)):
+        return f"The disk is full. {SAFE}", "Free some space, then continue."
+    if any(isinstance(e, MemoryError) or type(e).__name__ == "OutOfMemoryError" for e in chain):
+        return f"There was not enough memory for this step. {SAFE}", "Close other programs, then continue."
+    if hasattr(error, "next_action"):  # a recorder's own error, in whole sentences already
+        return str(error), error.next_action
+    log.error("unexpected error in a step", exc_info=error)
+    what = ": ".join(filter(None, (type(error).__name__, str(error))))
+    return f"Something unexpected went wrong ({what}). {SAFE}", "Continue to try this step again."
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it was raised from: a recorder wraps the system's errors in its own."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "disk is full" in str(error).lower()  # SQLite's words

@@ -1,0 +1,157 @@
+"""Draws latents by flow matching: schedule, guidance over up to three contexts, one update at a time.
+
+x_t = (1-t)*x0 + t*noise and the network tells noise - x0; time runs from 1 to 0. Noise comes from the
+caller, decoding and previews are the painter's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints.special_tokens import SpecialTokens
+from engine.inference.prefill import Context, workspace
+from engine.model.attention import PastAttention
+from engine.model.bagel import Bagel
+from engine.model.language import GEN, UND
+
+RENORMS = ("global", "channel", "text_channel")
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Scales and renormalisation of classifier-free guidance; active while ``low < t <= high``."""
+
+    text_scale: float = 1.0
+    image_scale: float = 1.0
+    low: float = 0.0
+    high: float = 1.0
+    renorm: str = "global"
+    renorm_min: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.renorm not in RENORMS:
+            raise ValueError(f"unknown renormalisation {self.renorm!r}; known: {', '.join(RENORMS)}")
+
+    def active(self, t: Tensor) -> bool:
+        """Whether the update from ``t`` (0-dim float32, so that bounds are rounded like it) is guided.
+
+        Image guidance alone does nothing, as in the reference.
+        """
+        return self.text_scale > 1 and bool(t > self.low) and bool(t <= self.high)
+
+    def combine(self, v: Tensor, text_free: Tensor, image_free: Tensor | None) -> Tensor:
+        """Velocities [n, C] of the three contexts -> the guided one; ``image_free`` None leaves it out."""
+        mixed = text_free + self.text_scale * (v - text_free)
+        if self.renorm == "text_channel":
+            mixed = mixed * self._shrink(v, mixed, per_token=True)
+            return mixed if image_free is None else image_free + self.image_scale * (mixed - image_free)
+        if image_free is not None:
+            mixed = image_free + self.image_scale * (mixed - image_free)
+        return mixed * self._shrink(v, mixed, per_token=self.renorm == "channel")
+
+    def _shrink(self, v: Tensor, mixed: Tensor, *, per_token: bool) -> Tensor:
+        dims = -1 if per_token else (-2, -1)
+        norms = [torch.linalg.vector_norm(x, dim=dims, keepdim=True) for x in (v, mixed)]
+        return (norms[0] / (norms[1] + 1e-8)).clamp(min=self.renorm_min, max=1.0)
+
+
+def schedule(timesteps: int, shift: float) -> Tensor:
+    """``timesteps`` points from 1 to 0 [N], float32; N points make N - 1 updates."""
+    u = torch.linspace(1, 0, timesteps)
+    return shift * u / (1 + (shift - 1) * u)
+
+
+class Branches:
+    """The same noised image read after several contexts at once, one network pass for all."""
+
+    def __init__(
+        self, model: Bagel, tokens: SpecialTokens, contexts: Sequence[Context], rows: int, columns: int
+    ) -> None:
+        self.model, self.count = model, len(contexts)
+        n, device = rows * columns, model.device
+        keys, values, mask = workspace(model, contexts, n + 2)
+        self._attend = PastAttention(keys, values, keys.shape[3] - n - 2, mask)
+        self._ids = model.grid(rows, columns, model.config.latent_side).to(device)
+        ropes = torch.tensor([c.rope for c in contexts], device=device)
+        markers = model.embed_text(torch.tensor([tokens.start_of_image, tokens.end_of_image], device=device))
+        self._und = model.language_model.group(UND, markers.repeat(self.count, 1), ropes.repeat_interleave(2))
+        self._gen = model.language_model.group(GEN, markers[:0], ropes.repeat_interleave(n))
+
+    @torch.inference_mode()
+    def hidden(self, x: Tensor, t: float | Tensor) -> tuple[Tensor, Tensor]:
+        """Final-normed states of the two markers [B, 2, D] and the latents [B, n, D]."""
+        time = torch.as_tensor(t, dtype=torch.float32, device=x.device).reshape(1)
+        latents = self.model.embed_latents(x, time, self._ids).to(self._und.hidden.dtype)
+        self._gen.hidden = latents.repeat(self.count, 1)
+        und, gen = self.model.language_model([self._und, self._gen], self._attend)
+        return und.unflatten(0, (self.count, 2)), gen.unflatten(0, (self.count, -1))
+
+    @torch.inference_mode()
+    def velocities(self, x: Tensor, t: float | Tensor) -> Tensor:
+        """Latent tokens [n, C] at time t -> velocity after every context [B, n, C], float32."""
+        return self.model.velocity(self.hidden(x, t)[1]).float()
+
+
+@dataclass(frozen=True)
+class Update:
+    """The state after one update: ``x`` [n, C] at the new time, ``velocity`` that led there from ``t``.
+
+    ``index`` counts from 1 to ``total``; ``forwards`` counts context passes so far.
+    """
+
+    index: int
+    total: int
+    x: Tensor
+    velocity: Tensor
+    t: float
+    t_next: float
+    forwards: int
+
+    @property
+    def guess(self) -> Tensor:
+        """Where the flow is heading: the clean latents as estimated now."""
+        return self.x - self.t_next * self.velocity
+
+
+@torch.inference_mode()
+def sample(
+    model: Bagel,
+    tokens: SpecialTokens,
+    noise: Tensor,
+    grid: tuple[int, int],
+    condition: Context,
+    *,
+    text_free: Context,
+    image_free: Context,
+    guidance: Guidance,
+    timesteps: int,
+    shift: float,
+) -> Iterator[Update]:
+    """Flows ``noise`` [rows*columns, C] (float32) to latents, yielding after every update.
+
+    Contexts that are equal share one pass: plain text-to-image never runs a third. Stop iterating to
+    cancel. Raises ``ValueError`` when the image is larger than the model's position grid.
+    """
+    times = schedule(timesteps, shift)
+    wanted = [condition, text_free] + ([image_free] if guidance.image_scale > 1 else [])
+    unique = {context.key: context for context in wanted}
+    place = {key: i for i, key in enumerate(unique)}
+    alone = guided = None
+    x, forwards = noise.to(model.device, torch.float32), 0
+    for i in range(timesteps - 1):
+        if guidance.active(times[i]):
+            guided = guided or Branches(model, tokens, list(unique.values()), *grid)
+            found = guided.velocities(x, times[i])
+            v, vt, *vi = (found[place[context.key]] for context in wanted)
+            v = guidance.combine(v, vt, vi[0] if vi else None)
+            forwards += len(unique)
+        else:
+            alone = alone or Branches(model, tokens, [condition], *grid)
+            v = alone.velocities(x, times[i])[0]
+            forwards += 1
+        x = x - v * (times[i] - times[i + 1]).item()
+        yield Update(i + 1, timesteps - 1, x, v, times[i].item(), times[i + 1].item(), forwards)

@@ -1,0 +1,211 @@
+"""One segment after a context: what its tokens are, and one network pass that stores its keys and values.
+
+A segment is immutable once made and shared by every context that begins with it. Which segments to
+keep is the cache's business (``contexts``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints.special_tokens import SpecialTokens
+from engine.model.attention import PastAttention
+from engine.model.bagel import Bagel
+from engine.model.language import GEN, UND
+from engine.model.patches import patchify
+
+
+@dataclass(frozen=True)
+class TextItem:
+    """A text by its token ids, without the framing bos and eos."""
+
+    ids: tuple[int, ...]
+
+    @cached_property
+    def key(self) -> str:
+        return "text:" + ",".join(map(str, self.ids))
+
+
+@dataclass(frozen=True)
+class CleanItem:
+    """A picture as clean latents [z, h, w], computed by ``load`` only if the segment has to be run.
+
+    ``name`` must say everything the latents depend on.
+    """
+
+    name: str
+    load: Callable[[], Tensor]
+
+    @property
+    def key(self) -> str:
+        return "clean:" + self.name
+
+
+@dataclass(frozen=True)
+class SeenItem:
+    """A picture for the vision encoder: pixels [3, H, W] in [-1, 1], computed by ``load`` only if needed."""
+
+    name: str
+    load: Callable[[], Tensor]
+
+    @property
+    def key(self) -> str:
+        return "seen:" + self.name
+
+
+Item = TextItem | CleanItem | SeenItem
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Keys and values [L, kv, n, d] of one item after one particular past; ``key`` names item and past.
+
+    ``rope`` is the next free rotary position; ``last_hidden`` [D] the final-normed state of the last token.
+    """
+
+    key: str
+    keys: Tensor
+    values: Tensor
+    rope: int
+    last_hidden: Tensor
+
+    @property
+    def length(self) -> int:
+        return self.keys.shape[2]
+
+    @property
+    def bytes(self) -> int:
+        return 2 * self.keys.numel() * self.keys.element_size() + self.last_hidden.nbytes
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the model has read: segments in order. Extending one makes a new context that shares them."""
+
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def length(self) -> int:
+        """Tokens in the cache."""
+        return sum(s.length for s in self.segments)
+
+    @property
+    def rope(self) -> int:
+        """The next rotary position."""
+        return self.segments[-1].rope if self.segments else 0
+
+    @property
+    def key(self) -> str:
+        """Equal keys mean equal contexts."""
+        return self.segments[-1].key if self.segments else ""
+
+
+def chain(parent: str, item: Item) -> str:
+    """The key of ``item`` after the past named ``parent``."""
+    return hashlib.sha256(f"{parent}|{item.key}".encode()).hexdigest()
+
+
+def workspace(model: Bagel, contexts: Sequence[Context], room: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Buffers that hold the contexts' keys and values side by side, with ``room`` free places behind.
+
+    Returns keys and values [L, B, kv, P + room, d], P the longest context, and a bool mask
+    [B, 1, 1, P + room] that hides the padding in front of shorter ones (None when all are equally long).
+    """
+    config = model.config.language
+    lengths = [c.length for c in contexts]
+    longest = max(lengths)
+    shape = (config.num_layers, len(contexts), config.num_kv_heads, longest + room, config.head_dim)
+    keys, values = (torch.zeros(shape, dtype=model.dtype, device=model.device) for _ in range(2))
+    for branch, context in enumerate(contexts):
+        at = longest - lengths[branch]
+        for segment in context.segments:
+            keys[:, branch, :, at : at + segment.length] = segment.keys
+            values[:, branch, :, at : at + segment.length] = segment.values
+            at += segment.length
+    if len(set(lengths)) == 1:
+        return keys, values, None
+    places = torch.arange(longest + room)
+    mask = torch.stack([places >= longest - length for length in lengths])
+    return keys, values, mask[:, None, None].to(model.device)
+
+
+BLOCK = 512
+"""Tokens of a text that are run at once; what a long text's attention needs grows with it."""
+
+
+@torch.inference_mode()
+def prefill(model: Bagel, tokens: SpecialTokens, context: Context, item: Item) -> Segment:
+    """Runs ``item`` after ``context``; the context itself is not touched.
+
+    Raises ``ValueError`` when a picture is larger than the model's position grid.
+    """
+    past = context.length
+    run = _run_text if isinstance(item, TextItem) else _run_picture
+    keys, values, last = run(model, tokens, context, item)
+    if past and not isinstance(item, CleanItem):  # don't keep the whole past alive through a view
+        keys, values = keys.clone(), values.clone()
+    rope = context.rope + (keys.shape[2] if isinstance(item, TextItem) else 1)
+    return Segment(chain(context.key, item), keys, values, rope, last.clone())
+
+
+Run = tuple[Tensor, Tensor, Tensor]
+"""New keys and values [L, kv, n, d], and the final-normed state [D] of the last token."""
+
+
+def _run_text(model: Bagel, tokens: SpecialTokens, context: Context, item: TextItem) -> Run:
+    """Causal, a block of tokens at a time."""
+    ids = torch.tensor([tokens.bos, *item.ids, tokens.eos], device=model.device)
+    count, past = len(ids), context.length
+    positions = torch.arange(count, device=model.device) + context.rope
+    keys, values, _ = workspace(model, [context], count)
+    for begin in range(0, count, BLOCK):
+        here, end = slice(begin, begin + BLOCK), min(begin + BLOCK, count)
+        mask = torch.ones(end - begin, past + end, dtype=torch.bool, device=model.device).tril(past + begin)
+        group = model.language_model.group(UND, model.embed_text(ids[here]), positions[here])
+        (hidden,) = model.language_model([group], PastAttention(keys, values, past + begin, mask))
+    return keys[:, 0, :, past:], values[:, 0, :, past:], hidden[-1]
+
+
+def _run_picture(model: Bagel, tokens: SpecialTokens, context: Context, item: CleanItem | SeenItem) -> Run:
+    """Every token sees every other; all of them share one position."""
+    past, device = context.length, model.device
+    stream = model.embed_text(torch.tensor([tokens.start_of_image, tokens.end_of_image], device=device))
+    gen = stream[:0]
+    if isinstance(item, SeenItem):
+        seen = _embed_seen(model, item.load()).to(stream.dtype)
+        stream = torch.cat([stream[:1], seen, stream[1:]])
+    else:
+        gen = _embed_clean(model, item.load()).to(stream.dtype)
+    count = len(stream) + len(gen)
+    positions = torch.full((count,), context.rope, device=device)
+    keys, values, _ = workspace(model, [context], count)
+    groups = [model.language_model.group(UND, stream, positions[: len(stream)])]
+    if len(gen):
+        groups.append(model.language_model.group(GEN, gen, positions[: len(gen)]))
+    hidden = model.language_model(groups, PastAttention(keys, values, past))[0]
+    new_keys, new_values = keys[:, 0, :, past:], values[:, 0, :, past:]
+    if len(gen):  # the two markers were run first; store the tokens as they are read
+        order = torch.tensor([0, *range(2, count), 1], device=device)
+        new_keys, new_values = new_keys.index_select(2, order), new_values.index_select(2, order)
+    return new_keys, new_values, hidden[-1]
+
+
+def _embed_seen(model: Bagel, pixels: Tensor) -> Tensor:
+    patch = model.config.vision.patch_size
+    rows, columns = (side // patch for side in pixels.shape[1:])
+    ids = model.grid(rows, columns, model.config.vit_side).to(model.device)
+    return model.embed_vision(patchify(pixels, patch).to(model.device), ids, [rows * columns])
+
+
+def _embed_clean(model: Bagel, latent: Tensor) -> Tensor:
+    patch = model.config.latent_patch
+    rows, columns = (side // patch for side in latent.shape[1:])
+    ids = model.grid(rows, columns, model.config.latent_side).to(model.device)
+    time = torch.zeros(1, device=model.device)
+    return model.embed_latents(patchify(latent, patch).to(model.device), time, ids)

@@ -1,0 +1,101 @@
+"""Writes text after a context, token by token. Re-encoding the result as a segment is the caller's step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints.special_tokens import SpecialTokens
+from engine.checkpoints.tokenizer import IM_END, IM_START, Tokenizer
+from engine.inference.prefill import Context, workspace
+from engine.model.attention import PastAttention
+from engine.model.bagel import Bagel
+from engine.model.language import UND
+
+BROKEN = "\N{REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True)
+class Token:
+    """One decoding step: the id chosen from ``logits`` [V]; ``finish`` is set on the last step.
+
+    On ``eos`` the id is the eos itself and is no part of the text; on ``length`` it is.
+    """
+
+    id: int
+    logits: Tensor
+    finish: Literal["eos", "length"] | None = None
+
+
+@torch.inference_mode()
+def decode(
+    model: Bagel,
+    tokens: SpecialTokens,
+    context: Context,
+    *,
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> Iterator[Token]:
+    """Decodes greedily, or samples from softmax(logits / temperature) with a generator of its own.
+
+    Stop iterating to cancel. Raises ``ValueError`` when no token may be made.
+    """
+    if max_new_tokens < 1:
+        raise ValueError("max_new_tokens must be at least 1")
+    generator = torch.Generator().manual_seed(seed)
+    keys, values, _ = workspace(model, [context], max_new_tokens)
+    attend = PastAttention(keys, values, context.length)
+    fed = tokens.bos
+    for step in range(max_new_tokens):
+        position = torch.tensor([context.rope + step], device=model.device)
+        row = model.embed_text(torch.tensor([fed], device=model.device))
+        (hidden,) = model.language_model([model.language_model.group(UND, row, position)], attend)
+        attend.past += 1
+        logits = model.language_model.logits(hidden)[0]
+        fed = _choose(logits, temperature, generator)
+        if fed == tokens.eos:
+            yield Token(fed, logits, "eos")
+            return
+        yield Token(fed, logits, "length" if step == max_new_tokens - 1 else None)
+
+
+def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
+    if temperature <= 0:
+        return int(logits.argmax())
+    chances = torch.softmax(logits.float().cpu() / temperature, dim=-1)
+    return int(torch.multinomial(chances, 1, generator=generator))
+
+
+def readable(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    """The text of generated ids: up to the first end marker, after a leading start marker."""
+    text = tokenizer.decode(ids).split(IM_END)[0]
+    parts = text.split(IM_START)
+    return parts[1] if len(parts) > 1 and not parts[0] else parts[0]
+
+
+class Stream:
+    """Turns a growing list of ids into pieces of text that never have to be taken back.
+
+    A character whose bytes are not all there yet is held back.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer, self._ids, self._said = tokenizer, [], 0
+
+    def add(self, token: int) -> str:
+        """The new text that ``token`` completes, perhaps none."""
+        self._ids.append(token)
+        text = readable(self._tokenizer, self._ids)
+        if text.endswith(BROKEN):
+            return ""
+        piece, self._said = text[self._said :], max(len(text), self._said)
+        return piece
+
+    def rest(self) -> str:
+        """Whatever was held back, broken characters and all."""
+        return readable(self._tokenizer, self._ids)[self._said :]

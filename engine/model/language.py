@@ -1,0 +1,139 @@
+"""The language model: Qwen2 blocks whose every weight exists twice, for understanding and generation.
+
+Module names spell the public tensor names. Attention is passed in (``engine.model.attention``), so the
+same blocks serve training, prefilling, decoding and denoising.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.model.attention import Heads
+from engine.model.config import LanguageConfig
+from engine.model.embeddings import rotary, rotate
+
+UND = ""
+GEN = "_moe_gen"
+
+Attend = Callable[[int, Sequence[Heads]], Sequence[Tensor]]
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm, computed in float32 whatever comes in."""
+
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x.float(), x.shape[-1:], self.weight.float(), self.eps).to(x.dtype)
+
+
+@dataclass
+class Group:
+    """Rows that go through one expert: hidden states [T, D] and their rotary (cos, signed sin)."""
+
+    expert: str
+    hidden: Tensor
+    cos: Tensor
+    sin: Tensor
+
+
+class SelfAttention(nn.Module):
+    """Projections, per-head norms and rotation of both experts."""
+
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__()
+        self.head_dim = config.head_dim
+        hidden, queries = config.hidden_size, config.num_heads * config.head_dim
+        keys = config.num_kv_heads * config.head_dim
+        for suffix in (UND, GEN):
+            self.add_module("q_proj" + suffix, nn.Linear(hidden, queries))
+            self.add_module("k_proj" + suffix, nn.Linear(hidden, keys))
+            self.add_module("v_proj" + suffix, nn.Linear(hidden, keys))
+            self.add_module("o_proj" + suffix, nn.Linear(queries, hidden, bias=False))
+            self.add_module("q_norm" + suffix, RMSNorm(config.head_dim, config.rms_norm_eps))
+            self.add_module("k_norm" + suffix, RMSNorm(config.head_dim, config.rms_norm_eps))
+
+    def heads(self, group: Group, x: Tensor) -> Heads:
+        """Normed hidden rows -> rotated query and key, and value; norm and rotation in float32."""
+        shape, part = (len(x), -1, self.head_dim), lambda name: getattr(self, name + group.expert)
+        v = part("v_proj")(x).view(shape)
+        q = part("q_norm")(part("q_proj")(x).view(shape).float())
+        k = part("k_norm")(part("k_proj")(x).view(shape).float())
+        q, k = (rotate(t, group.cos, group.sin).to(v.dtype) for t in (q, k))
+        return q, k, v
+
+
+class MLP(nn.Module):
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class DecoderLayer(nn.Module):
+    def __init__(self, config: LanguageConfig, index: int) -> None:
+        super().__init__()
+        self.index = index
+        self.self_attn = SelfAttention(config)
+        for suffix in (UND, GEN):
+            self.add_module("mlp" + suffix, MLP(config))
+            for name in ("input_layernorm", "post_attention_layernorm"):
+                self.add_module(name + suffix, RMSNorm(config.hidden_size, config.rms_norm_eps))
+
+    def forward(self, groups: list[Group], attend: Attend) -> list[Tensor]:
+        """One block over all groups; returns their new hidden rows."""
+        part = lambda name, group: getattr(self, name + group.expert)  # noqa: E731
+        heads = [self.self_attn.heads(g, part("input_layernorm", g)(g.hidden)) for g in groups]
+        outputs = []
+        for group, mixed in zip(groups, attend(self.index, heads), strict=True):
+            x = group.hidden + getattr(self.self_attn, "o_proj" + group.expert)(mixed)
+            outputs.append(x + part("mlp", group)(part("post_attention_layernorm", group)(x)))
+        return outputs
+
+
+class Decoder(nn.Module):
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(DecoderLayer(config, i) for i in range(config.num_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.norm_moe_gen = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+
+class LanguageModel(nn.Module):
+    """Embeddings, blocks, final norms and the word head."""
+
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Decoder(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        if config.tie_word_embeddings:
+            self.lm_head.weight = self.model.embed_tokens.weight
+
+    def group(self, expert: str, hidden: Tensor, positions: Tensor) -> Group:
+        """Rows for :meth:`forward`: hidden [T, D] at rotary positions [T]."""
+        return Group(expert, hidden, *rotary(positions, self.config.head_dim, self.config.rope_theta))
+
+    def forward(self, groups: list[Group], attend: Attend) -> list[Tensor]:
+        """Runs every block; returns each group's hidden rows [T, D] after its expert's final norm."""
+        for layer in self.model.layers:
+            hidden = layer(groups, attend)
+            groups = [Group(g.expert, h, g.cos, g.sin) for g, h in zip(groups, hidden, strict=True)]
+        return [getattr(self.model, "norm" + g.expert)(g.hidden) for g in groups]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Final-normed hidden rows [T, D] -> float32 logits [T, vocabulary]."""
+        return self.lm_head(hidden).float()

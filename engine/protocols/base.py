@@ -1,0 +1,140 @@
+"""What a protocol is: the grammar that says which step follows which and what the model is shown.
+
+Pure values and text: no model, no pictures (a picture is only its digest here).
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from engine.settings import Settings
+from engine.trajectory import TEXT_FIELDS, Step
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text segment of the model's context."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture in the model's context, by the SHA-256 of its PNG bytes."""
+
+    digest: str
+
+
+Segment = Text | Image
+
+
+@dataclass(frozen=True)
+class Write:
+    """The model writes a text step of this kind, after these segments."""
+
+    kind: str
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The model draws an image step of this kind.
+
+    ``text_free`` and ``image_free`` are the contexts of the two guidance branches: without the newest
+    text, and without any picture.
+    """
+
+    kind: str
+    segments: tuple[Segment, ...]
+    text_free: tuple[Segment, ...]
+    image_free: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Choose:
+    """The model decides: ``options`` maps what it may predict to the next step's kind, or to ``"end"``."""
+
+    segments: tuple[Segment, ...]
+    options: Mapping[Literal["text", "image", "end"], str]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Nothing follows. ``finished`` is false when a cap says so rather than the model."""
+
+    reason: str
+    finished: bool
+
+
+class ParseError(ValueError):
+    """The model's text does not have the form of its step; ``str(error)`` says what is missing."""
+
+
+_OPENING = re.compile(r"<(?=\s*[/\\|]*\s*[^\W\d])")
+_CLOSING = re.compile(r"(?<=[\w|/\\\"'])>")
+
+
+def neutral(text: str) -> str:
+    """Text as data: what looks like a tag or a special token loses its angle brackets for ‹ and ›.
+
+    ``</ins>`` reads ``‹/ins›`` and ``<|vision_start|>`` reads ``‹|vision_start|›``; ``2 < 3`` and
+    ``->`` stay. White space around the text is dropped. Applying it twice changes nothing more.
+    """
+    return _CLOSING.sub("›", _OPENING.sub("‹", text)).strip()
+
+
+class Protocol(ABC):
+    """A grammar of trajectories. Holds no state; every answer follows from the trajectory."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    sentence: ClassVar[str]
+    """One plain sentence for the person who picks a protocol."""
+
+    @abstractmethod
+    def next(
+        self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
+    ) -> Write | Draw | Choose | Stop:
+        """What follows the trajectory's last step.
+
+        ``chosen`` is the value of :attr:`Choose.options` that the model decided for, when the answer
+        without it was a ``Choose``. Raises ``ValueError`` for an empty trajectory.
+        """
+
+    @abstractmethod
+    def step_text(self, step: Step) -> str:
+        """A text step as the model is shown it."""
+
+    @abstractmethod
+    def parse(self, kind: str, text: str) -> dict[str, str]:
+        """The fields of a step of this kind from the model's text. Raises :class:`ParseError`."""
+
+    def segments(self, trajectory: Sequence[Step]) -> tuple[Segment, ...]:
+        """The whole trajectory as the model is shown it, one segment a step; rejected sketches stay."""
+        return tuple(Image(step.image) if step.image else Text(self.step_text(step)) for step in trajectory)
+
+    def draw(self, kind: str, trajectory: Sequence[Step]) -> Draw:
+        """A ``Draw`` after the whole trajectory, with the contexts of the guidance branches."""
+        segments = self.segments(trajectory)
+        newest_text = max(i for i, step in enumerate(trajectory) if step.kind in TEXT_FIELDS)
+        return Draw(
+            kind=kind,
+            segments=segments,
+            text_free=segments[:newest_text],
+            image_free=tuple(s for s in segments if isinstance(s, Text)),
+        )
+
+
+def images_spent(trajectory: Sequence[Step], settings: Settings) -> Stop | None:
+    """The end that the cap on pictures makes, if it is reached."""
+    drawn = sum(step.image is not None for step in trajectory)
+    if drawn < settings.max_images:
+        return None
+    return Stop(
+        f"The limit of {settings.max_images} pictures is reached. Raise it in the settings to go on.",
+        finished=False,
+    )

@@ -1,0 +1,31 @@
+"""The direct protocol: the prompt, then one picture. What the process is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.protocols.base import Draw, ParseError, Stop, images_spent, neutral
+from engine.protocols.process import Process
+from engine.settings import Settings
+from engine.trajectory import Step
+
+
+class Direct(Process):
+    """One picture from the bare prompt. Steps of other protocols on the way are shown as there."""
+
+    name = "direct"
+    title = "In one go"
+    sentence = "Draws the picture from the prompt at once, with no plan and no second look."
+
+    def next(self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None) -> Draw | Stop:
+        if not trajectory:
+            raise ValueError("a trajectory begins with its prompt; this one is empty")
+        if trajectory[-1].image:
+            return Stop("The picture is drawn.", finished=True)
+        return images_spent(trajectory, settings) or self.draw("image", trajectory)
+
+    def step_text(self, step: Step) -> str:
+        return neutral(step.fields["text"]) if step.kind == "prompt" else super().step_text(step)
+
+    def parse(self, kind: str, text: str) -> dict[str, str]:
+        raise ParseError("the direct protocol has no text steps")

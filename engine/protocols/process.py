@@ -1,0 +1,150 @@
+"""The process protocol: Plan, Sketch, Inspect, Refine, round after round, until the model says it is done.
+
+The one place of its text forms: the running model is shown, and the training data written, by the
+functions here (papers: process-driven image generation, trajectory grammar). The tags are the model's
+own output; the native driver asks nothing more of it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from functools import cache
+
+from engine.assets import asset
+from engine.protocols.base import Choose, Draw, ParseError, Protocol, Stop, Write, images_spent, neutral
+from engine.settings import Settings
+from engine.trajectory import Step, round_numbers
+
+
+@cache
+def texts() -> dict[str, str]:
+    """The prefixes and forms of ``assets/protocols/process.toml``."""
+    with asset("protocols/process.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def prompt_text(prompt: str) -> str:
+    """The prompt as the model is shown it."""
+    return texts()["prompt"].format(prompt=neutral(prompt))
+
+
+def plan_text(instruction: str, description: str, author: str = "model") -> str:
+    """A plan as the model writes it or, by ``person``, as it is shown one that overrides the prompt."""
+    plan = texts()["plan"].format(instruction=neutral(instruction), description=neutral(description))
+    return _prefix(author) + plan
+
+
+def inspect_text(verdict: str, correction: str = "", author: str = "model") -> str:
+    """An inspection as the model writes it; with a correction it asks for a refine."""
+    form = texts()["inspect_fault" if correction.strip() else "inspect_pass"]
+    return _prefix(author) + form.format(verdict=neutral(verdict), correction=neutral(correction))
+
+
+def _prefix(author: str) -> str:
+    return texts()["artist"] if author == "person" else ""
+
+
+class Process(Protocol):
+    """Plan → Sketch → Inspect → (Refine), and the model chooses between a next plan and the end."""
+
+    name = "process"
+    title = "Step by step"
+    sentence = "Plans, sketches, looks at the sketch and corrects it, round after round."
+
+    def next(
+        self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
+    ) -> Write | Draw | Choose | Stop:
+        if not trajectory:
+            raise ValueError("a trajectory begins with its prompt; this one is empty")
+        tip = trajectory[-1]
+        if tip.kind == "prompt":
+            return Write("plan", self.segments(trajectory))
+        if tip.kind in ("plan", "think", "reflect"):
+            return images_spent(trajectory, settings) or self.draw("sketch", trajectory)
+        if tip.kind in ("sketch", "image"):
+            return Write("inspect", self.segments(trajectory))
+        if tip.is_fault:
+            return images_spent(trajectory, settings) or self.draw("refine", trajectory)
+        if chosen is None:
+            return Choose(self.segments(trajectory), {"text": "plan", "end": "end"})
+        if chosen == "end":
+            return Stop("The model says that the picture is complete.", finished=True)
+        if round_numbers(trajectory)[-1] >= settings.max_rounds:
+            return Stop(
+                f"The limit of {settings.max_rounds} rounds is reached. Raise it in the settings to go on.",
+                finished=False,
+            )
+        return images_spent(trajectory, settings) or Write("plan", self.segments(trajectory))
+
+    def step_text(self, step: Step) -> str:
+        if step.kind == "prompt":
+            return prompt_text(step.fields["text"])
+        if step.kind == "plan":
+            return plan_text(step.fields["instruction"], step.fields["description"], step.author)
+        if step.kind == "inspect":
+            return inspect_text(step.fields["verdict"], step.fields["correction"], step.author)
+        return neutral(step.fields["text"])
+
+    def parse(self, kind: str, text: str) -> dict[str, str]:
+        """Tolerant: both slash styles, missing openers and closers, text and quotes around the tags.
+
+        A plan needs an instruction, its description may be empty. An inspection needs a verdict or a
+        correction; an empty ``<refine>`` counts as none.
+        """
+        if kind not in ("plan", "inspect"):
+            raise ParseError(f"the process protocol has no text of the kind {kind!r}")
+        if not text.strip("\0 \t\r\n"):
+            raise ParseError("it is empty")
+        outside, inside = _fields(text)
+        if kind == "plan":
+            if not inside.get("ins"):
+                raise ParseError("it has no instruction between <ins> and </ins>")
+            return {"instruction": inside["ins"], "description": inside.get("des", "")}
+        if not outside and not inside.get("refine"):
+            raise ParseError("it has neither a verdict nor a correction between <refine> and </refine>")
+        return {"verdict": outside, "correction": inside.get("refine", "")}
+
+
+_TAG = re.compile(r"<\s*(?P<slash>[/\\]?)\s*(?P<name>ins|des|refine)\s*[/\\]?\s*>", re.IGNORECASE)
+_CUT_TAG = re.compile(r"<(?:[/\\]\w*|i|in|ins|d|de|des|r|re|ref|refi|refin|refine)\s*$", re.IGNORECASE)
+_QUOTES = '"“”`'
+
+
+def _fields(text: str) -> tuple[str, dict[str, str]]:
+    """The text before the first tag, and the text of each tag (the first of a name wins)."""
+    text = text.replace("\0", "")  # no database keeps it
+    text = _CUT_TAG.sub("", text.strip()).removeprefix(texts()["artist"].strip())
+    inside: dict[str, str] = {}
+    outside: str | None = None
+    now, start = None, 0
+
+    for tag in _TAG.finditer(text):
+        piece, name = text[start : tag.start()], tag["name"].lower()
+        start = tag.end()
+        if now is not None:
+            inside.setdefault(now, _clean(piece))
+        elif tag["slash"] and name not in inside:
+            inside[name] = _clean(piece)
+            outside = outside or ""
+        elif outside is None:
+            outside = _clean(piece)
+        # An opener that follows itself is a closer that lost its slash.
+        now = None if tag["slash"] or name == now else name
+
+    rest = text[start:]
+    if now is not None:
+        inside.setdefault(now, _clean(rest))
+    return _clean(rest) if outside is None else outside, inside
+
+
+def _clean(text: str) -> str:
+    """Without surrounding white space, and without a pair of quotes or a stray one around it."""
+    text = text.strip()
+    marks = sum(text.count(mark) for mark in _QUOTES)
+    if marks == 2 and text[0] in _QUOTES and text[-1] in _QUOTES:
+        return text[1:-1].strip()
+    if marks == 1:
+        return text.strip(_QUOTES).strip()
+    return text

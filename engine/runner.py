@@ -1,0 +1,274 @@
+"""Walks a protocol over a painter, one step at a time, and tells what happens as events.
+
+It keeps nothing: a finished step is handed over in its event, pictures go through ``keep_image``. Who
+queues runs and who stores steps is another module's business (:mod:`engine.serving.local`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from engine.events import (
+    Event,
+    Preview,
+    RunCancelled,
+    RunDone,
+    RunPaused,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+)
+from engine.failures import MalformedTextError, failure
+from engine.inference.events import Choice, FlowUpdate, PaintError, Reuse
+from engine.inference.events import TextDelta as Decoded
+from engine.protocols.base import Choose, Draw, ParseError, Protocol, Stop, Write
+from engine.settings import Settings
+from engine.trajectory import Step, step_seed
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from engine.inference.painter import Painter
+
+REPAIR_TEMPERATURE = 0.7
+"""A second try at a text is sampled at least this warm: greedy decoding would only repeat the first."""
+
+
+def advance(
+    painter: Painter,
+    protocol: Protocol,
+    trajectory: Sequence[Step],
+    settings: Settings,
+    *,
+    pixels: Callable[[str], Image],
+    keep_image: Callable[[Image], str],
+    session_seed: int,
+    attempt: int = 0,
+    cancel: threading.Event,
+) -> Iterator[Event]:
+    """Makes exactly one step after ``trajectory``, or finds that none follows.
+
+    The last event is ``StepFinished``, ``StepFailed``, ``RunDone`` or ``RunCancelled``; no exception
+    leaves it. ``cancel`` is looked at after every token and flow update, and once more before a
+    picture is kept, so that a cancelled step leaves nothing behind. ``attempt`` counts the wishes
+    for "again, with a new seed".
+    """
+    making = _Making(painter, protocol, trajectory, settings, pixels, session_seed, attempt, cancel)
+    kind = "step"
+    try:
+        ask = making.ask()
+        if isinstance(ask, Stop):
+            sure = making.choice.probability if making.choice and ask.finished else None
+            yield RunDone(ask.reason, ask.finished, probability=sure)
+            return
+        kind = ask.kind
+        yield StepStarted(kind, len(trajectory))
+        yield from making.write(ask) if isinstance(ask, Write) else making.draw(ask, keep_image)
+    except _CancelledError:
+        yield RunCancelled()
+    except Exception as error:
+        yield failure(kind, error)
+
+
+def after_step(
+    step: Step, settings: Settings, *, steps_made: int, seconds: float, steps_limit: int | None = None
+) -> RunPaused | RunDone | None:
+    """What the mode of going and the clock say once ``step`` is there; None to go on.
+
+    ``steps_made`` and ``seconds`` count this run's own steps, not its time in a queue.
+    """
+    if settings.mode == "pause_on_fault" and step.is_fault:
+        return RunPaused("The inspection found a fault. Look at it, then continue.")
+    if settings.mode == "pause_each":
+        return RunPaused(f"The {step.kind} is done. Look at it, then continue.")
+    if settings.mode == "one_step" or (steps_limit is not None and steps_made >= steps_limit):
+        return RunPaused(f"The {step.kind} is done, as far as this run was asked to go.")
+    if seconds >= settings.max_seconds:
+        return RunDone(
+            f"The limit of {settings.max_seconds:g} seconds for one run is reached. Continue to go on.",
+            finished=False,
+        )
+    return None
+
+
+def run(
+    painter: Painter,
+    protocol: Protocol,
+    trajectory: Sequence[Step],
+    settings: Settings,
+    *,
+    pixels: Callable[[str], Image],
+    keep_image: Callable[[Image], str],
+    session_seed: int,
+    attempt: int = 0,
+    cancel: threading.Event,
+    steps_limit: int | None = None,
+) -> Iterator[Event]:
+    """A whole run, for a caller who has the painter to himself. ``attempt`` counts for its first step."""
+    path, made, seconds = list(trajectory), 0, 0.0
+    while True:
+        last: Event | None = None
+        for last in advance(
+            painter,
+            protocol,
+            path,
+            settings,
+            pixels=pixels,
+            keep_image=keep_image,
+            session_seed=session_seed,
+            attempt=attempt if made == 0 else 0,
+            cancel=cancel,
+        ):
+            yield last
+        if not isinstance(last, StepFinished):
+            return
+        path.append(last.step)
+        made, seconds = made + 1, seconds + last.step.result["seconds"]
+        end = after_step(last.step, settings, steps_made=made, seconds=seconds, steps_limit=steps_limit)
+        if end:
+            yield end
+            return
+
+
+class _CancelledError(Exception):
+    """Unwinds a step that the person stopped."""
+
+
+@dataclass
+class _Making:
+    """One step under way: everything that asking, writing and drawing share."""
+
+    painter: Painter
+    protocol: Protocol
+    trajectory: Sequence[Step]
+    settings: Settings
+    pixels: Callable[[str], Image]
+    session_seed: int
+    attempt: int
+    cancel: threading.Event
+    choice: Choice | None = None
+    result: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.began = time.monotonic()
+        counts = ("tokens", "reused_tokens", "prefilled_tokens", "updates", "forwards")
+        self.result = {"seconds": 0.0, **dict.fromkeys(counts, 0)}
+
+    def ask(self) -> Write | Draw | Stop:
+        """What follows; where the protocol leaves it to the model, the model is asked."""
+        self._check()
+        ask = self.protocol.next(self.trajectory, self.settings)
+        if isinstance(ask, Choose):
+            options = ask.options
+            self.choice = self.painter.choose(ask.segments, pixels=self.pixels, options=frozenset(options))
+            self._check()
+            self.result["choice"] = {"token": self.choice.token, "probability": self.choice.probability}
+            self._count(self.choice.reuse)
+            ask = self.protocol.next(self.trajectory, self.settings, chosen=options[self.choice.token])
+        if isinstance(ask, Choose):
+            raise RuntimeError(f"the protocol {self.protocol.name!r} asked for a choice twice")
+        return ask
+
+    def write(self, ask: Write) -> Iterator[Event]:
+        settings = self.settings
+        if self.attempt:
+            settings = replace(settings, temperature=max(settings.temperature, REPAIR_TEMPERATURE))
+        seed = self._seed(ask.kind)
+        raw = yield from self._decode(ask, settings, seed)
+        try:
+            fields = self.protocol.parse(ask.kind, raw)
+        except ParseError as first:
+            self.result["repaired"] = str(first)
+            yield StepStarted(ask.kind, len(self.trajectory), repair=True)
+            settings = replace(settings, temperature=max(settings.temperature, REPAIR_TEMPERATURE))
+            seed = self._seed(f"{ask.kind} repair")
+            raw = yield from self._decode(ask, settings, seed)
+            try:
+                fields = self.protocol.parse(ask.kind, raw)
+            except ParseError as second:
+                raise MalformedTextError(ask.kind, str(second), raw) from second
+        yield self._finished(ask.kind, settings, seed, fields=fields)
+
+    def _decode(self, ask: Write, settings: Settings, seed: int) -> Generator[Event, None, str]:
+        pieces: list[str] = []
+        delta: Decoded | None = None
+        with closing(
+            self.painter.write(
+                ask.segments,
+                pixels=self.pixels,
+                max_tokens=settings.max_tokens,
+                temperature=settings.temperature,
+                seed=seed,
+            )
+        ) as deltas:
+            for delta in deltas:
+                self._check()
+                pieces.append(delta.text)
+                if delta.text:
+                    yield TextDelta(delta.text)
+                    self._check()
+        if delta:
+            self.result["tokens"] += delta.tokens
+            self._count(delta.reuse)
+            if delta.finish == "length":
+                self.result["cut"] = True
+        return "".join(pieces)
+
+    def draw(self, ask: Draw, keep_image: Callable[[Image], str]) -> Iterator[Event]:
+        seed = self._seed(ask.kind)
+        update: FlowUpdate | None = None
+        with closing(
+            self.painter.draw(
+                ask.segments,
+                text_free=ask.text_free,
+                image_free=ask.image_free,
+                pixels=self.pixels,
+                settings=self.settings,
+                seed=seed,
+            )
+        ) as updates:
+            for update in updates:
+                self._check()
+                yield Preview(update.preview, update.index, update.total)
+                self._check()
+        if update is None or update.image is None:
+            raise PaintError(f"The model ended the {ask.kind} without a picture.")
+        self.result["updates"], self.result["forwards"] = update.index, update.forwards
+        self._count(update.reuse)
+        yield self._finished(ask.kind, self.settings, seed, image=keep_image(update.image))
+
+    def _check(self) -> None:
+        if self.cancel.is_set():
+            raise _CancelledError
+
+    def _seed(self, kind: str) -> int:
+        return step_seed(self.session_seed, len(self.trajectory), kind, self.attempt)
+
+    def _count(self, reuse: Reuse) -> None:
+        self.result["reused_tokens"] += reuse.reused_tokens
+        self.result["prefilled_tokens"] += reuse.prefilled_tokens
+
+    def _finished(
+        self,
+        kind: str,
+        settings: Settings,
+        seed: int,
+        *,
+        fields: dict[str, str] | None = None,
+        image: str | None = None,
+    ) -> StepFinished:
+        self.result["seconds"] = round(time.monotonic() - self.began, 3)
+        recipe = {
+            "protocol": self.protocol.name,
+            "settings": settings.as_dict(),
+            "seed": seed,
+            "attempt": self.attempt,
+            "fingerprint": dict(self.painter.fingerprint),
+        }
+        parent = self.trajectory[-1].id
+        return StepFinished(Step(parent, kind, "model", fields or {}, image, recipe, self.result))

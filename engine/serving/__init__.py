@@ -1,0 +1,1 @@
+"""Who runs the painter for whom: the local worker."""

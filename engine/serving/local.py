@@ -1,0 +1,260 @@
+"""The local worker: one thread that owns the model and makes everyone's steps in turn.
+
+It opens the painter, picks the next run fairly, has the runner make one step, records the step before
+it tells of it, and survives whatever goes wrong in a step. It stores nothing itself and knows no
+torch: the painter comes from a function, and what lasts goes through a :class:`Recorder`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine import protocols
+from engine.events import (
+    Event,
+    RunCancelled,
+    RunDone,
+    RunPaused,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+)
+from engine.failures import SAFE, failure
+from engine.runner import advance, after_step
+from engine.serving.queue import FairQueue, Job, Place, StepClock, Turn, places
+from engine.trajectory import Step
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from engine.inference.painter import Painter
+
+log = logging.getLogger(__name__)
+
+__all__ = ["Job", "LocalWorker", "Place", "Recorder", "Snapshot"]
+
+
+class Recorder(Protocol):
+    """Where the worker reads trajectories and leaves what must last.
+
+    Called from the worker's thread, and from the caller's in ``LocalWorker.cancel``. States of a run:
+    running, paused, done, failed, cancelled, lost.
+    """
+
+    def trajectory(self, job: Job) -> list[Step]: ...
+
+    def pixels(self, digest: str) -> Image: ...
+
+    def keep_image(self, image: Image) -> str: ...
+
+    def finish_step(self, job: Job, step: Step) -> None:
+        """Stores the step and moves the branch; only then is the step announced."""
+
+    def set_run(self, job: Job, state: str, cause: str = "", next_action: str = "") -> None: ...
+
+    def publish(self, job: Job, event: Event) -> None: ...
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The worker at one moment. ``state`` is loading, ready, failed (``cause`` says why) or closed."""
+
+    state: str
+    title: str
+    fingerprint: dict[str, Any]
+    cause: str
+    next_action: str
+    runs: tuple[Place, ...]
+    step_seconds: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class LocalWorker:
+    """Makes the steps of all runs, one after the other, on a thread of its own.
+
+    ``open_painter`` is called on that thread. When it fails, the state is ``failed`` and every run
+    asked for fails with that cause, so nobody waits for a model that will not come.
+    """
+
+    def __init__(self, open_painter: Callable[[], Painter], recorder: Recorder) -> None:
+        self._open_painter, self._recorder = open_painter, recorder
+        self._changed = threading.Condition()
+        self._queue, self._clock = FairQueue(), StepClock()
+        self._now: Turn | None = None
+        self._state, self._title, self._fingerprint = "loading", "", {}
+        self._cause, self._next_action = "", ""
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="restroke-painter", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Puts a run in the queue; its row must already be stored as ``queued``.
+
+        Raises ``ValueError`` when this run is in the queue already, ``RuntimeError`` after ``close``.
+        """
+        with self._changed:
+            if self._closing:
+                raise RuntimeError("the worker is closed; start Restroke again")
+            if self._find(job.run_id):
+                raise ValueError(f"the run {job.run_id} is already in the queue")
+            self._queue.add(Turn(job))
+            self._changed.notify_all()
+
+    def cancel(self, run_id: str) -> bool:
+        """Stops a run: at once when it waits, else at the next token or flow update. False: not here."""
+        with self._changed:
+            turn = self._find(run_id)
+            if turn is None:
+                return False
+            turn.cancel.set()
+            if turn is self._now:
+                return True
+            self._queue.remove(turn)
+        self._end(turn, "cancelled", RunCancelled())
+        return True
+
+    def snapshot(self) -> Snapshot:
+        """The worker's state and every run's place."""
+        with self._changed:
+            return Snapshot(
+                state="closed" if self._closing else self._state,
+                title=self._title,
+                fingerprint=dict(self._fingerprint),
+                cause=self._cause,
+                next_action=self._next_action,
+                runs=places(self._now, self._queue.order(), self._clock),
+                step_seconds=dict(self._clock.seconds),
+            )
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Stops the step under way and the thread. Runs that had not ended become ``lost``."""
+        with self._changed:
+            self._closing = True
+            if self._now:
+                self._now.cancel.set()
+            self._changed.notify_all()
+        self._thread.join(timeout)
+
+    def _find(self, run_id: str) -> Turn | None:
+        turns = [*self._queue.order(), *([self._now] if self._now else [])]
+        return next((turn for turn in turns if turn.job.run_id == run_id), None)
+
+    def _work(self) -> None:
+        painter = self._load()
+        while turn := self._take():
+            if painter is None:
+                self._settle(turn, StepFailed("step", self._cause, self._next_action))
+            else:
+                self._settle(turn, self._make_step(painter, turn))
+        for turn in self._queue.order():
+            self._lose(turn)
+
+    def _load(self) -> Painter | None:
+        try:
+            painter = self._open_painter()
+        except Exception as error:
+            log.error("the model could not be opened", exc_info=error)
+            with self._changed:
+                self._state = "failed"
+                self._cause = f"The model could not be opened: {str(error) or type(error).__name__}"
+                self._next_action = "Start Restroke again with a whole checkpoint folder."
+            return None
+        with self._changed:
+            self._state, self._title, self._fingerprint = "ready", painter.title, dict(painter.fingerprint)
+        return painter
+
+    def _take(self) -> Turn | None:
+        """Waits for the next turn; None once the worker closes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or len(self._queue))
+            if self._closing:
+                return None
+            self._now = self._queue.pop()
+            self._now.step_began = time.monotonic()
+            return self._now
+
+    def _make_step(self, painter: Painter, turn: Turn) -> Event:
+        """Has one step made and recorded. Returns the event that says how it, or the run, ended."""
+        job, kind = turn.job, "step"
+        try:
+            if turn.steps_made == 0:
+                self._recorder.set_run(job, "running")
+            for event in advance(
+                painter,
+                protocols.get(job.settings.protocol),
+                self._recorder.trajectory(job),
+                job.settings,
+                pixels=self._recorder.pixels,
+                keep_image=self._recorder.keep_image,
+                session_seed=job.session_seed,
+                attempt=job.attempt if turn.steps_made == 0 else 0,
+                cancel=turn.cancel,
+            ):
+                if isinstance(event, StepStarted):
+                    kind = turn.kind = event.kind
+                if isinstance(event, StepFinished):
+                    self._recorder.finish_step(job, event.step)
+                if not isinstance(event, StepFailed | RunDone | RunCancelled):  # those: _settle, once stored
+                    self._record(self._recorder.publish, job, event)
+            return event
+        except Exception as error:
+            return failure(kind, error)
+        finally:
+            turn.kind = None
+
+    def _settle(self, turn: Turn, event: Event) -> None:
+        """Puts the run back in the queue, or ends it, as its last event says."""
+        if isinstance(event, StepFinished):
+            turn.steps_made += 1
+            seconds = time.monotonic() - turn.step_began
+            turn.seconds += seconds
+            end = after_step(
+                event.step,
+                turn.job.settings,
+                steps_made=turn.steps_made,
+                seconds=turn.seconds,
+                steps_limit=turn.job.steps_limit,
+            )
+            with self._changed:
+                self._clock.measured(event.step.kind, seconds)
+                if end is None and not turn.cancel.is_set():
+                    self._now = None
+                    self._queue.served(turn, again=True)
+                    return
+            event = end or RunCancelled()
+        with self._changed:
+            self._now = None
+            self._queue.served(turn, again=False)
+            closing = self._closing
+        if isinstance(event, RunCancelled) and closing:
+            self._lose(turn)
+        elif isinstance(event, RunCancelled):
+            self._end(turn, "cancelled", event)
+        elif isinstance(event, RunPaused):
+            self._end(turn, "paused", event, event.reason)
+        elif isinstance(event, RunDone):
+            self._end(turn, "done", event, event.reason)
+        else:
+            self._end(turn, "failed", event, event.cause, event.next_action)
+
+    def _lose(self, turn: Turn) -> None:
+        cause = f"Restroke was closed before this run had ended. {SAFE}"
+        self._record(self._recorder.set_run, turn.job, "lost", cause, "Continue from where it stopped.")
+
+    def _end(self, turn: Turn, state: str, event: Event, cause: str = "", next_action: str = "") -> None:
+        self._record(self._recorder.set_run, turn.job, state, cause, next_action)
+        self._record(self._recorder.publish, turn.job, event)
+
+    def _record(self, call: Callable[..., None], job: Job, *values: Any) -> None:
+        """A run's end that can't be stored (a full disk) must not end the worker, nor a tale fail a step."""
+        try:
+            call(job, *values)
+        except Exception as error:
+            log.error("news of the run %s could not be recorded", job.run_id, exc_info=error)

@@ -1,0 +1,75 @@
+"""What a person can set for a run, with the defaults the house recommends. Pure values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+MODES = ("auto", "pause_each", "pause_on_fault", "one_step")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one run; they travel whole into every step's recipe.
+
+    ``timesteps`` counts schedule points as the reference does: N points make N - 1 flow updates.
+    ``guidance`` and ``image_guidance`` are the text and image scales of classifier-free guidance,
+    active while ``lo < t <= hi`` of ``interval`` (t after the shift).
+    The caps (``max_*``) end a run with a sentence, never silently.
+
+    Raises ``ValueError`` naming the setting that is out of range.
+    """
+
+    protocol: str = "process"
+    mode: str = "auto"
+    timesteps: int = 25
+    guidance: float = 2.5
+    image_guidance: float = 1.0
+    interval_low: float = 0.0
+    interval_high: float = 1.0
+    shift: float = 1.0
+    renorm: str = "global"
+    renorm_min: float = 0.0
+    temperature: float = 0.0
+    max_rounds: int = 6
+    max_images: int = 12
+    max_tokens: int = 192
+    max_seconds: float = 600.0
+
+    def __post_init__(self) -> None:
+        def need(ok: bool, name: str, wish: str) -> None:
+            if not ok:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be {wish}")
+
+        need(self.mode in MODES, "mode", f"one of {MODES}")
+        need(2 <= self.timesteps <= 200, "timesteps", "between 2 and 200")
+        need(0 <= self.guidance <= 20, "guidance", "between 0 and 20")
+        need(0 <= self.image_guidance <= 20, "image_guidance", "between 0 and 20")
+        need(
+            0 <= self.interval_low < self.interval_high <= 1,
+            "interval_low",
+            "below interval_high, both in [0, 1]",
+        )
+        need(0 < self.shift <= 20, "shift", "above 0, at most 20")
+        need(
+            self.renorm in ("global", "channel", "text_channel"), "renorm", "global, channel or text_channel"
+        )
+        need(0 <= self.renorm_min <= 1, "renorm_min", "between 0 and 1")
+        need(0 <= self.temperature <= 2, "temperature", "between 0 and 2")
+        need(1 <= self.max_rounds <= 20, "max_rounds", "between 1 and 20")
+        need(1 <= self.max_images <= 50, "max_images", "between 1 and 50")
+        need(8 <= self.max_tokens <= 4096, "max_tokens", "between 8 and 4096")
+        need(1 <= self.max_seconds <= 86400, "max_seconds", "between 1 and 86400")
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """Reads saved settings; a name this version doesn't know raises ``ValueError``."""
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ValueError(f"unknown settings: {unknown}; known: {sorted(known)}")
+        return cls(**values)

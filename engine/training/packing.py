@@ -1,0 +1,301 @@
+"""Packs samples of text, condition images and noised images into one training batch.
+
+The rules are those of the public trainer: rotary positions restart in every sample; a text is causal,
+a condition image sees itself whole, a noised image too but nobody else sees it. Where samples come
+from, and encoding pictures into latents, is the pipelines' business.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints.special_tokens import SpecialTokens
+from engine.model.config import BagelConfig
+from engine.model.patches import grid_positions, interpolated_positions, patchify
+from engine.training.layout import CAUSAL, FULL, NOISE, attention_layout
+
+
+@dataclass
+class Text:
+    """bos, ids, eos. ``loss`` supervises every id and the eos; ``next_token`` labels the eos position itself.
+
+    ``droppable`` texts may be left out by condition dropout, taking no position with them.
+    """
+
+    ids: Sequence[int]
+    loss: bool = False
+    next_token: int | None = None
+    droppable: bool = False
+
+
+@dataclass
+class CleanImage:
+    """An image as clean latents [z, h, w] (already scaled). Dropped, it still takes its position."""
+
+    latent: Tensor
+    next_token: int | None = None
+    droppable: bool = False
+
+
+@dataclass
+class SeenImage:
+    """An image as the vision encoder sees it: pixels [3, H, W] in [-1, 1]."""
+
+    pixels: Tensor
+    next_token: int | None = None
+    droppable: bool = False
+
+
+@dataclass
+class NoisedImage:
+    """A target: latents [z, h, w] (scaled) noised to one random time.
+
+    ``draw`` is that time before the sigmoid and shift, ``noise`` the noise by token [n, p*p*z]; both are
+    drawn when None. ``end_loss`` also supervises the last image token to predict the end marker.
+    """
+
+    latent: Tensor
+    draw: float | None = None
+    noise: Tensor | None = None
+    end_loss: bool = False
+
+
+Split = Text | CleanImage | SeenImage | NoisedImage
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Probabilities of leaving out a droppable condition; every split decides for itself."""
+
+    text: float = 0.1
+    clean: float = 0.3
+    seen: float = 0.3
+
+
+@dataclass
+class PackedBatch:
+    """One batch, flat. T packed tokens of B samples; rows are grouped text, vision, latents.
+
+    Packed-order indices ([N] int64): ``text_index``, ``vit_index``, ``latent_index`` (where each kind of
+    row stands), ``position_ids`` [T], ``ce_index``, ``mse_index``. Latent tokens: ``noised`` [N, C] at
+    ``timesteps`` [N] (0 = clean); ``velocity`` [M, C] is noise - x0 at ``mse_index``.
+    ``row_positions`` [T] (by row), ``row_of`` [T] (row of each packed token), ``gather`` [B*S],
+    ``scatter`` [T] and ``mask`` [B, 1, S, S] serve attention. ``ce_weights`` is 1 / sqrt(labels of the text).
+    """
+
+    sample_lengths: list[int]
+    text_ids: Tensor
+    text_index: Tensor
+    vit_patches: Tensor
+    vit_position_ids: Tensor
+    vit_index: Tensor
+    vit_lengths: list[int]
+    noised: Tensor
+    timesteps: Tensor
+    latent_position_ids: Tensor
+    latent_index: Tensor
+    velocity: Tensor
+    mse_index: Tensor
+    position_ids: Tensor
+    ce_index: Tensor
+    ce_labels: Tensor
+    ce_weights: Tensor
+    row_positions: Tensor
+    row_of: Tensor
+    gather: Tensor
+    scatter: Tensor
+    mask: Tensor
+
+    def to(self, device: torch.device | str) -> PackedBatch:
+        """The same batch on another device."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved = {
+            k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in values.items()
+        }
+        return PackedBatch(**moved)
+
+
+@dataclass
+class _Lists:
+    """The growing batch, in packed order."""
+
+    sample_lengths: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    split_of: list[int] = field(default_factory=list)
+    kind_of: list[int] = field(default_factory=list)
+    text_ids: list[int] = field(default_factory=list)
+    text_index: list[int] = field(default_factory=list)
+    vit_index: list[int] = field(default_factory=list)
+    vit_lengths: list[int] = field(default_factory=list)
+    latent_index: list[int] = field(default_factory=list)
+    mse_index: list[int] = field(default_factory=list)
+    ce_index: list[int] = field(default_factory=list)
+    ce_labels: list[int] = field(default_factory=list)
+    ce_weights: list[float] = field(default_factory=list)
+    patches: list[Tensor] = field(default_factory=list)
+    vit_ids: list[Tensor] = field(default_factory=list)
+    noised: list[Tensor] = field(default_factory=list)
+    times: list[Tensor] = field(default_factory=list)
+    latent_ids: list[Tensor] = field(default_factory=list)
+    velocity: list[Tensor] = field(default_factory=list)
+
+    def label(self, index: int, label: int) -> None:
+        self.ce_index.append(index)
+        self.ce_labels.append(label)
+        self.ce_weights.append(1.0)
+
+
+class Packer:
+    """Packs samples for one model. ``generator`` drives noise, times and dropout."""
+
+    def __init__(
+        self,
+        config: BagelConfig,
+        tokens: SpecialTokens,
+        *,
+        timestep_shift: float = 1.0,
+        dropout: Dropout | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        self.config, self.tokens = config, tokens
+        self.shift, self.dropout = timestep_shift, dropout
+        self.generator = generator or torch.default_generator
+        self._numbered = interpolated_positions if config.interpolate_positions else grid_positions
+        self._grids: dict[tuple[int, int, int], Tensor] = {}
+
+    def pack(self, samples: Sequence[Sequence[Split]]) -> PackedBatch:
+        """Samples, each a list of splits in reading order -> one batch.
+
+        Raises ``ValueError`` for an empty sample or a picture that does not fit the position grid.
+        """
+        lists = _Lists()
+        for sample in samples:
+            begin, position = len(lists.positions), 0
+            for number, split in enumerate(sample):
+                position = self._add(lists, split, number, position)
+            lists.sample_lengths.append(len(lists.positions) - begin)
+            if not lists.sample_lengths[-1]:
+                raise ValueError("a training sample has no tokens left; keep at least one split undroppable")
+        return self._tensors(lists)
+
+    def _dropped(self, split: Split) -> bool:
+        if self.dropout is None or isinstance(split, NoisedImage) or not split.droppable:
+            return False
+        kinds = {Text: self.dropout.text, CleanImage: self.dropout.clean, SeenImage: self.dropout.seen}
+        return torch.rand((), generator=self.generator).item() < kinds[type(split)]
+
+    def _add(self, lists: _Lists, split: Split, number: int, position: int) -> int:
+        """Appends one split at rotary ``position``; returns the next position."""
+        if self._dropped(split):
+            return position if isinstance(split, Text) else position + 1
+        at, tokens = len(lists.positions), self.tokens
+        if isinstance(split, Text):
+            ids = [tokens.bos, *split.ids, tokens.eos]
+            count, kind = len(ids), CAUSAL
+            lists.text_ids += ids
+            lists.text_index += range(at, at + count)
+            lists.positions += range(position, position + count)
+            if split.loss:
+                lists.ce_index += range(at, at + count - 1)
+                lists.ce_labels += ids[1:]
+                lists.ce_weights += [1 / math.sqrt(count - 1)] * (count - 1)
+            position += count
+        else:
+            inner, kind = self._add_image(lists, split, at + 1)
+            count = inner + 2
+            lists.text_ids += [tokens.start_of_image, tokens.end_of_image]
+            lists.text_index += [at, at + count - 1]
+            lists.positions += [position] * count
+            if isinstance(split, NoisedImage):
+                if split.end_loss:
+                    lists.label(at + inner, tokens.end_of_image)
+            else:
+                position += 1
+        if not isinstance(split, NoisedImage) and split.next_token is not None:
+            lists.label(at + count - 1, split.next_token)
+        lists.split_of += [number] * count
+        lists.kind_of += [kind] * count
+        return position
+
+    def _grid(self, rows: int, columns: int, side: int) -> Tensor:
+        key = (rows, columns, side)
+        if key not in self._grids:
+            self._grids[key] = self._numbered(*key)
+        return self._grids[key]
+
+    def _add_image(
+        self, lists: _Lists, split: CleanImage | SeenImage | NoisedImage, at: int
+    ) -> tuple[int, int]:
+        """Appends the tokens between the markers; returns their count and the kind of attention."""
+        config = self.config
+        if isinstance(split, SeenImage):
+            patch = config.vision.patch_size
+            tokens = patchify(split.pixels, patch)
+            rows, columns = (side // patch for side in split.pixels.shape[1:])
+            lists.patches.append(tokens)
+            lists.vit_ids.append(self._grid(rows, columns, config.vit_side))
+            lists.vit_index += range(at, at + len(tokens))
+            lists.vit_lengths.append(len(tokens))
+            return len(tokens), FULL
+        x0 = patchify(split.latent.float(), config.latent_patch)
+        rows, columns = (side // config.latent_patch for side in split.latent.shape[1:])
+        lists.latent_ids.append(self._grid(rows, columns, config.latent_side))
+        lists.latent_index += range(at, at + len(x0))
+        if isinstance(split, CleanImage):
+            lists.noised.append(x0)
+            lists.times.append(torch.zeros(len(x0)))
+            return len(x0), FULL
+        noise = split.noise
+        if noise is None:
+            noise = torch.randn(x0.shape, generator=self.generator)
+        draw = split.draw if split.draw is not None else torch.randn((), generator=self.generator).item()
+        u = torch.tensor(draw).sigmoid()
+        t = self.shift * u / (1 + (self.shift - 1) * u)
+        lists.noised.append((1 - t) * x0 + t * noise)
+        lists.times.append(t.expand(len(x0)))
+        lists.velocity.append(noise - x0)
+        lists.mse_index += range(at, at + len(x0))
+        return len(x0), NOISE
+
+    def _tensors(self, lists: _Lists) -> PackedBatch:
+        values, patch_values = self.config.latent_values, 3 * self.config.vision.patch_size**2
+        index = {n: torch.tensor(getattr(lists, n), dtype=torch.long) for n in _INDEX_NAMES}
+        position_ids = torch.tensor(lists.positions)
+        packed_of = torch.cat([index["text_index"], index["vit_index"], index["latent_index"]])
+        row_of = torch.empty_like(packed_of)
+        row_of[packed_of] = torch.arange(len(packed_of))
+        places, mask = attention_layout(
+            torch.tensor(lists.sample_lengths), torch.tensor(lists.split_of), torch.tensor(lists.kind_of)
+        )
+        gather = torch.zeros(mask.shape[0] * mask.shape[-1], dtype=torch.long)
+        gather[places] = row_of
+        return PackedBatch(
+            sample_lengths=lists.sample_lengths,
+            vit_lengths=lists.vit_lengths,
+            vit_patches=_joined(lists.patches, (0, patch_values)),
+            vit_position_ids=_joined(lists.vit_ids, (0,)).long(),
+            noised=_joined(lists.noised, (0, values)),
+            timesteps=_joined(lists.times, (0,)),
+            latent_position_ids=_joined(lists.latent_ids, (0,)).long(),
+            velocity=_joined(lists.velocity, (0, values)),
+            position_ids=position_ids,
+            ce_weights=torch.tensor(lists.ce_weights),
+            row_positions=position_ids[packed_of],
+            row_of=row_of,
+            gather=gather,
+            scatter=places[packed_of],
+            mask=mask,
+            **index,
+        )
+
+
+_INDEX_NAMES = ("text_ids", "text_index", "vit_index", "latent_index", "mse_index", "ce_index", "ce_labels")
+
+
+def _joined(parts: list[Tensor], empty: tuple[int, ...]) -> Tensor:
+    return torch.cat(parts) if parts else torch.zeros(empty)

@@ -1,0 +1,115 @@
+"""The recipe of the default checkpoint: its sizes, its seeds and the order of its stages."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+
+from engine.checkpoints.special_tokens import SpecialTokens
+from engine.model.autoencoder import Autoencoder
+from engine.model.bagel import Bagel
+from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
+from engine.training.autoencoder import CONFIG as AUTOENCODER
+from engine.training.scripts import direct_script, process_script
+from engine.training.shards import SEEN_SIDE
+from engine.training.tokenizer import train_tokenizer
+from engine.world.corpus import corpus
+
+LATENT_PATCH = 2
+LATENT_SIDE = 8
+VISION_PATCH = 16
+
+# What config.json of the checkpoint says beyond the sizes: how pictures come in, and how best to sample.
+EXTRAS = {
+    "title": "Storybook model",
+    "vae_transform": [256, 256, AUTOENCODER.downsample * LATENT_PATCH],
+    "vit_transform": [SEEN_SIDE, SEEN_SIDE, VISION_PATCH],
+    "default_image_size": [256, 256],
+}
+
+
+def sizes(vocabulary: int) -> BagelConfig:
+    """The unified model's sizes: 64 latent tokens and 64 vision tokens a picture."""
+    return BagelConfig(
+        language=LanguageConfig(
+            hidden_size=256,
+            num_layers=6,
+            num_heads=4,
+            num_kv_heads=2,
+            intermediate_size=704,
+            vocab_size=vocabulary,
+        ),
+        vision=VisionConfig(
+            hidden_size=192,
+            num_layers=3,
+            num_heads=4,
+            intermediate_size=512,
+            patch_size=VISION_PATCH,
+            positions=LATENT_SIDE**2,
+        ),
+        latent_channels=AUTOENCODER.z_channels,
+        latent_patch=LATENT_PATCH,
+        latent_side=LATENT_SIDE,
+        latent_downsample=AUTOENCODER.downsample * LATENT_PATCH,
+        vit_side=SEEN_SIDE // VISION_PATCH,
+    )
+
+
+def make_tokenizer(work: Path, seed: int, lessons: int = 6000) -> Tokenizer:
+    """The tokenizer in ``work/tokenizer``, learned on whole scripts if it isn't there yet."""
+    folder = work / "tokenizer"
+    if not (folder / "tokenizer.json").exists():
+        rng = random.Random(f"tokenizer-{seed}")
+        scripts = [process_script(rng) if rng.random() < 0.8 else direct_script(rng) for _ in range(lessons)]
+        texts = [part.text for script in scripts for part in script.parts if part.kind == "text"]
+        train_tokenizer([*texts, *corpus(lessons, seed)], folder)
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def begin_from(folder: Path, work: Path) -> None:
+    """Puts a checkpoint's weights and tokenizer into an empty ``work``, for its stages to go on from.
+
+    The optimisers start anew. Raises ``FileExistsError`` when ``work`` holds a training already.
+    """
+    if (work / "unified.start.safetensors").exists() or (work / "unified.state.safetensors").exists():
+        raise FileExistsError(
+            f"{work} already holds a training; give another --work folder to begin from {folder}."
+        )
+    (work / "tokenizer").mkdir(parents=True, exist_ok=True)
+    for name in ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
+        shutil.copyfile(folder / name, work / "tokenizer" / name)
+    for source, target in (("ema", "unified.start"), ("ae", "ae")):
+        tensors = {k: v.float() for k, v in load_file(folder / f"{source}.safetensors").items()}
+        save_file(tensors, work / f"{target}.safetensors")
+
+
+def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
+    find = tokenizer.token_to_id
+    return SpecialTokens(
+        bos=find("<|im_start|>"),
+        eos=find("<|im_end|>"),
+        start_of_image=find("<|vision_start|>"),
+        end_of_image=find("<|vision_end|>"),
+        end_of_text=find("<|endoftext|>"),
+    )
+
+
+def load_autoencoder(work: Path, device: str) -> Autoencoder:
+    """The trained autoencoder of ``work``. Raises ``FileNotFoundError`` when it isn't trained yet."""
+    model = Autoencoder(AUTOENCODER)
+    model.load_state_dict(load_file(work / "ae.safetensors"))
+    return model.to(device, memory_format=torch.channels_last).eval()
+
+
+def new_model(tokenizer: Tokenizer, seed: int, start: Path | None = None) -> Bagel:
+    """Fresh weights, or those of the file ``start``; the vocabulary is rounded up to a multiple of 32."""
+    vocabulary = -(-tokenizer.get_vocab_size() // 32) * 32
+    model = Bagel.random(sizes(vocabulary), seed)
+    if start is not None and start.exists():
+        model.load_state_dict(load_file(start))
+    return model

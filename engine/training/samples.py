@@ -1,0 +1,130 @@
+"""From lessons to training samples: which stretch of a lesson is shown, and where the losses fall.
+
+Short stretches teach quickly (prompt → image; image + plan → image; image → words); whole trajectories
+teach the grammar. All are the same tokens in the same order as the running protocols use.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints.special_tokens import SpecialTokens
+from engine.training.packing import CleanImage, NoisedImage, SeenImage, Split, Text
+from engine.training.scripts import Part
+from engine.training.shards import Lesson, Library
+
+CONTEXT_NOISE = 0.08
+"""Noise on context latents: at run time the context holds the model's own, slightly soft, pictures."""
+
+FAMILIES = ("direct", "edit", "words", "whole")
+
+
+class SampleMaker:
+    """Draws samples of a family. ``encode`` turns text into ids without bos and eos."""
+
+    def __init__(
+        self, library: Library, encode: Callable[[str], Sequence[int]], tokens: SpecialTokens
+    ) -> None:
+        self.library, self._encode, self.tokens = library, encode, tokens
+        self._follow = {
+            "text": tokens.bos,
+            "image": tokens.start_of_image,
+            "end": tokens.end_of_text,
+            None: None,
+        }
+        self._cache: dict[str, list[int]] = {}
+
+    def draw(self, family: str, rng: random.Random, generator: torch.Generator) -> list[Split]:
+        """One sample of ``family``, one of :data:`FAMILIES`."""
+        if family == "direct":
+            lesson = rng.choice(self.library.direct)
+            return self.splits(lesson, lesson.parts, generator, droppable=0)
+        lesson = rng.choice(self.library.process)
+        if family == "whole":
+            return self.splits(lesson, lesson.parts, generator)
+        if family == "edit":
+            return self.edit(lesson, rng, generator)
+        return self.words(lesson, rng, generator)
+
+    def edit(self, lesson: Lesson, rng: random.Random, generator: torch.Generator) -> list[Split]:
+        """The prompt, the last picture before a target, what was said since, and the target.
+
+        Now and then everything before the target is kept. The newest text is droppable: that is the
+        text-free guidance context.
+        """
+        targets = [i for i, part in enumerate(lesson.parts) if part.kind == "image" and part.loss]
+        at = rng.choice(targets)
+        before = lesson.parts[:at]
+        images = [i for i, part in enumerate(before) if part.kind == "image"]
+        if images and rng.random() < 0.85:
+            before = [before[0], *before[images[-1] :]]
+        parts = [*map(without_loss, before), lesson.parts[at]]
+        return self.splits(lesson, parts, generator, droppable=len(parts) - 2)
+
+    def words(self, lesson: Lesson, rng: random.Random, generator: torch.Generator) -> list[Split]:
+        """The prompt, a plan, its picture and the inspection to be written."""
+        spoken = [
+            i
+            for i, part in enumerate(lesson.parts)
+            if part.kind == "text" and part.loss and lesson.parts[i - 1].kind == "image"
+        ]
+        if not spoken:
+            return self.splits(lesson, lesson.parts, generator)
+        at = rng.choice(spoken)
+        start = max(1, at - 2)
+        return self.splits(
+            lesson,
+            [*map(without_loss, [lesson.parts[0], *lesson.parts[start:at]]), lesson.parts[at]],
+            generator,
+        )
+
+    def splits(
+        self, lesson: Lesson, parts: Sequence[Part], generator: torch.Generator, droppable: int | None = None
+    ) -> list[Split]:
+        """Parts to packing splits. The text at index ``droppable`` may be left out by condition dropout."""
+        found: list[Split] = []
+        for index, part in enumerate(parts):
+            if part.kind == "text":
+                found.append(
+                    Text(
+                        self.ids(part.text),
+                        part.loss,
+                        self._follow[part.follows],
+                        droppable=index == droppable,
+                    )
+                )
+                continue
+            latent = lesson.latents[part.scene].float()
+            if part.loss:
+                found.append(NoisedImage(latent, end_loss=True))
+            if index + 1 < len(parts):
+                soft = latent + CONTEXT_NOISE * torch.randn(latent.shape, generator=generator)
+                found.append(CleanImage(soft))
+                found.append(SeenImage(to_seen(lesson.seen[part.scene]), self._follow[part.follows]))
+        return found
+
+    def ids(self, text: str) -> list[int]:
+        if text not in self._cache:
+            if len(self._cache) > 200_000:
+                self._cache.clear()
+            self._cache[text] = list(self._encode(text))
+        return self._cache[text]
+
+
+def without_loss(part: Part) -> Part:
+    """The same part as mere context."""
+    return Part(part.kind, part.text, part.scene, loss=False, follows=None)
+
+
+def to_seen(pixels: Tensor) -> Tensor:
+    """uint8 [H, W, 3] -> float [3, H, W] in [-1, 1]."""
+    return pixels.permute(2, 0, 1).float() / 127.5 - 1
+
+
+def length(splits: Sequence[Split], image_tokens: int = 66) -> int:
+    """Tokens of a sample whose images all have the default size."""
+    return sum(len(s.ids) + 2 if isinstance(s, Text) else image_tokens for s in splits)

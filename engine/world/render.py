@@ -1,0 +1,24 @@
+"""From a scene to its picture: the background, then the things from far to near. Nothing random."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from engine.world.backgrounds import background
+from engine.world.palette import SIDE
+from engine.world.scene import Scene, Thing
+from engine.world.sprites import Sprite, sprite, stamp
+
+
+def thing_sprite(thing: Thing) -> Sprite:
+    """The raster of a thing, its height rounded to 4 pixels."""
+    return sprite(thing.kind, max(4, round(thing.size * SIDE / 4) * 4), thing.flip, round(thing.tilt))
+
+
+def render(scene: Scene) -> Image.Image:
+    """Paint a scene: RGB, 256 × 256. Things with a lower foot lie in front."""
+    canvas = background(scene.background).copy()
+    for thing in sorted(scene.things, key=lambda t: (t.y + t.size / 2, t.x)):
+        stamp(canvas, thing_sprite(thing), thing.colour, round(thing.x * SIDE), round(thing.y * SIDE))
+    return Image.fromarray(np.clip(canvas + 0.5, 0, 255).astype(np.uint8))

@@ -1,0 +1,153 @@
+"""Looks at everything a home holds and says what is wrong. It repairs nothing and writes nothing.
+
+(Where a crash left a database with a write-ahead log, SQLite may lay its shared-memory file beside
+it for the reading; rows and pictures are never touched.) It may run while the studio is open; a
+picture that is just being painted can then show up as an extra file.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from alembic.script import ScriptDirectory
+
+from engine.trajectory import Step
+from sessions.errors import DamagedImage, NotFound, StoreError
+from sessions.home import DATABASE
+from sessions.images import ImageFiles
+from sessions.migrations import SCRIPTS, read_only, revision_of
+from sessions.records import RUN_STATES
+
+
+@dataclass
+class Check:
+    """One kind of thing that was looked at: how many, what is wrong, what is merely worth knowing."""
+
+    name: str
+    looked_at: int = 0
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def examine(home: Path) -> list[Check]:
+    """Every check on the home. Raises :class:`StoreError` when there is nothing that can be checked."""
+    path = home / DATABASE
+    if not path.is_file():
+        raise NotFound(f"There is no {DATABASE} in {home}. Choose the folder with --home or RESTROKE_HOME.")
+    found, head = revision_of(path), ScriptDirectory(str(SCRIPTS)).get_current_head()
+    if found != head:
+        raise StoreError(
+            f"The database in {home} is at {found}, this version looks at {head}. Nothing was changed. "
+            "Opening the studio brings an older one up to date; look at a newer one with its own version."
+        )
+    with closing(read_only(path)) as sql:
+        sql.row_factory = sqlite3.Row
+        looks = {
+            "database": _database,
+            "step hashes": _steps,
+            "parents": _parents,
+            "branches": _branches,
+            "runs": _runs,
+            "pictures": partial(_pictures, ImageFiles(home)),
+        }
+        checks = []
+        for name, look in looks.items():
+            check = Check(name)
+            checks.append(check)
+            try:
+                look(check, sql)
+            except sqlite3.DatabaseError as error:
+                check.faults.append(f"can't be read: {error}")
+        return checks
+
+
+def report(checks: list[Check]) -> str:
+    """The checks as a table, the faults and notes under it."""
+    width = max(len(check.name) for check in checks)
+    lines = [f"{'check':<{width}}  looked at  faults"]
+    lines += [f"{check.name:<{width}}  {check.looked_at:>9,}  {len(check.faults):>6,}" for check in checks]
+    lines += [f"fault: {check.name}: {fault}" for check in checks for fault in check.faults]
+    lines += [f"note: {check.name}: {note}" for check in checks for note in check.notes]
+    faults = sum(len(check.faults) for check in checks)
+    lines.append(
+        f"{faults} fault(s). Nothing was changed. Older copies of the database lie in the folder 'backups'."
+        if faults
+        else "All is well."
+    )
+    return "\n".join(lines)
+
+
+def _database(check: Check, sql: sqlite3.Connection) -> None:
+    check.looked_at = 1
+    said = [row[0] for row in sql.execute("PRAGMA integrity_check")]
+    check.faults += [line for line in said if line != "ok"]
+    for row in sql.execute("PRAGMA foreign_key_check"):
+        check.faults.append(f"row {row[1]} of {row[0]} refers to a row of {row[2]} that isn't there")
+
+
+def _steps(check: Check, sql: sqlite3.Connection) -> None:
+    for row in sql.execute("SELECT * FROM steps ORDER BY session_id, number"):
+        check.looked_at += 1
+        name = f"step {_short(row['id'])} of session {_short(row['session_id'])}"
+        try:
+            fields, recipe, _ = (json.loads(row[part]) for part in ("fields", "recipe", "result"))
+            step = Step(row["parent"], row["kind"], row["author"], fields, row["image"], recipe)
+            if step.id != row["id"]:
+                check.faults.append(f"{name} was changed: its hash doesn't fit its content")
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            check.faults.append(f"{name} can't be read: {error}")
+
+
+def _parents(check: Check, sql: sqlite3.Connection) -> None:
+    known = _known_steps(sql)
+    for row in sql.execute("SELECT session_id, id, parent FROM steps WHERE parent IS NOT NULL"):
+        check.looked_at += 1
+        if (row["session_id"], row["parent"]) not in known:
+            check.faults.append(f"the parent of step {_short(row['id'])} isn't there")
+
+
+def _branches(check: Check, sql: sqlite3.Connection) -> None:
+    known = _known_steps(sql)
+    for row in sql.execute("SELECT * FROM branches"):
+        check.looked_at += 1
+        for what, step in (("tip", row["tip"]), ("fork", row["forked_at"])):
+            if step is not None and (row["session_id"], step) not in known:
+                check.faults.append(f"the {what} of branch {_short(row['id'])} isn't there")
+    for row in sql.execute("SELECT id FROM sessions WHERE id NOT IN (SELECT session_id FROM branches)"):
+        check.faults.append(f"session {_short(row['id'])} has no branch")
+
+
+def _runs(check: Check, sql: sqlite3.Connection) -> None:
+    for row in sql.execute("SELECT id, state FROM runs"):
+        check.looked_at += 1
+        if row["state"] not in RUN_STATES:
+            check.faults.append(f"run {_short(row['id'])} is in no known state")
+
+
+def _pictures(images: ImageFiles, check: Check, sql: sqlite3.Connection) -> None:
+    rows = sql.execute("SELECT DISTINCT image FROM steps WHERE image IS NOT NULL")
+    wanted = {row["image"] for row in rows}
+    for digest in sorted(wanted, key=str):
+        check.looked_at += 1
+        try:
+            images.load(digest)
+        except DamagedImage as error:
+            check.faults.append(f"{_short(digest)}: {error.why}")
+        except (ValueError, TypeError) as error:
+            check.faults.append(f"{_short(digest)}: {error}")
+    extra = [images.path(digest) for digest in images.digests() if digest not in wanted]
+    check.notes += [f"no step refers to {path}" for path in [*extra, *images.strangers()]]
+
+
+def _known_steps(sql: sqlite3.Connection) -> set[tuple[str, str]]:
+    return {(row["session_id"], row["id"]) for row in sql.execute("SELECT session_id, id FROM steps")}
+
+
+def _short(name: object) -> str:
+    """An id as it may be printed: escaped, as a damaged row may hold anything."""
+    return ascii(name)[1:-1][:16] if isinstance(name, str) else ascii(name)[:16]

@@ -1,0 +1,153 @@
+"""The picture files: named by the SHA-256 of their bytes, whole or not at all.
+
+Who may see which picture isn't decided here; ``Store`` asks the database first. Digests come from
+our own rows or are checked to be one, so a path is never built from a person's text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from PIL import Image
+
+from sessions import png
+from sessions.errors import DamagedImage, InvalidInput, plainly
+from sessions.home import IMAGES
+
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_FOLDER = re.compile(r"[0-9a-f]{2}\Z")
+_FILE = re.compile(r"[0-9a-f]{62}\.png\Z")
+_PART = ".part"
+
+
+class ImageFiles:
+    """The folder ``images/`` of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self.folder = home / IMAGES
+
+    def path(self, digest: str) -> Path:
+        """Where the picture lies, whether or not it does. ``ValueError`` for what isn't a digest."""
+        if not _DIGEST.match(digest):
+            raise ValueError("a picture's name is 64 hexadecimal digits")
+        return self.folder / digest[:2] / f"{digest[2:]}.png"
+
+    def put(self, data: bytes) -> str:
+        """Keeps a plain PNG and gives its digest; one that is there already is not written again.
+
+        After a crash at any moment the file is whole or absent. Raises ``DiskFull``, ``NotWritable``.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.path(digest)
+        with plainly(self._home):
+            if not _holds(path, data):
+                _write_whole(path, data)
+        return digest
+
+    def load(self, digest: str) -> Image.Image:
+        """The picture as RGB, decoded and held against its digest; never a damaged one."""
+        data = self.read(digest)
+        try:
+            return png.decode_plain(data)
+        except ValueError as error:
+            raise DamagedImage(digest, str(error)) from error
+
+    def read(self, digest: str) -> bytes:
+        """The file's bytes, held against the digest."""
+        try:
+            data = self.path(digest).read_bytes()
+        except FileNotFoundError as error:
+            raise DamagedImage(digest, "its file is gone") from error
+        except OSError as error:
+            raise DamagedImage(digest, f"its file can't be read ({error.strerror})") from error
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise DamagedImage(digest, "its file was changed")
+        return data
+
+    def existing(self, digest: str) -> Path:
+        """The path of a picture that is there; its bytes are not looked at."""
+        path = self.path(digest)
+        if not path.is_file():
+            raise DamagedImage(digest, "its file is gone")
+        return path
+
+    def digests(self) -> Iterator[str]:
+        """Every picture in the folder, by name alone; files that aren't ours are passed over."""
+        for path in self._files():
+            if _FOLDER.match(path.parent.name) and _FILE.match(path.name):
+                yield path.parent.name + path.stem
+
+    def strangers(self) -> Iterator[Path]:
+        """Files in the folder that are no pictures of ours, half-written ones among them."""
+        for path in self._files():
+            if not (_FOLDER.match(path.parent.name) and _FILE.match(path.name)):
+                yield path
+
+    def sweep(self, wanted: Callable[[str], bool]) -> int:
+        """Deletes the pictures that aren't wanted; gives how many. Touches no file that isn't ours."""
+        gone = 0
+        for digest in list(self.digests()):
+            if not wanted(digest):
+                with suppress(OSError):  # one that can't be deleted now is found again next time
+                    self.path(digest).unlink()
+                    gone += 1
+        return gone
+
+    def clear_parts(self) -> None:
+        """Removes what a crash left half-written. Only for whoever holds the home's lock."""
+        for path in list(self.strangers()):
+            if path.suffix == _PART:
+                with suppress(OSError):
+                    path.unlink()
+
+    def _files(self) -> Iterator[Path]:
+        if self.folder.is_dir():
+            yield from (path for path in sorted(self.folder.rglob("*")) if not path.is_dir())
+
+
+def as_plain_png(picture: Image.Image | bytes) -> bytes:
+    """What is kept of a picture. Bytes must be a plain PNG already, or :class:`InvalidInput`."""
+    if not isinstance(picture, bytes):
+        return png.encode(picture)
+    try:
+        png.decode_plain(picture)
+    except ValueError as error:
+        raise InvalidInput(f"This isn't a picture of ours: {error}. It was not kept.") from error
+    return picture
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """True when the file is there, whole. A damaged one is written anew: we have its bytes here."""
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except FileNotFoundError:
+        return False
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Temp file beside it → fsync → rename → fsync of the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.stem[:16]}-{secrets.token_hex(4)}{_PART}")
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+    if os.name == "posix":  # elsewhere a folder can't be opened, and needn't be
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

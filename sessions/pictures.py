@@ -1,0 +1,77 @@
+"""Pictures as a session's owner may have them, and the way in and out by PNG with recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session as Sql
+
+from engine.trajectory import last_image
+from sessions import bundle
+from sessions.calls import not_found
+from sessions.errors import InvalidInput
+from sessions.images import as_plain_png
+from sessions.records import Session
+from sessions.schema import StepRow
+from sessions.shelf import Shelf
+
+
+class Pictures(Shelf):
+    """The part of the store that knows of pictures."""
+
+    def put_image(self, picture: Image.Image | bytes) -> str:
+        """Keeps a picture and gives its digest, the SHA-256 of its PNG bytes.
+
+        Bytes must be a plain PNG as the store writes them; give a person's file through
+        :func:`~sessions.uploads.safe_picture`. The same picture is kept once. It takes no owner
+        because it tells nothing: only a step of a session makes a picture readable.
+        """
+        data = as_plain_png(picture)
+        with self._db.turn:
+            digest = self._images.put(data)
+            self._fresh.add(digest)
+        return digest
+
+    def image_path(self, owner: str, sid: str, digest: str) -> Path:
+        """The file of a picture that a step of this session refers to."""
+        with self._db.reading() as sql:
+            self._check(sql, owner, sid, digest)
+        return self._images.existing(digest)
+
+    def pixels(self, owner: str, sid: str, digest: str) -> Image.Image:
+        """The picture itself: RGB, decoded, held against its digest (``DamagedImage`` otherwise)."""
+        with self._db.reading() as sql:
+            self._check(sql, owner, sid, digest)
+        return self._images.load(digest)
+
+    def export_png(self, owner: str, sid: str, step_id: str) -> bytes:
+        """The newest picture up to that step as a PNG that carries the whole trajectory."""
+        with self._db.reading() as sql:
+            session = self._session(sql, owner, sid)
+            trajectory = self._path(sql, sid, step_id)
+            title, settings, seed = session.title, session.settings, session.seed
+        if last_image(trajectory) is None:
+            raise InvalidInput("There is no picture up to this step yet. Paint one, then download it.")
+        digests = {step.image for step in trajectory if step.image}
+        pictures = {digest: self._images.read(digest) for digest in digests}
+        return bundle.write_png(bundle.Bundle(title, settings, seed, tuple(trajectory), pictures))
+
+    def import_png(self, owner: str, data: bytes) -> Session:
+        """A new session from an exported PNG, everything checked first (:class:`BundleError`)."""
+        found = bundle.read_png(data)
+        for picture in found.pictures.values():
+            self.put_image(picture)
+        with self._db.transaction() as sql:
+            row = self._insert_session(sql, owner, found.title, found.settings, found.seed)
+            self._insert_tree(sql, row.id, found.steps)
+            record = row.record()
+        self._fresh.difference_update(found.pictures)
+        return record
+
+    def _check(self, sql: Sql, owner: str, sid: str, digest: str) -> None:
+        self._session(sql, owner, sid)
+        mine = exists().where(StepRow.session_id == sid, StepRow.image == digest)
+        if not (digest.isalnum() and digest.isascii() and sql.scalar(select(mine))):
+            raise not_found("picture")

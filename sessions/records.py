@@ -1,0 +1,75 @@
+"""What the memory hands out: plain frozen values, safe to pass between threads.
+
+They are copies; changing the settings dict of one changes nothing in the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+RUN_STATES = ("queued", "running", "paused", "done", "failed", "cancelled", "lost")
+OVER = frozenset({"done", "failed", "cancelled", "lost"})
+
+
+@dataclass(frozen=True)
+class Session:
+    """One piece of work. Its steps and branches are asked for separately."""
+
+    id: str
+    title: str
+    settings: dict[str, Any]
+    seed: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A line of the session list. ``thumbnail`` is the digest of the newest picture, if any."""
+
+    id: str
+    title: str
+    updated_at: datetime
+    branch_count: int
+    step_count: int
+    thumbnail: str | None
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A named pointer to a step.
+
+    ``forked_from`` names the branch it left and ``forked_at`` the last step they share; both are
+    ``None`` for a first branch.
+    """
+
+    id: str
+    name: str
+    tip: str
+    forked_from: str | None
+    forked_at: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Run:
+    """One request to extend a branch. ``raw`` is the text a failed step had written."""
+
+    id: str
+    session_id: str
+    branch_id: str
+    state: str
+    settings: dict[str, Any]
+    cause: str
+    next_action: str
+    raw: str
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_over(self) -> bool:
+        """It came to an end; continuing takes a new run. (A paused run waits for the person.)"""
+        return self.state in OVER

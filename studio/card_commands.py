@@ -1,0 +1,197 @@
+"""The commands of a card: rewrite it, put a picture in its place, make it again, go on from it, stop.
+
+Whatever changes a card makes a branch beside it; nothing is overwritten. Each takes the owner and the
+command's values and returns what the reply holds besides ``ok``; a refusal is an exception whose
+sentence the person reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.trajectory import IMAGE_KINDS, TEXT_FIELDS, Step
+from sessions import Branch, Conflict
+from studio.checks import RefusedError, checked_text
+from studio.room import Room
+from studio.views import branch_view, settings_of, step_view
+from studio.wording import STAGES, branch_name, edit_name
+
+MOVED_ON = "Stopped because you went on from another card. Everything that was finished is kept."
+
+
+def edit(
+    room: Room,
+    owner: str,
+    *,
+    sid: str,
+    step: str,
+    fields: Mapping[str, str],
+    run: bool,
+    force: bool = False,
+    known: list[str] | None = None,
+) -> dict:
+    """Saves a rewritten card beside the old one, on a branch of its own.
+
+    ``known``: the versions of this card that the tab knew. When somebody rewrote it meanwhile, this is a
+    :class:`Conflict` and the tab may ask again with ``force``.
+    """
+    old = room.store.step(owner, sid, step)
+    if old.kind not in TEXT_FIELDS:
+        raise RefusedError("This card holds a picture. Paint over it or replace it.")
+    texts = _texts(old.kind, fields)
+    if texts == dict(old.fields):
+        return _run_from(room, owner, sid, old) if run else {}
+    _nobody_else(room, owner, sid, old, known, force)
+    recipe: dict[str, Any] = {"edited_from": old.id}
+    if old.kind == "prompt":
+        recipe["session_seed"] = room.store.session(owner, sid).seed
+    new = Step(old.parent, old.kind, "person", texts, recipe=recipe)
+    return _fork(room, owner, sid, old, new, edit_name(old, texts), run)
+
+
+def add(
+    room: Room,
+    owner: str,
+    *,
+    sid: str,
+    branch: str,
+    tip: str,
+    kind: str,
+    fields: Mapping[str, str],
+    run: bool,
+) -> dict:
+    """Adds a person's own plan or inspection at the end of a branch. One that moved on: ``Conflict``."""
+    if kind not in ("plan", "inspect"):
+        raise RefusedError("Only a plan or an inspection can be written here.")
+    saved = room.store.add_step(owner, sid, Step(tip, kind, "person", _texts(kind, fields)), branch)
+    moved, steps = room.store.branch(owner, sid, branch), room.store.steps(owner, sid)
+    made = tell_branch(room, owner, sid, moved, [step_view(saved, steps)])
+    if run:
+        start_run(room, owner, sid, moved, urgent=True)
+    return {"branch": branch, "step": saved.id, "made": made}
+
+
+def replace(room: Room, owner: str, *, sid: str, step: str, upload: str, run: bool) -> dict:
+    """Puts a person's picture in the place of a card's, on a branch of its own."""
+    old = room.store.step(owner, sid, step)
+    if old.kind not in IMAGE_KINDS:
+        raise RefusedError("Only a picture can be replaced by a picture.")
+    whose, where, digest = room.tokens.read("upload", upload)
+    if (whose, where) != (owner, sid):
+        raise RefusedError("This picture was uploaded somewhere else. Choose it again.")
+    new = Step(old.parent, old.kind, "person", image=digest, recipe={"edited_from": old.id})
+    return _fork(room, owner, sid, old, new, "my picture", run)
+
+
+def again(room: Room, owner: str, *, sid: str, step: str) -> dict:
+    """Makes a step once more with a new seed, on a branch of its own."""
+    old = room.store.step(owner, sid, step)
+    if old.parent is None:
+        return _run_from(room, owner, sid, old)
+    siblings = [
+        s for s in room.store.steps(owner, sid).values() if s.parent == old.parent and s.author == "model"
+    ]
+    attempt = 1 + max((int(s.recipe.get("attempt", 0)) for s in siblings), default=0)
+    return _branch_and_run(room, owner, sid, old.parent, f"another {STAGES[old.kind]}", attempt)
+
+
+def run(room: Room, owner: str, *, sid: str, step: str, branch: str, again: bool = False) -> dict:
+    """Goes on from a card: on its branch when it is the newest there, else on a new one."""
+    old = room.store.step(owner, sid, step)
+    here = room.store.branch(owner, sid, branch)
+    if here.tip != old.id:
+        return _run_from(room, owner, sid, old)
+    attempt = 0
+    if again:
+        attempt = sum(r.branch_id == here.id and r.state == "failed" for r in room.store.runs(owner, sid))
+    start_run(room, owner, sid, here, attempt=attempt, urgent=True)
+    return {"branch": here.id}
+
+
+def stop(room: Room, owner: str, *, sid: str, run: str) -> dict:
+    """Stops a run. What was finished stays."""
+    found = room.store.run(owner, run)
+    if not room.worker.cancel(found.id) and not found.is_over:
+        room.tell_run(sid, room.store.set_run(owner, found.id, "cancelled"))
+    return {}
+
+
+def _texts(kind: str, fields: Mapping[str, str]) -> dict[str, str]:
+    """The fields of a text step, checked; a plan needs what to do next, the others any words at all."""
+    texts = {name: checked_text(fields.get(name, ""), name) for name in TEXT_FIELDS[kind]}
+    needed = [texts["instruction"]] if kind == "plan" else texts.values()
+    if not any(text.strip() for text in needed):
+        raise RefusedError("There is no text to go on from. Write something, or discard the change.")
+    return texts
+
+
+def _nobody_else(room: Room, owner: str, sid: str, old: Step, known: list[str] | None, force: bool) -> None:
+    if force or known is None:
+        return
+    for other in room.store.steps(owner, sid).values():
+        if other.recipe.get("edited_from") == old.id and other.id not in known:
+            raise Conflict(
+                "This card was rewritten in another tab meanwhile; that version is in the tree. "
+                "Your text is still here: save again to keep it as a branch of its own."
+            )
+
+
+def _fork(room: Room, owner: str, sid: str, old: Step, new: Step, name: str, run: bool) -> dict:
+    branches = room.store.branches(owner, sid)
+    branch = next((b for b in branches if b.tip == new.id), None)
+    if branch is None:
+        branch = room.store.fork(owner, sid, new, name=branch_name((b.name for b in branches), name))
+    steps = room.store.steps(owner, sid)
+    saved = steps[branch.tip]
+    made = tell_branch(room, owner, sid, branch, [step_view(saved, steps)])
+    if run:
+        start_run(room, owner, sid, branch, urgent=True)
+    return {"branch": branch.id, "step": saved.id, "made": made}
+
+
+def _run_from(room: Room, owner: str, sid: str, step: Step) -> dict:
+    """Goes on from a card that others already go on from: with a seed these settings did not have there."""
+    wish = _but_temperature(settings_of(room.store.session(owner, sid))[0].as_dict())
+    used = {
+        s.recipe.get("attempt", 0)
+        for s in room.store.steps(owner, sid).values()
+        if s.parent == step.id and _but_temperature(s.recipe.get("settings", {})) == wish
+    }
+    attempt = next(number for number in range(len(used) + 1) if number not in used)
+    return _branch_and_run(room, owner, sid, step.id, f"on from {STAGES[step.kind]}", attempt)
+
+
+def _but_temperature(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A text made again is written at a temperature of its own, which is no wish of the person's."""
+    return {name: value for name, value in settings.items() if name != "temperature"}
+
+
+def _branch_and_run(room: Room, owner: str, sid: str, tip: str, name: str, attempt: int) -> dict:
+    taken = (b.name for b in room.store.branches(owner, sid))
+    branch = room.store.create_branch(owner, sid, tip, branch_name(taken, name))
+    made = tell_branch(room, owner, sid, branch)
+    start_run(room, owner, sid, branch, attempt=attempt, urgent=True)
+    return {"branch": branch.id, "made": made}
+
+
+def tell_branch(room: Room, owner: str, sid: str, branch: Branch, steps: Sequence[dict] = ()) -> list[dict]:
+    """Tells all tabs; what comes back goes into the reply, so that the tab that asked needn't wait."""
+    event = {"branch": branch_view(branch), "steps": list(steps)}
+    room.log.append(sid, "branch", **event)
+    room.tell_owner(owner)
+    return [{"kind": "branch", **event}]
+
+
+def start_run(
+    room: Room, owner: str, sid: str, branch: Branch, *, attempt: int = 0, urgent: bool = False
+) -> None:
+    """Starts a run on a branch. Runs on the session's other branches stop: the person has moved on."""
+    under_way = [found for found in room.store.runs(owner, sid) if found.state in ("queued", "running")]
+    if any(found.branch_id == branch.id for found in under_way):
+        raise RefusedError("This branch is already being worked on. Stop it first, or wait until it pauses.")
+    for found in under_way:
+        room.recorder.reasons[found.id] = MOVED_ON
+        if not room.worker.cancel(found.id):
+            room.recorder.reasons.pop(found.id, None)
+    room.start_run(owner, sid, branch.id, attempt=attempt, urgent=urgent)

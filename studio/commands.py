@@ -1,0 +1,130 @@
+"""The commands of the page, by name: those of a session here, those of its cards beside this file.
+
+Every method takes the owner and the command's values, and returns what the reply holds besides ``ok``.
+What a command changed reaches all tabs over the live log, the reply only the tab that asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from sessions import Conflict, StoreError
+from studio import card_commands
+from studio.card_commands import start_run, tell_branch
+from studio.checks import RefusedError, checked_seed, checked_settings, checked_text
+from studio.identity import DeniedError
+from studio.room import Room
+from studio.views import settings_of
+
+log = logging.getLogger(__name__)
+
+
+def handle(room: Room, owner: str, command: Mapping[str, Any]) -> dict[str, Any]:
+    """Does a command and gives the reply: always an answer, never an exception."""
+    values = dict(command)
+    name, nonce = str(values.pop("action", "")), values.pop("nonce", None)
+    reply: dict[str, Any] = {"type": "reply", "nonce": nonce}
+    try:
+        method = COMMANDS.get(name)
+        if method is None:
+            raise RefusedError("This page is older than Restroke. Load it again.")
+        return {**reply, "ok": True, **method(room, owner, **values)}
+    except Conflict as error:
+        return {**reply, "ok": False, "conflict": True, "error": str(error)}
+    except (RefusedError, StoreError, DeniedError) as error:
+        return {**reply, "ok": False, "error": str(error)}
+    except Exception:
+        log.exception("the command %r failed", name)
+        return {
+            **reply,
+            "ok": False,
+            "error": "Something went wrong in Restroke. Nothing was lost; try again. The log file says more.",
+        }
+
+
+def create(
+    room: Room, owner: str, *, prompt: str, settings: Mapping[str, Any], seed: int | None, sid: None
+) -> dict:
+    """Begins a session and its first run."""
+    wish, drawn = (
+        checked_settings(settings),
+        random.randrange(100_000) if seed is None else checked_seed(seed),
+    )
+    session = room.store.create_session(owner, checked_text(prompt, "prompt"), wish.as_dict(), drawn)
+    room.tell_owner(owner)
+    branch = room.store.branches(owner, session.id)[0]
+    start_run(room, owner, session.id, branch)
+    return {"session": session.id}
+
+
+def settings(
+    room: Room, owner: str, *, sid: str, settings: Mapping[str, Any], seed: int | None = None
+) -> dict:
+    """Settings for what is made from now on."""
+    session = room.store.session(owner, sid)
+    wish = checked_settings(settings)
+    drawn = settings_of(session)[1] if seed is None else checked_seed(seed)
+    room.store.update_settings(owner, sid, {**wish.as_dict(), "seed": drawn})
+    room.log.append(sid, "session", values={"settings": wish.as_dict(), "seed": drawn})
+    for found in room.store.runs(owner, sid):
+        if found.state in ("queued", "running"):
+            room.recorder.modes[found.id] = wish.mode
+    return {}
+
+
+def rename(room: Room, owner: str, *, sid: str, title: str) -> dict:
+    session = room.store.rename(owner, sid, title)
+    room.log.append(sid, "session", values={"title": session.title})
+    room.tell_owner(owner)
+    return {}
+
+
+def duplicate(room: Room, owner: str, *, sid: str) -> dict:
+    copy = room.store.duplicate(owner, sid)
+    room.tell_owner(owner)
+    return {"session": copy.id}
+
+
+def delete(room: Room, owner: str, *, sid: str) -> dict:
+    """Puts a session away; ``restore`` brings it back."""
+    for found in room.store.runs(owner, sid):
+        if not found.is_over:
+            room.worker.cancel(found.id)
+    room.store.delete(owner, sid)
+    room.tell_owner(owner)
+    return {}
+
+
+def restore(room: Room, owner: str, *, sid: str) -> dict:
+    room.store.restore(owner, sid)
+    room.tell_owner(owner)
+    return {}
+
+
+def rename_branch(room: Room, owner: str, *, sid: str, branch: str, name: str) -> dict:
+    found = room.store.rename_branch(owner, sid, branch, name)
+    tell_branch(room, owner, sid, found)
+    return {}
+
+
+COMMANDS = {
+    method.__name__: method
+    for method in (
+        create,
+        settings,
+        rename,
+        duplicate,
+        delete,
+        restore,
+        rename_branch,
+        card_commands.edit,
+        card_commands.add,
+        card_commands.replace,
+        card_commands.again,
+        card_commands.run,
+        card_commands.stop,
+    )
+}

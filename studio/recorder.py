@@ -1,0 +1,147 @@
+"""What the worker records to: the store first, then the live log of the session.
+
+Runs on the worker's thread, and on a request's thread when a waiting run is stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from typing import Any
+
+from PIL.Image import Image
+
+from engine.events import Event, Preview, StepFailed, StepFinished, StepStarted, TextDelta
+from engine.serving.local import Job, LocalWorker
+from engine.trajectory import Step
+from sessions import Store, StoreError
+from studio.live import LiveLog
+from studio.previews import Previews
+from studio.views import branch_view, place_view, run_view, step_view, worker_view
+
+PAUSED = "Paused here, as you chose meanwhile. It is your turn."
+
+
+class StudioRecorder:
+    """``engine.serving.local.Recorder`` over the store; also holds what is being made at this moment."""
+
+    def __init__(self, store: Store, log: LiveLog, previews: Previews) -> None:
+        self._store, self._log, self._previews = store, log, previews
+        self._job: Job | None = None
+        self._lock = threading.Lock()
+        self._live: dict[str, dict[str, Any]] = {}
+        self._frames = 0
+        self.worker: LocalWorker | None = None
+        """Set once it exists: the worker needs this recorder first."""
+        self.modes: dict[str, str] = {}
+        """Modes of going that were changed while the run was under way."""
+        self.reasons: dict[str, str] = {}
+        """Why a run was stopped, when it was not the Stop button."""
+
+    def trajectory(self, job: Job) -> list[Step]:
+        self._job = job  # the pictures asked for next are this job's: one worker, one step at a time
+        branch = self._store.branch(job.owner, job.session_id, job.branch_id)
+        return self._store.trajectory(job.owner, job.session_id, branch.tip)
+
+    def pixels(self, digest: str) -> Image:
+        assert self._job is not None, "pictures are read for a trajectory"
+        return self._store.pixels(self._job.owner, self._job.session_id, digest)
+
+    def keep_image(self, image: Image) -> str:
+        return self._store.put_image(image)
+
+    def finish_step(self, job: Job, step: Step) -> None:
+        self._store.add_step(job.owner, job.session_id, step, job.branch_id)
+
+    def set_run(self, job: Job, state: str, cause: str = "", next_action: str = "") -> None:
+        if state == "cancelled":
+            cause = self.reasons.pop(job.run_id, cause)
+        if state != "running":
+            self._forget(job)
+            self.modes.pop(job.run_id, None)
+        self._tell_run(job, state, cause, next_action)
+        self._tell_places()
+
+    def publish(self, job: Job, event: Event) -> None:
+        match event:
+            case StepStarted():
+                self._show(job, kind=event.kind, depth=event.depth, text="", index=0, total=0, preview=None)
+                self._tell_places()
+            case TextDelta():
+                self._show(job, more_text=event.text)
+            case Preview():
+                self._preview(job, event)
+            case StepFinished():
+                self._finished(job, event.step)
+            case StepFailed():
+                self._tell_run(job, "failed", event.cause, event.next_action, event.raw)
+
+    def _tell_run(self, job: Job, state: str, cause: str, next_action: str, raw: str | None = None) -> None:
+        """Writes a run's state down and tells the tabs, who must hear of an end even if the disk is full."""
+        try:
+            run = self._store.set_run(job.owner, job.run_id, state, cause, next_action, raw=raw)
+        except StoreError as error:
+            logging.getLogger(__name__).exception("the state %s of run %s was not written", state, job.run_id)
+            run = replace(
+                self._store.run(job.owner, job.run_id),
+                state=state,
+                cause=cause or str(error),
+                next_action=next_action,
+            )
+        self._log.append(job.session_id, "run", run=run_view(run))
+
+    def live(self, sid: str) -> dict[str, dict[str, Any]]:
+        """What is being made in a session, by run."""
+        with self._lock:
+            return {run: dict(now) for run, now in self._live.items() if now["sid"] == sid}
+
+    def _show(self, job: Job, more_text: str = "", **values: Any) -> None:
+        with self._lock:
+            now = self._live.setdefault(job.run_id, {"sid": job.session_id, "text": ""})
+            now.update(values)
+            now["text"] += more_text
+            shown = dict(now)
+        self._log.append(job.session_id, "live", key=f"live {job.run_id}", run=job.run_id, live=shown)
+
+    def _forget(self, job: Job) -> None:
+        with self._lock:
+            self._live.pop(job.run_id, None)
+        self._log.drop(job.session_id, f"live {job.run_id}")
+
+    def _preview(self, job: Job, event: Preview) -> None:
+        values: dict[str, Any] = {"index": event.index, "total": event.total}
+        if event.image is not None:
+            self._frames += 1
+            self._previews.put(job.session_id, job.run_id, self._frames, event.image)
+            values["preview"] = f"studio/{job.session_id}/preview/{job.run_id}/{self._frames}"
+        self._show(job, **values)
+
+    def _finished(self, job: Job, step: Step) -> None:
+        steps = self._store.steps(job.owner, job.session_id)
+        branch = self._store.branch(job.owner, job.session_id, job.branch_id)
+        self._forget(job)
+        self._log.append(
+            job.session_id, "step", run=job.run_id, step=step_view(step, steps), branch=branch_view(branch)
+        )
+        self._log.append(f"owner:{job.owner}", "sessions", key="sessions")
+        if self.worker:
+            working = worker_view(self.worker.snapshot())
+            self._log.append(f"owner:{job.owner}", "worker", key="worker", worker=working)
+            if self._pauses(job, step):
+                self.reasons[job.run_id] = PAUSED
+                self.worker.cancel(job.run_id)
+
+    def _pauses(self, job: Job, step: Step) -> bool:
+        """Whether a mode chosen during the run stops it here; the worker knows the mode it began with."""
+        mode = self.modes.get(job.run_id)
+        return mode in ("pause_each", "one_step") or (mode == "pause_on_fault" and step.is_fault)
+
+    def _tell_places(self) -> None:
+        if not self.worker:
+            return
+        by_session: dict[str, list[dict[str, Any]]] = {}
+        for place in self.worker.snapshot().runs:
+            by_session.setdefault(place.session_id, []).append(place_view(place))
+        for sid, places in by_session.items():
+            self._log.append(sid, "places", key="places", places=places)

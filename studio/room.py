@@ -1,0 +1,115 @@
+"""The parts of a running studio in one place, and the snapshots that a page begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine import protocols
+from engine.serving.local import Job, LocalWorker
+from engine.settings import Settings
+from sessions import Run, Store
+from studio.identity import Tokens
+from studio.live import LiveLog
+from studio.previews import Previews
+from studio.recorder import StudioRecorder
+from studio.views import branch_view, place_view, run_view, settings_of, step_view, summary_view, worker_view
+
+EXAMPLES = (
+    "A red house left of a green tree at night",
+    "A red boat below a yellow sun by the sea",
+    "Two green trees and a black cat in the snow",
+    "A purple lantern right of a white house on a meadow",
+)
+
+
+@dataclass
+class Room:
+    """Store, worker, log and what else the commands and routes share."""
+
+    store: Store
+    worker: LocalWorker
+    log: LiveLog
+    recorder: StudioRecorder
+    previews: Previews
+    tokens: Tokens
+    settings: Settings = field(default_factory=Settings)
+    """What a new session begins with."""
+    hint: Callable[[str], str] | None = None
+    """A gentle sentence about words the model doesn't know; None when nothing is known about its words."""
+    loopback_only: bool = True
+
+    @classmethod
+    def open(cls, store: Store, open_painter: Callable[[], Any], **more: Any) -> Room:
+        """Wires the parts over an open store and starts the worker."""
+        log, previews = LiveLog(), Previews()
+        recorder = StudioRecorder(store, log, previews)
+        worker = LocalWorker(open_painter, recorder)
+        recorder.worker = worker
+        return cls(store, worker, log, recorder, previews, Tokens.of(store.home), **more)
+
+    def start_run(self, owner: str, sid: str, branch_id: str, *, attempt: int, urgent: bool) -> None:
+        """The run is a row before the worker hears of it."""
+        settings, seed = settings_of(self.store.session(owner, sid))
+        run = self.store.create_run(owner, sid, branch_id, settings.as_dict())
+        self.tell_run(sid, run)
+        self.worker.submit(Job(run.id, owner, sid, branch_id, settings, seed, attempt=attempt, urgent=urgent))
+
+    def tell_run(self, sid: str, run: Run) -> None:
+        self.log.append(sid, "run", run=run_view(run))
+
+    def tell_owner(self, owner: str) -> None:
+        """All of a person's tabs read their list of sessions again."""
+        self.log.append(f"owner:{owner}", "sessions", key="sessions")
+
+    def about(self) -> dict[str, Any]:
+        """What never changes while the studio runs."""
+        return {
+            "examples": list(EXAMPLES),
+            "settings": self.settings.as_dict(),
+            "protocols": [
+                {"name": p.name, "title": p.title, "sentence": p.sentence}
+                for p in map(protocols.get, protocols.NAMES)
+            ],
+            "hints": self.hint is not None,
+        }
+
+    def summaries(self, owner: str, search: str = "") -> list[dict[str, Any]]:
+        return [summary_view(summary) for summary in self.store.sessions(owner, search)]
+
+    def home_snapshot(self, owner: str) -> dict[str, Any]:
+        seq = self.log.seq
+        return {
+            "seq": seq,
+            "sid": None,
+            "sessions": self.summaries(owner),
+            "worker": worker_view(self.worker.snapshot()),
+        }
+
+    def session_snapshot(self, owner: str, sid: str) -> dict[str, Any]:
+        """Everything of a session. Raises ``NotFound``."""
+        seq = self.log.seq  # first: better told twice than never
+        session = self.store.session(owner, sid)
+        settings, seed = settings_of(session)
+        steps, branches = self.store.steps(owner, sid), self.store.branches(owner, sid)
+        runs = self.store.runs(owner, sid)
+        working = self.worker.snapshot()
+        newest = max(branches, key=lambda branch: (branch.updated_at, branch.created_at))
+        return {
+            "seq": seq,
+            "sid": sid,
+            "title": session.title,
+            "seed": seed,
+            "settings": settings.as_dict(),
+            "steps": [step_view(step, steps) for step in steps.values()],
+            "branches": [branch_view(branch) for branch in branches],
+            "branch": newest.id,
+            "runs": [run_view(run) for run in reversed(runs)],
+            "live": self.recorder.live(sid),
+            "places": [
+                place_view(place) for place in working.runs if (place.owner, place.session_id) == (owner, sid)
+            ],
+            "sessions": self.summaries(owner),
+            "worker": worker_view(working),
+        }

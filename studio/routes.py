@@ -1,0 +1,210 @@
+"""Our own routes beside Gradio's: snapshots, the event stream, pictures, uploads and the page's files.
+
+Each asks for the token of the page; somebody else's session reads as not found. Types are fixed and
+never guessed by the browser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from sessions import NotFound, StoreError
+from studio.identity import DeniedError, owner_of
+from studio.live import Event
+from studio.room import Room
+from studio.uploads import fit_picture
+
+log = logging.getLogger(__name__)
+
+STATIC = Path(__file__).parent / "static"
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+BEAT_SECONDS = 10.0
+GATHER_SECONDS = 0.02
+"""Events that come this close together go out at once; of previews then only the newest."""
+LARGEST_BODY = 64 * 2**20
+SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+FOREVER = {**SAFE, "Cache-Control": "private, max-age=31536000, immutable"}
+
+Handler = Callable[[Request, str], Any]
+
+
+class TooLargeError(Exception):
+    """An upload over the limit; the message is a whole sentence."""
+
+
+def routes(room: Room) -> list[Route]:
+    """The routes, to be given to Gradio's app when it is launched."""
+
+    def own(handler: Handler) -> Callable:
+        """Checks who asks, and turns every refusal into its sentence and a status."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                owner = owner_of(request.headers, loopback_only=room.loopback_only)
+                if room.tokens.read("page", request.query_params.get("t", "")) != (owner,):
+                    raise DeniedError("This page belongs to somebody else.")
+                if asyncio.iscoroutinefunction(handler):
+                    return await handler(request, owner)
+                return await run_in_threadpool(handler, request, owner)
+            except DeniedError as error:
+                return _refusal(401, error)
+            except NotFound as error:
+                return _refusal(404, error)
+            except TooLargeError as error:
+                return _refusal(413, error)
+            except StoreError as error:
+                return _refusal(400, error)
+            except Exception:
+                log.exception("the request %s failed", request.url.path)
+                return _refusal(500, "Something went wrong in Restroke. Nothing was lost; the log says more.")
+
+        return endpoint
+
+    def snapshot(request: Request, owner: str) -> Response:
+        return _json(room.session_snapshot(owner, request.path_params["sid"]))
+
+    def home_snapshot(request: Request, owner: str) -> Response:
+        return _json(room.home_snapshot(owner))
+
+    def sessions(request: Request, owner: str) -> Response:
+        return _json({"sessions": room.summaries(owner, request.query_params.get("q", ""))})
+
+    def hint(request: Request, owner: str) -> Response:
+        return _json({"hint": room.hint(request.query_params.get("text", "")) if room.hint else ""})
+
+    def image(request: Request, owner: str) -> Response:
+        path = room.store.image_path(owner, request.path_params["sid"], request.path_params["digest"])
+        return FileResponse(path, media_type="image/png", headers=FOREVER)
+
+    def preview(request: Request, owner: str) -> Response:
+        place = request.path_params
+        room.store.session(owner, place["sid"])
+        frame = room.previews.get(place["sid"], place["run"], place["number"])
+        if frame is None:
+            raise NotFound("This preview is gone; a newer one is there.")
+        return Response(frame, media_type="image/jpeg", headers=FOREVER)
+
+    def export(request: Request, owner: str) -> Response:
+        sid, step = request.path_params["sid"], request.path_params["step"]
+        data = room.store.export_png(owner, sid, step)
+        name = f"restroke-{step[:8]}.png"  # never from a title: a person's text is no file name
+        return Response(
+            data,
+            media_type="image/png",
+            headers={**SAFE, "Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    async def upload(request: Request, owner: str) -> Response:
+        data = await _body(request)
+        return await run_in_threadpool(keep_upload, request, owner, data)
+
+    def keep_upload(request: Request, owner: str, data: bytes) -> Response:
+        sid = request.path_params["sid"]
+        step = room.store.step(owner, sid, request.query_params.get("step", ""))
+        if step.image is None:
+            raise NotFound("This card holds no picture.")
+        picture, remark = fit_picture(data, room.store.pixels(owner, sid, step.image).size)
+        digest = room.store.put_image(picture)
+        handle = room.tokens.mint("upload", owner, sid, digest, lifetime=3600)
+        return _json({"ok": True, "upload": handle, "remark": remark})
+
+    async def bring(request: Request, owner: str) -> Response:
+        data = await _body(request)
+        session = await run_in_threadpool(room.store.import_png, owner, data)
+        room.tell_owner(owner)
+        return _json({"ok": True, "session": session.id})
+
+    async def events(request: Request, owner: str) -> Response:
+        sid = request.path_params["sid"]
+        channels = [f"owner:{owner}"]
+        if sid != "home":
+            await run_in_threadpool(room.store.session, owner, sid)
+            channels.append(sid)
+        after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
+        stream = _stream(room, request, channels, int(after) if after.isdigit() else 0)
+        return StreamingResponse(
+            stream,
+            media_type="text/event-stream",
+            headers={
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
+
+    return [
+        Route("/studio/assets/{name}", _asset),
+        Route("/studio/home/snapshot", own(home_snapshot)),
+        Route("/studio/home/sessions", own(sessions)),
+        Route("/studio/home/hint", own(hint)),
+        Route("/studio/import", own(bring), methods=["POST"]),
+        Route("/studio/{sid}/snapshot", own(snapshot)),
+        Route("/studio/{sid}/events", own(events)),
+        Route("/studio/{sid}/image/{digest}", own(image)),
+        Route("/studio/{sid}/preview/{run}/{number:int}", own(preview)),
+        Route("/studio/{sid}/export/{step}", own(export)),
+        Route("/studio/{sid}/upload", own(upload), methods=["POST"]),
+    ]
+
+
+def _asset(request: Request) -> Response:
+    path = STATIC / request.path_params["name"]
+    if path.suffix not in TYPES or path.parent != STATIC or not path.is_file():
+        return _refusal(404, "There is no such file.")
+    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(path, media_type=TYPES[path.suffix], headers=headers)
+
+
+def _json(values: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(values, headers={"Cache-Control": "no-store", **SAFE})
+
+
+def _refusal(status: int, error: object) -> JSONResponse:
+    return JSONResponse(
+        {"ok": False, "error": str(error)}, status, headers={"Cache-Control": "no-store", **SAFE}
+    )
+
+
+async def _body(request: Request) -> bytes:
+    """The upload, read no further than the limit."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > LARGEST_BODY:
+            raise TooLargeError(
+                f"This file is larger than {LARGEST_BODY // 2**20} MB. Make it smaller and try again."
+            )
+    return bytes(data)
+
+
+async def _stream(room: Room, request: Request, channels: list[str], seq: int) -> AsyncIterator[str]:
+    """Events as they come, and a beat when none do, so that a tab notices a dead server."""
+    async with room.log.follow() as changed:
+        yield "retry: 1000\n\nevent: beat\ndata: 0\n\n"
+        while not await request.is_disconnected():
+            changed.clear()
+            closed = room.log.closed
+            for event in room.log.after(channels, seq):
+                seq = event["seq"]
+                yield _wire(event)
+            if closed:
+                return
+            try:
+                await asyncio.wait_for(changed.wait(), BEAT_SECONDS)
+                await asyncio.sleep(GATHER_SECONDS)
+            except TimeoutError:
+                yield "event: beat\ndata: 0\n\n"
+
+
+def _wire(event: Event) -> str:
+    return f"id: {event['seq']}\ndata: {json.dumps(event)}\n\n"

@@ -1,0 +1,103 @@
+"""The Gradio shell: one page, one component, and the event that carries the timeline's commands.
+
+The component's template is constant; data enters the page through our own scripts as text only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from sessions import NotFound
+from studio.commands import handle
+from studio.identity import DeniedError, owner_of
+from studio.room import Room
+
+TITLE = "Restroke"
+HEAD = """
+<link rel="stylesheet" href="studio/assets/tokens.css">
+<link rel="stylesheet" href="studio/assets/page.css">
+<link rel="stylesheet" href="studio/assets/cards.css">
+<link rel="stylesheet" href="studio/assets/look.css">
+<link rel="stylesheet" href="studio/assets/dialogs.css">
+<link rel="icon" type="image/svg+xml" href="studio/assets/icon.svg">
+"""
+# Runs once in the page; 'card_action' must occur here in quotes for Gradio to know the event.
+ON_LOAD = """
+import(new URL('studio/assets/main.js', document.baseURI).href).then(({ mount }) => mount({
+  element: element.querySelector('.restroke'),
+  trigger: (command) => trigger('card_action', command),
+  value: () => props.value,
+  watch: (heard) => watch('value', heard),
+}));
+"""
+
+
+def timeline() -> gr.HTML:
+    """The whole room as one component: its value is the greeting, then the replies to commands.
+
+    No subclass of ``gr.HTML``: Gradio would write a ``.pyi`` file beside this one.
+    """
+    return gr.HTML(
+        None,
+        html_template='<div class="restroke"></div>',
+        js_on_load=ON_LOAD,
+        apply_default_css=False,
+        elem_id="restroke",
+    )
+
+
+def build(room: Room) -> gr.Blocks:
+    """The page. Commands are answered at once and never queue behind one another's work."""
+
+    def greet(request: gr.Request) -> dict[str, Any]:
+        owner = owner_of(request.headers, loopback_only=room.loopback_only)
+        return {
+            "type": "hello",
+            "token": room.tokens.mint("page", owner),
+            "about": room.about(),
+            "snapshot": _first_view(room, owner, request.query_params.get("session")),
+        }
+
+    def act(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+        try:
+            owner = owner_of(request.headers, loopback_only=room.loopback_only)
+        except DeniedError as error:
+            return {"type": "reply", "nonce": event._data.get("nonce"), "ok": False, "error": str(error)}
+        return handle(room, owner, event._data)
+
+    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as page:
+        room_itself = timeline()
+        quick = {
+            "queue": False,
+            "show_progress": "hidden",
+            "api_visibility": "private",
+            "concurrency_limit": None,
+        }
+        page.load(greet, None, room_itself, **quick)
+        room_itself.card_action(act, None, room_itself, trigger_mode="multiple", **quick)
+    return page
+
+
+def _first_view(room: Room, owner: str, sid: str | None) -> dict[str, Any]:
+    if not sid:
+        return room.home_snapshot(owner)
+    try:
+        return room.session_snapshot(owner, sid)
+    except NotFound as error:
+        return {**room.home_snapshot(owner), "problem": str(error)}
+
+
+def launch_options() -> dict[str, Any]:
+    """How Gradio shows the page: no analytics, no run history, no fonts from elsewhere."""
+    return {
+        "head": HEAD,
+        "theme": gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        "run_history": False,
+        "footer_links": [],
+        "quiet": True,
+        "share": False,
+        "prevent_thread_lock": True,
+        "show_error": False,
+    }

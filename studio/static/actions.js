@@ -1,0 +1,283 @@
+// What a person can do. Every command is a short message to the server; what it changes comes back over the log.
+
+import { askText, askYes, choosePicture } from "./dialogs.js";
+import { drafts } from "./drafts.js";
+import { Commands } from "./commands.js";
+import { paintOver } from "./paint.js";
+import { editSettings } from "./settings.js";
+import { STAGES } from "./words.js";
+
+const DOWN = "Restroke isn't answering, so nothing was sent. Your text is kept; try again when it is back.";
+
+export class Actions extends Commands {
+  /** Sends a command about the open session; a refusal becomes a toast. Resolves with the reply or null. */
+  async #do(what, more = {}, { quietly = false } = {}) {
+    const reply = await this.send(what, { sid: this.model?.sid, ...more }, this.up === false ? DOWN : null);
+    if (!reply.ok && !quietly) this.toasts.show(reply.error, { bad: true });
+    if (reply.ok && reply.branch) this.#arrive(reply);
+    return reply.ok || quietly ? reply : null;
+  }
+
+  /** What the reply made is shown at once; the log tells it again, which changes nothing. */
+  #arrive({ branch, made, step }) {
+    for (const event of made || []) this.model.apply(event);
+    this.travel(branch, { push: branch !== this.branch });
+    if (step) this.focusCard(step, { go: true });
+  }
+
+  // Home -----------------------------------------------------------------------------------------------------
+
+  /** Begins a session. Resolves with a sentence when that was not possible. */
+  async create(prompt) {
+    const wish = this.#newWish();
+    const reply = await this.#do("create", { prompt, ...wish, sid: null }, { quietly: true });
+    if (!reply.ok) return reply.error;
+    await this.open(reply.session);
+    return null;
+  }
+
+  /** The settings for new sessions: those chosen in this browser, of the names this Restroke knows. */
+  #newWish() {
+    const saved = drafts.get("settings") || {}, usual = this.about.settings;
+    const known = Object.entries(saved.settings || {}).filter(([name]) => name in usual);
+    return { settings: { ...usual, ...Object.fromEntries(known) }, seed: saved.seed ?? null };
+  }
+
+  async newSettings() {
+    const wish = await editSettings({ ...this.#newWish(), protocols: this.about.protocols, seedOptional: true });
+    if (wish) drafts.set("settings", wish);
+  }
+
+  searchSessions(query) {
+    this.query = query;
+    clearTimeout(this.searching);
+    this.searching = setTimeout(() => this.refreshSessions(), 150);
+  }
+
+  async refreshSessions() {
+    const query = this.query;
+    try {
+      const found = await this.read(`studio/home/sessions?q=${encodeURIComponent(query.slice(0, 200))}`);
+      if (query === this.query) this.sessions = found.sessions;
+      this.schedule();
+    } catch {
+      // The log says when the server is gone; the list stays as it was.
+    }
+  }
+
+  async manage(summary, wish) {
+    const { id: sid, title } = summary;
+    if (wish.do === "rename") await this.#do("rename", { sid, title: wish.title });
+    if (wish.do === "duplicate") {
+      const reply = await this.#do("duplicate", { sid });
+      if (reply) this.toasts.show("Duplicated.", { action: "Open it", onAction: () => this.open(reply.session) });
+    }
+    if (wish.do !== "delete") return;
+    if (!(await askYes("Delete this session?", `“${title}” and all its branches go away. You can undo this right afterwards.`, "Delete"))) return;
+    if (!(await this.#do("delete", { sid }))) return;
+    if (this.model?.sid === sid) await this.open(null);
+    this.toasts.show(`“${title}” is deleted.`, { action: "Undo", onAction: () => this.#do("restore", { sid }), seconds: 20 });
+  }
+
+  async importFile(file) {
+    if (!file) return;
+    const reply = await this.upload("studio/import", file);
+    if (!reply.ok) this.toasts.show(reply.error, { bad: true });
+    else {
+      await this.open(reply.session);
+      this.toasts.show("The session is open again, with all its steps.");
+    }
+  }
+
+  // Words outside the model's world ----------------------------------------------------------------------------
+
+  hintFor(text, show) {
+    clearTimeout(this.hinting);
+    if (!this.about.hints) return;
+    this.hinting = setTimeout(async () => {
+      const found = await this.read(`studio/home/hint?text=${encodeURIComponent(text.slice(0, 600))}`).catch(() => null);
+      if (found) show(found.hint);
+    }, 350);
+  }
+
+  // Cards ----------------------------------------------------------------------------------------------------
+
+  /** Saves a rewritten card as a branch. Resolves with null, or with the sentence to show beside the kept text. */
+  async saveEdit(step, { fields, run, force, known }) {
+    const reply = await this.#do("edit", { step: step.id, fields, run, force, known }, { quietly: true });
+    return reply.ok ? null : { text: reply.error, force: reply.conflict };
+  }
+
+  versions(step) {
+    return this.model.children(step.parent).map((other) => other.id);
+  }
+
+  /** Adds a person's own plan or inspection at the end of the branch. Resolves as `saveEdit` does. */
+  async addText(tip, kind, fields, run) {
+    const reply = await this.#do("add", { branch: this.branch, tip, kind, fields, run }, { quietly: true });
+    return reply.ok ? null : { text: reply.error, force: false };
+  }
+
+  again(step) {
+    return this.#do("again", { step: step.id });
+  }
+
+  runFrom(step) {
+    return this.#do("run", { step: step.id, branch: this.branch });
+  }
+
+  accept(step) {
+    return this.#do("edit", { step: step.id, fields: { ...step.fields, correction: "" }, run: true, force: true });
+  }
+
+  stop() {
+    const run = this.model?.run(this.branch);
+    return run && ["queued", "running"].includes(run.state) ? this.#do("stop", { run: run.id }) : null;
+  }
+
+  resume() {
+    return this.#do("run", { step: this.model.branch(this.branch).tip, branch: this.branch });
+  }
+
+  tryAgain() {
+    return this.#do("run", { step: this.model.branch(this.branch).tip, branch: this.branch, again: true });
+  }
+
+  async paint(step) {
+    if (!step) return;
+    const done = await paintOver(this.imageUrl(step.image));
+    if (done) await this.#putPicture(step, done.blob, done.run);
+  }
+
+  replace(step) {
+    if (!step) return;
+    const picker = Object.assign(document.createElement("input"), { type: "file", accept: "image/*" });
+    picker.dataset.picker = "replace";
+    picker.onchange = () => this.#replaceWith(step, picker.files[0]);
+    picker.hidden = true;
+    this.node.append(picker);
+    picker.click();
+    window.addEventListener("focus", () => setTimeout(() => picker.remove(), 60000), { once: true });
+  }
+
+  async #replaceWith(step, file) {
+    if (!file) return;
+    const run = await askYes("Use this picture?", "It takes the place of the picture on a new branch, and the model goes on from it.", "Use it and run from here");
+    if (run) await this.#putPicture(step, file, true);
+  }
+
+  async #putPicture(step, blob, run) {
+    const kept = await this.upload(`studio/${this.model.sid}/upload?step=${step.id}`, blob);
+    if (!kept.ok) return this.toasts.show(kept.error, { bad: true });
+    if (kept.remark) this.toasts.show(kept.remark);
+    return this.#do("replace", { step: step.id, upload: kept.upload, run });
+  }
+
+  // Settings of the session ------------------------------------------------------------------------------------
+
+  setMode(mode) {
+    return this.#do("settings", { settings: { ...this.model.settings, mode }, seed: null });
+  }
+
+  async sessionSettings() {
+    const wish = await editSettings({ settings: this.model.settings, seed: this.model.seed, protocols: this.about.protocols });
+    if (wish) await this.#do("settings", wish);
+  }
+
+  async renameBranch() {
+    const branch = this.model.branch(this.branch);
+    const name = await askText("Name of this branch", { label: "Name", value: branch.name, action: "Rename" });
+    if (name !== null) await this.#do("rename_branch", { branch: branch.id, name });
+  }
+
+  // Travelling -----------------------------------------------------------------------------------------------
+
+  travel(branch, { push = true } = {}) {
+    if (branch !== this.branch) Object.assign(this, { branch, chosen: null, focused: null });
+    history[push ? "pushState" : "replaceState"](null, "", this.pageUrl(this.model.sid, branch));
+    this.render();
+  }
+
+  travelTo(stepId) {
+    if (!this.model.path(this.branch).some((step) => step.id === stepId)) {
+      this.travel(this.model.branches[this.model.age({ id: stepId })].id);
+    }
+    this.focusCard(stepId, { go: true });
+  }
+
+  focusCard(stepId, { go = false } = {}) {
+    if (this.focused !== stepId) {
+      this.focused = stepId;
+      this.schedule();
+    }
+    if (!go) return;
+    if (this.model.steps.get(stepId).image) this.chosen = stepId;
+    this.render();
+    const { node } = this.session.timeline.card(stepId);
+    node.focus({ preventScroll: true });
+    node.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  }
+
+  move(by) {
+    const order = this.session.timeline.order;
+    const at = order.indexOf(this.focused);
+    const next = order[at < 0 ? (by > 0 ? 0 : order.length - 1) : Math.max(0, Math.min(order.length - 1, at + by))];
+    if (next) this.focusCard(next, { go: true });
+  }
+
+  #focusedCard() {
+    return this.session.timeline.card(this.focused || this.model.branch(this.branch).tip);
+  }
+
+  editFocused() {
+    this.#focusedCard()?.edit();
+  }
+
+  runFocused() {
+    const card = this.#focusedCard();
+    return card && this.runFrom(card.step);
+  }
+
+  // The large view -------------------------------------------------------------------------------------------
+
+  look(stepId) {
+    const newest = this.model.path(this.branch).findLast((step) => step.image);
+    this.chosen = newest?.id === stepId ? null : stepId;
+    this.render();
+  }
+
+  compareWith(step) {
+    const shown = this.shown();
+    if (shown && shown.id !== step.id) this.other = step.id;
+    else return this.chooseOther();
+    this.render();
+    return null;
+  }
+
+  async chooseOther() {
+    const { model } = this, shown = this.shown();
+    const others = model.pictures().filter((step) => step.id !== shown?.id);
+    if (!others.length) return this.toasts.show("There is only one picture so far.");
+    const other = await choosePicture("Compare with …", others.map((step) => ({
+      value: step.id, url: this.imageUrl(step.image), label: `${STAGES[step.kind]} · ${model.branches[model.age(step)]?.name || ""}`,
+    })));
+    if (other) this.other = other;
+    return this.render();
+  }
+
+  endCompare() {
+    this.other = null;
+    this.render();
+  }
+
+  /** The picture before the shown one under the slider, or away with it. */
+  toggleCompare() {
+    if (this.other) return this.endCompare();
+    const shown = this.shown();
+    const before = shown && this.model.pathTo(shown.id).filter((step) => step.image).at(-2);
+    const other = before || this.model.path(this.branch).findLast((step) => step.image && step.id !== shown?.id);
+    if (!other) return this.chooseOther();
+    this.other = other.id;
+    return this.render();
+  }
+}

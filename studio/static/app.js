@@ -1,0 +1,204 @@
+// The tab: what is open, what is chosen, where addresses lead, and drawing all of it again when something changes.
+
+import { Actions } from "./actions.js";
+import { Toasts, hostDialogs } from "./dialogs.js";
+import { h, setText } from "./dom.js";
+import { Home } from "./home.js";
+import { listen } from "./keys.js";
+import { Link } from "./link.js";
+import { Model } from "./model.js";
+import { SessionView } from "./session.js";
+import { DOING, STAGES, isPicture, seconds } from "./words.js";
+
+export class App extends Actions {
+  /** `trigger(payload)` sends a command; `hello` is what the server said when the page was opened. */
+  constructor(root, trigger, hello) {
+    super(trigger);
+    Object.assign(this, { root, token: hello.token, about: hello.about, sessions: [], query: "", model: null });
+    this.base = new URL(".", document.baseURI);
+    this.reset();
+    this.toasts = new Toasts();
+    this.said = h("div.unseen", { "aria-live": "polite", "aria-atomic": "true", "data-said": true });
+    this.banner = h("div.banner", { role: "alert", hidden: true },
+      h("b", {}, "Restroke isn't answering."), " Your text is kept here; this page goes on by itself when it is back.");
+    this.home = new Home(this, hello.about);
+    this.session = new SessionView(this);
+    this.node = h("div.rs", {}, this.banner, this.home.node, this.session.node, this.toasts.node, this.said);
+    root.replaceChildren(this.node);
+    hostDialogs(this.node);
+    listen(this);
+    this.link = new Link({
+      address: (after) => this.url(`studio/${this.model?.sid || "home"}/events?after=${after}`),
+      onEvent: (event) => this.#heard(event),
+      onState: (up) => this.#linked(up),
+    });
+    window.addEventListener("popstate", () => this.open(new URL(location.href).searchParams.get("session"), { push: false }));
+    this.#listenDrops();
+    this.#show(hello.snapshot);
+  }
+
+  reset() {
+    Object.assign(this, { branch: null, focused: null, chosen: null, other: null });
+  }
+
+  // Addresses ------------------------------------------------------------------------------------------------
+
+  url(path) {
+    const url = new URL(path, this.base);
+    url.searchParams.set("t", this.token);
+    return url.href;
+  }
+
+  imageUrl(digest, sid = this.model?.sid) {
+    return this.url(`studio/${sid}/image/${digest}`);
+  }
+
+  exportUrl(step) {
+    return this.url(`studio/${this.model.sid}/export/${step}`);
+  }
+
+  pageUrl(sid, branch = null) {
+    const url = new URL(location.href);
+    for (const [name, value] of [["session", sid], ["branch", branch]]) {
+      if (value) url.searchParams.set(name, value);
+      else url.searchParams.delete(name);
+    }
+    return url.href;
+  }
+
+  // Opening --------------------------------------------------------------------------------------------------
+
+  async read(path) {
+    const answer = await fetch(this.url(path));
+    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error || "Restroke could not read this.");
+    return answer.json();
+  }
+
+  /** Opens a session, or the first page when `sid` is null. */
+  async open(sid, { push = true, branch = null } = {}) {
+    try {
+      const snapshot = await this.read(`studio/${sid || "home"}/snapshot`);
+      if (push) history.pushState(null, "", this.pageUrl(sid, branch));
+      this.#show(snapshot);
+      (this.model ? this.session.timeline.top.firstElementChild : this.home.words).focus({ preventScroll: true });
+    } catch (error) {
+      this.toasts.show(error.message, { bad: true });
+    }
+  }
+
+  #show(snapshot) {
+    const same = this.model && this.model.sid === snapshot.sid;
+    this.sessions = snapshot.sessions ?? this.sessions;
+    this.worker = snapshot.worker;
+    if (!snapshot.sid) this.model = null;
+    else if (same) this.model.load(snapshot);
+    else {
+      this.model = new Model(snapshot);
+      this.session.begin();
+    }
+    if (!same) {
+      this.reset();
+      const wish = new URL(location.href).searchParams.get("branch");
+      if (this.model) this.branch = this.model.branches.some((b) => b.id === wish) ? wish : snapshot.branch;
+      window.scrollTo(0, 0);
+    }
+    if (snapshot.problem) this.toasts.show(snapshot.problem, { bad: true });
+    if (!snapshot.sid) history.replaceState(null, "", this.pageUrl(null));
+    this.link.follow(snapshot.seq);
+    this.render();
+  }
+
+  async resync() {
+    try {
+      this.#show(await this.read(`studio/${this.model?.sid || "home"}/snapshot`));
+    } catch (error) {
+      this.toasts.show(error.message, { bad: true });
+    }
+  }
+
+  // Following ------------------------------------------------------------------------------------------------
+
+  #heard(event) {
+    if (event.kind === "resync") this.resync();
+    else if (event.kind === "sessions") this.refreshSessions();
+    else if (event.kind === "worker") this.worker = event.worker;
+    else if (event.kind === "reply") this.answered(event);
+    else if (this.model) {
+      const before = this.follows && this.shown()?.id;
+      this.#announce(event);
+      this.model.apply(event);
+      if (event.kind === "step" && event.branch.id === this.branch && before !== false) this.chosen = null;
+    }
+    this.schedule();
+  }
+
+  #announce(event) {
+    const say = (text) => setText(this.said, text);
+    const known = event.kind === "live" && this.model.live.get(event.run);
+    if (event.kind === "live" && event.live?.kind !== known?.kind) say(`${DOING[event.live.kind] || "working"} …`);
+    if (event.kind === "step") say(`${STAGES[event.step.kind]} is ready${event.step.seconds ? ` after ${seconds(event.step.seconds)}` : ""}.`);
+    if (event.kind === "run" && event.run.cause) say(event.run.cause);
+    if (event.kind === "run" && event.run.state === "cancelled") say("Stopped.");
+  }
+
+  #linked(up) {
+    this.banner.hidden = up;
+    this.up = up;
+  }
+
+  // Choosing -------------------------------------------------------------------------------------------------
+
+  /** The picture of the large view: the chosen one, else the newest of this branch. */
+  shown() {
+    if (!this.model) return null;
+    const chosen = this.chosen && this.model.steps.get(this.chosen);
+    return chosen || this.model.path(this.branch).findLast((step) => isPicture(step.kind)) || null;
+  }
+
+  /** Whether the large view follows what is being drawn. */
+  get follows() {
+    return !this.chosen;
+  }
+
+  schedule() {
+    if (this.due) return;
+    this.due = true;
+    requestAnimationFrame(() => {
+      this.due = false;
+      this.render();
+    });
+  }
+
+  render() {
+    this.home.node.hidden = Boolean(this.model);
+    this.session.node.hidden = !this.model;
+    document.title = this.model ? `${this.model.title} · Restroke` : "Restroke";
+    setText(this.home.model, this.workerLine());
+    if (this.model) this.session.render();
+    else this.home.render();
+  }
+
+  /** One honest line about the model. */
+  workerLine(between = " · ") {
+    const { worker } = this;
+    if (worker.state === "loading") return "The model is being opened …";
+    if (worker.state === "failed") return worker.cause;
+    return [worker.title, worker.seconds_a_round ? `about ${seconds(worker.seconds_a_round)} a round` : "speed not measured yet"].join(between);
+  }
+
+  #listenDrops() {
+    const files = (event) => [...(event.dataTransfer?.items || [])].some((item) => item.kind === "file");
+    document.addEventListener("dragover", (event) => {
+      if (!files(event)) return;
+      event.preventDefault();
+      this.node.classList.add("dropping");
+    });
+    document.addEventListener("dragleave", (event) => !event.relatedTarget && this.node.classList.remove("dropping"));
+    document.addEventListener("drop", (event) => {
+      this.node.classList.remove("dropping");
+      if (!event.dataTransfer?.files.length) return;
+      event.preventDefault();
+      this.importFile(event.dataTransfer.files[0]);
+    });
+  }
+}

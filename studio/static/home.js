@@ -1,0 +1,82 @@
+// The first page: words to begin with, examples, and the pictures made before.
+
+import { drafts } from "./drafts.js";
+import { h, icon, setText } from "./dom.js";
+import { grow } from "./editor.js";
+import { SessionList } from "./sessions.js";
+
+const LIMIT = 4000;
+
+export class Home {
+  constructor(app, about) {
+    this.app = app;
+    this.words = h("textarea.first-words", {
+      rows: 2, dir: "auto", placeholder: "A red house left of a green tree at night", "aria-label": "What shall the picture show?",
+      value: drafts.get("prompt") || "", oninput: () => this.#typed(),
+      onkeydown: (event) => {
+        if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+        event.preventDefault();
+        this.begin();
+      },
+    });
+    grow(this.words);
+    this.problem = h("p.problem", { role: "alert" });
+    this.hint = h("p.hint", { "aria-live": "polite" });
+    this.button = h("button.btn.main.big", { type: "submit" }, icon("stroke"), "Paint it");
+    const file = h("input", { type: "file", accept: "image/png", class: "unseen", "aria-label": "A Restroke picture to open again", onchange: () => app.importFile(file.files[0]).finally(() => (file.value = "")) });
+    this.list = new SessionList(app, "grid");
+    this.model = h("p.model");
+    this.node = h("div.home", {},
+      h("header.home-top", {}, h("span.brand", {}, icon("stroke"), "Restroke"), this.model),
+      h("div.home-main", {},
+        h("h1", {}, "What shall we paint?"),
+        h("p.lead", {}, "The model plans, sketches, looks at the sketch and corrects it. Every step is a card that you can rewrite."),
+        h("form.begin", {
+          onsubmit: (event) => {
+            event.preventDefault();
+            this.begin();
+          },
+        }, this.words, this.hint, this.problem, h("div.row", {}, this.button,
+          h("button.btn", { type: "button", onclick: () => app.newSettings() }, icon("gear"), "Settings"))),
+        h("ul.examples", { "aria-label": "Examples" }, ...about.examples.map((text) => h("li", {}, h("button.chip", {
+          type: "button",
+          onclick: () => {
+            this.words.value = text;
+            this.#typed();
+            this.words.dispatchEvent(new Event("input"));
+            this.words.focus();
+          },
+        }, text)))),
+        h("section.before", { "aria-label": "Made before" }, h("div.before-head", {}, h("h2", {}, "Made before"),
+          h("label.btn.file", {}, icon("picture"), "Open a Restroke picture", file)), this.list.node)));
+  }
+
+  #typed() {
+    drafts.set("prompt", this.words.value);
+    this.app.hintFor(this.words.value, (text) => setText(this.hint, text));
+    const length = [...this.words.value].length;
+    setText(this.problem, length > LIMIT
+      ? `These are ${length.toLocaleString("en")} signs; a picture can begin with ${LIMIT.toLocaleString("en")}. Shorten them; nothing is lost meanwhile.` : "");
+    this.button.disabled = length > LIMIT;
+  }
+
+  async begin() {
+    if (this.button.disabled) return;
+    if (!this.words.value.trim()) {
+      setText(this.problem, "Write what the picture shall show, or click an example.");
+      this.words.focus();
+      return;
+    }
+    this.button.disabled = true;
+    const problem = await this.app.create(this.words.value);
+    this.button.disabled = false;
+    setText(this.problem, problem || "");
+    if (problem) return;
+    this.words.value = "";
+    drafts.drop("prompt");
+  }
+
+  render() {
+    this.list.render();
+  }
+}

@@ -1,0 +1,135 @@
+// What this tab knows of a session: steps, branches, runs and what is being made now. No DOM here.
+
+import { isPicture } from "./words.js";
+
+export class Model {
+  constructor(snapshot) {
+    this.load(snapshot);
+  }
+
+  load(snapshot) {
+    this.sid = snapshot.sid;
+    this.title = snapshot.title;
+    this.seed = snapshot.seed;
+    this.settings = snapshot.settings;
+    this.steps = new Map(snapshot.steps.map((step) => [step.id, step]));
+    this.branches = snapshot.branches;
+    this.homes = null;
+    this.runs = new Map(snapshot.runs.map((run) => [run.id, run]));
+    this.live = new Map(Object.entries(snapshot.live));
+    this.places = snapshot.places;
+    this.previews = new Map();
+  }
+
+  /** Takes one event of the log. Returns true when it concerns this session's view. */
+  apply(event) {
+    switch (event.kind) {
+      case "step":
+        this.steps.set(event.step.id, event.step);
+        this.#branch(event.branch);
+        if (this.live.get(event.run)?.preview) this.previews.set(event.step.id, this.live.get(event.run).preview);
+        this.live.delete(event.run);
+        return true;
+      case "live":
+        if (event.live) this.live.set(event.run, event.live);
+        else this.live.delete(event.run);
+        return true;
+      case "branch":
+        this.#branch(event.branch);
+        for (const step of event.steps || []) this.steps.set(step.id, step);
+        return true;
+      case "run":
+        this.runs.set(event.run.id, event.run);
+        if (!["queued", "running"].includes(event.run.state)) this.live.delete(event.run.id);
+        return true;
+      case "places":
+        this.places = event.places;
+        return true;
+      case "session":
+        Object.assign(this, event.values);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #branch(branch) {
+    this.homes = null;
+    const at = this.branches.findIndex((other) => other.id === branch.id);
+    if (at < 0) this.branches.push(branch);
+    else this.branches[at] = branch;
+  }
+
+  branch(id) {
+    return this.branches.find((branch) => branch.id === id) || this.branches.at(-1);
+  }
+
+  /** The trajectory to a step, root first. */
+  pathTo(tip) {
+    const path = [];
+    for (let step = this.steps.get(tip); step; step = this.steps.get(step.parent)) path.push(step);
+    return path.reverse();
+  }
+
+  path(branchId) {
+    return this.pathTo(this.branch(branchId).tip);
+  }
+
+  children(parent) {
+    return [...this.steps.values()].filter((step) => step.parent === parent);
+  }
+
+  /** Where the old idea went: the other versions of this step and the branches they go on in. */
+  otherVersions(step) {
+    const found = [];
+    for (const other of this.children(step.parent)) {
+      if (other.id === step.id || step.parent === null) continue;
+      const branch = this.branches[this.age(other)];
+      if (!branch) continue;
+      const path = this.pathTo(branch.tip);
+      found.push({ step: other, branch, steps: path.length - path.findIndex((s) => s.id === other.id) });
+    }
+    return found;
+  }
+
+  /** The place in order of creation of the oldest branch that holds this step. */
+  age(step) {
+    if (!this.homes) {
+      this.homes = new Map();
+      this.branches.forEach((branch, at) => {
+        for (const { id } of this.pathTo(branch.tip)) if (!this.homes.has(id)) this.homes.set(id, at);
+      });
+    }
+    return this.homes.get(step.id) ?? Infinity;
+  }
+
+  run(branchId) {
+    return [...this.runs.values()].filter((run) => run.branch === branchId).at(-1) || null;
+  }
+
+  liveOn(branchId) {
+    const run = this.run(branchId);
+    return run ? this.live.get(run.id) || null : null;
+  }
+
+  place(run) {
+    return run ? this.places.find((place) => place.run_id === run.id) || null : null;
+  }
+
+  pictures() {
+    return [...this.steps.values()].filter((step) => isPicture(step.kind));
+  }
+
+  static opensRound(kind, now) {
+    return ["plan", "think", "reflect"].includes(kind) || (!now && isPicture(kind));
+  }
+
+  /** The round each step of a trajectory belongs to, counted as the engine counts. */
+  static rounds(path) {
+    let now = 0;
+    return path.map((step) => {
+      if (Model.opensRound(step.kind, now)) now += 1;
+      return now;
+    });
+  }
+}

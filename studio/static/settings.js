@@ -1,0 +1,64 @@
+// Settings in plain words: a dialog for all of them, and the switch for the mode of going.
+
+import { openDialog } from "./dialogs.js";
+import { h, icon } from "./dom.js";
+import { MODES } from "./words.js";
+
+/** The mode switch of a session's bar. */
+export class ModeSwitch {
+  constructor(onChange) {
+    this.buttons = MODES.map(([mode, title, sentence]) => {
+      const input = h("input", { type: "radio", name: "mode", value: mode, onchange: () => onChange(mode) });
+      return [input, h("label", { title: sentence }, input, h("span", {}, title))];
+    });
+    this.node = h("fieldset.seg", {}, h("legend.unseen", {}, "How to go on"), ...this.buttons.map(([, label]) => label));
+  }
+
+  render(mode) {
+    for (const [input] of this.buttons) input.checked = input.value === mode;
+  }
+}
+
+const number = (label, help, props) => {
+  const input = h("input.input", { type: "number", inputmode: "decimal", required: true, ...props });
+  return [input, h("label.stack", {}, h("b", {}, label), input, h("small", {}, help))];
+};
+
+/** Resolves with {settings, seed} or null. `seed` null means "a new one each time". */
+export function editSettings({ settings, seed, protocols, seedOptional }) {
+  return openDialog("Settings", (close) => {
+    const pick = (name, options, now) => options.map(([value, title, sentence]) => h("label.option", {},
+      h("input", { type: "radio", name, value, checked: value === now }),
+      h("span", {}, h("b", {}, title), h("small", {}, sentence))));
+    const [rounds, roundsBox] = number("Rounds at most", "One round is a plan, a sketch and a look at it.",
+      { min: 1, max: 20, step: 1, value: settings.max_rounds });
+    const [strokes, strokesBox] = number("Strokes for each picture", "More strokes are finer and take longer.",
+      { min: 1, max: 199, step: 1, value: settings.timesteps - 1 });
+    const [guidance, guidanceBox] = number("How closely it follows the words", "0 is freely, 2 to 5 is usual, 10 is stiffly.",
+      { min: 0, max: 20, step: 0.1, value: settings.guidance });
+    const [seedField, seedBox] = number("Seed", seedOptional ? "The same seed and words give the same picture. Empty: a new one each time."
+      : "For the steps that are made from now on.", { min: 0, max: 4294967295, step: 1, value: seed ?? "" });
+    seedField.required = !seedOptional;
+    const dice = h("button.btn.quiet", {
+      type: "button", onclick: () => (seedField.value = Math.floor(Math.random() * 100000)),
+    }, icon("again"), "Another one");
+    const form = h("form.settings", {
+      onsubmit: (event) => {
+        event.preventDefault();
+        close({
+          settings: {
+            ...settings, protocol: form.elements.protocol.value, mode: form.elements.going.value,
+            max_rounds: Number(rounds.value), timesteps: Number(strokes.value) + 1, guidance: Number(guidance.value),
+          },
+          seed: seedField.value === "" ? null : Number(seedField.value),
+        });
+      },
+    },
+    h("fieldset", {}, h("legend", {}, "Way of working"), ...pick("protocol", protocols.map((p) => [p.name, p.title, p.sentence]), settings.protocol)),
+    h("fieldset", {}, h("legend", {}, "How to go on"), ...pick("going", MODES, settings.mode)),
+    h("div.pairs", {}, roundsBox, strokesBox, guidanceBox, h("div.seed", {}, seedBox, dice)),
+    h("div.row.end", {}, h("button.btn", { type: "button", onclick: () => close() }, "Cancel"),
+      h("button.btn.main", { type: "submit" }, "Save settings")));
+    return [form];
+  }, { wide: true });
+}

@@ -1,0 +1,59 @@
+// The words of the interface: names of stages and fields, times, and who did what.
+
+export const STAGES = {
+  prompt: "Your words", plan: "Plan", sketch: "Sketch", inspect: "Inspect", refine: "Refine",
+  think: "Think", reflect: "Reflect", image: "Picture",
+};
+
+export const DOING = {
+  plan: "planning", sketch: "sketching", inspect: "inspecting", refine: "refining",
+  think: "thinking", reflect: "reflecting", image: "painting", step: "working",
+};
+
+export const FIELDS = {
+  plan: [["instruction", "Do next"], ["description", "The whole picture then"]],
+  inspect: [["verdict", "Verdict"], ["correction", "What to fix"]],
+  think: [["text", "Thought"]],
+  reflect: [["text", "Thought"]],
+  prompt: [["text", "Your words"]],
+};
+
+export const MODES = [
+  ["auto", "Auto", "Goes on by itself until the picture is complete."],
+  ["pause_each", "Pause each step", "Waits for you after every step."],
+  ["pause_on_fault", "Pause on a fault", "Waits for you when Inspect finds something wrong."],
+  ["one_step", "One step", "Makes one step and stops."],
+];
+
+export const isPicture = (kind) => kind === "sketch" || kind === "refine" || kind === "image";
+
+export const seconds = (value) => (value === null || value === undefined ? "" :
+  value < 10 ? `${value.toFixed(1)} s` : value < 100 ? `${Math.round(value)} s` : `${Math.round(value / 60)} min`);
+
+export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
+
+export const clip = (text, length) => {
+  const signs = [...text];
+  return signs.length > length ? signs.slice(0, length - 1).join("").trimEnd() + "…" : text;
+};
+
+export function ago(iso) {
+  const then = new Date(iso), minutes = (Date.now() - then) / 60000;
+  if (Number.isNaN(minutes)) return "";
+  if (minutes < 2) return "now";
+  if (minutes < 60) return `${Math.round(minutes)} min`;
+  const today = new Date();
+  const days = Math.round((new Date(today.toDateString()) - new Date(then.toDateString())) / 86400000);
+  if (days === 0) return "today";
+  if (days === 1) return "yesterday";
+  if (days < 7) return then.toLocaleDateString("en", { weekday: "long" });
+  return then.toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" });
+}
+
+/** What a picture shows, for people who don't see it: the plan it was drawn after. */
+export function describe(step, path) {
+  const at = path.findIndex((other) => other.id === step.id);
+  const plan = path.slice(0, at).reverse().find((other) => other.kind === "plan" || other.kind === "prompt");
+  const text = plan ? plan.fields.description || plan.fields.instruction || plan.fields.text : "";
+  return clip(`${STAGES[step.kind]}: ${text}`, 300);
+}

@@ -1,0 +1,105 @@
+"""What a tab is told: steps, branches, runs and the model as plain JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.serving.local import Place, Snapshot
+from engine.settings import Settings
+from engine.trajectory import Step
+from sessions import Branch, Run, Session, Summary
+from studio.wording import marks, step_change
+
+View = dict[str, Any]
+
+
+def settings_of(session: Session) -> tuple[Settings, int]:
+    """A session's settings, and the seed for what is drawn from now on (kept beside them)."""
+    usual = Settings().as_dict()
+    known = {name: value for name, value in session.settings.items() if name in usual}
+    try:
+        settings = Settings.from_dict({**usual, **known})
+    except (
+        TypeError,
+        ValueError,
+    ):  # a session from elsewhere must open all the same
+        settings = Settings()
+    seed = session.settings.get("seed", session.seed)
+    return settings, seed if isinstance(seed, int) else session.seed
+
+
+def step_view(step: Step, steps: Mapping[str, Step]) -> View:
+    """Seeds have more digits than JavaScript's numbers hold, so they travel as text."""
+    result, recipe = step.result, step.recipe
+    view: View = {
+        "id": step.id,
+        "parent": step.parent,
+        "kind": step.kind,
+        "author": step.author,
+        "fields": dict(step.fields),
+        "image": step.image,
+        "seed": str(recipe["seed"]) if "seed" in recipe else None,
+        "attempt": recipe.get("attempt", 0),
+        "edited_from": recipe.get("edited_from"),
+        "seconds": result.get("seconds"),
+        "reused": result.get("reused_tokens"),
+        "repaired": result.get("repaired"),
+    }
+    old = steps.get(str(recipe.get("edited_from")))
+    if old and old.kind == step.kind and step.fields:
+        view["marks"] = {name: marks(old.fields[name], text) for name, text in step.fields.items()}
+        view["was"] = view["was_thing"] = step_change(old, step)[0]
+    return view
+
+
+def branch_view(branch: Branch) -> View:
+    return {"id": branch.id, "name": branch.name, "tip": branch.tip}
+
+
+def run_view(run: Run) -> View:
+    return {
+        "id": run.id,
+        "branch": run.branch_id,
+        "state": run.state,
+        "cause": run.cause,
+        "next_action": run.next_action,
+        "raw": run.raw,
+    }
+
+
+def summary_view(summary: Summary) -> View:
+    return {
+        "id": summary.id,
+        "title": summary.title,
+        "updated": summary.updated_at.isoformat(),
+        "branches": summary.branch_count,
+        "thumbnail": summary.thumbnail,
+    }
+
+
+def place_view(place: Place) -> View:
+    return {
+        "run_id": place.run_id,
+        "position": place.position,
+        "kind": place.kind,
+        "wait_seconds": place.wait_seconds,
+        "step_seconds": place.step_seconds,
+    }
+
+
+def worker_view(snapshot: Snapshot) -> View:
+    return {
+        "state": snapshot.state,
+        "title": snapshot.title,
+        "cause": snapshot.cause,
+        "next_action": snapshot.next_action,
+        "seconds_a_round": seconds_a_round(snapshot.step_seconds),
+    }
+
+
+def seconds_a_round(step_seconds: Mapping[str, float]) -> float | None:
+    """Plan, sketch and inspect as measured; None until each was."""
+    if not {"plan", "sketch", "inspect"} <= step_seconds.keys():
+        return None
+    return sum(step_seconds[kind] for kind in ("plan", "sketch", "inspect"))

@@ -1,0 +1,91 @@
+"""The context cache: sharing, eviction, and the same logits however a context came about."""
+
+from __future__ import annotations
+
+import torch
+
+from engine.inference.prefill import Context, Item
+from engine.inference.text import decode
+from tests.tiny import checkpoint, new_cache, picture, text
+
+
+def story() -> list[Item]:
+    return [text("A red car"), *picture(1), text("make it blue"), *picture(2), text("and now a tree")]
+
+
+def logits(context: Context) -> torch.Tensor:
+    one = checkpoint()
+    steps = decode(one.model, one.tokenizer.tokens, context, max_new_tokens=4)
+    return torch.stack([s.logits for s in steps])
+
+
+def test_branches_share_their_common_segments() -> None:
+    cache = new_cache()
+    first, reuse = cache.build(story())
+    assert reuse.reused_tokens == 0 and reuse.prefilled_tokens == first.length
+    before = cache.bytes
+    branch, reuse = cache.build([*story()[:4], text("make it green")])
+    assert all(a is b for a, b in zip(first.segments[:4], branch.segments[:4], strict=True))
+    assert branch.segments[4] is not first.segments[4]
+    assert reuse.prefilled_tokens == branch.segments[4].length
+    assert cache.bytes == before + branch.segments[4].bytes
+
+
+def test_the_same_text_after_another_past_is_another_segment() -> None:
+    cache = new_cache()
+    one, _ = cache.build([text("a"), text("same")])
+    two, _ = cache.build([text("b"), text("same")])
+    assert one.segments[1].key != two.segments[1].key
+    assert not torch.equal(one.segments[1].keys, two.segments[1].keys)
+
+
+def test_a_restored_and_a_rebuilt_context_give_the_same_logits() -> None:
+    cache = new_cache()
+    cache.build(story())
+    restored, reuse = cache.build(story())
+    assert reuse.prefilled_tokens == 0
+    rebuilt, reuse = new_cache().build(story())
+    assert reuse.reused_tokens == 0
+    assert torch.equal(logits(restored), logits(rebuilt))
+
+
+def test_eviction_keeps_the_budget_and_never_the_answer() -> None:
+    whole, _ = new_cache().build(story())
+    total = sum(s.bytes for s in whole.segments)
+    cache = new_cache(total // 2)
+    kept, _ = cache.build(story())
+    assert cache.bytes <= total // 2
+    again, reuse = cache.build(story())
+    assert (
+        0 < reuse.reused_tokens < whole.length
+        and reuse.reused_tokens + reuse.prefilled_tokens == whole.length
+    )
+    assert torch.equal(logits(kept), logits(again)) and torch.equal(logits(kept), logits(whole))
+    assert again.segments[0] is kept.segments[0], "beginnings are evicted last"
+
+
+def test_the_least_recently_used_branch_goes_first() -> None:
+    parts = {name: [text("start"), text(name * 6)] for name in "xyz"}
+    size = {name: [s.bytes for s in new_cache().build(items)[0].segments] for name, items in parts.items()}
+    cache = new_cache(size["x"][0] + size["x"][1] + size["y"][1])
+    cache.build(parts["x"])
+    cache.build(parts["y"])
+    cache.build(parts["x"])
+    cache.build(parts["z"])
+    assert cache.build(parts["x"])[1].prefilled_tokens == 0
+    assert cache.build(parts["y"])[1].prefilled_tokens > 0
+
+
+def test_extending_a_context_leaves_it_alone() -> None:
+    cache = new_cache()
+    base, _ = cache.build([text("A red car")])
+    before = logits(base)
+    cache.build([text("A red car"), *picture(3)])
+    logits(base)
+    assert len(base.segments) == 1 and torch.equal(before, logits(base))
+
+
+def test_a_segment_does_not_keep_its_whole_past_in_memory() -> None:
+    context, _ = new_cache().build(story())
+    for segment in context.segments:
+        assert segment.keys.untyped_storage().nbytes() == segment.keys.numel() * 4

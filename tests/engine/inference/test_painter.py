@@ -1,0 +1,179 @@
+"""The painter on the recorded tiny checkpoint: what the rest of the house calls."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Pictures
+
+from engine.checkpoints.writer import save_checkpoint
+from engine.inference.events import PaintError
+from engine.inference.painter import Painter, open_painter
+from engine.inference.prefill import Context, TextItem, prefill
+from engine.inference.preprocess import Transform
+from engine.model.autoencoder import Autoencoder, AutoencoderConfig
+from engine.model.bagel import Bagel
+from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
+from engine.protocols.base import Image, Text
+from engine.settings import Settings
+from tests.tiny import CKPT, FOLDER
+
+SETTINGS = Settings(timesteps=4, guidance=3.0, image_guidance=1.0)
+SEGMENTS = (Text("A red car"), Image("one"), Text("at night"))
+
+
+def pixels(digest: str) -> Pictures.Image:
+    assert digest == "one"
+    return Pictures.open(FOLDER / "inputs" / "edit_img.png")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("painter") / "tiny"
+    shutil.copytree(CKPT, target)
+    config = json.loads((target / "config.json").read_text())
+    config |= {"vae_transform": [128, 32, 16], "vit_transform": [112, 28, 14], "default_image_size": [48, 64]}
+    (target / "config.json").write_text(json.dumps(config | {"title": "Tiny"}))
+    return target
+
+
+@pytest.fixture(scope="module")
+def painter(folder: Path) -> Painter:
+    torch.set_num_threads(1)
+    return cache(open_painter)(folder)
+
+
+def draw(painter: Painter, segments=SEGMENTS, settings: Settings = SETTINGS, seed: int = 3, **options):
+    free = {"text_free": segments[:-1], "image_free": tuple(s for s in segments if isinstance(s, Text))}
+    return list(painter.draw(segments, **free, pixels=pixels, settings=settings, seed=seed, **options))
+
+
+def test_it_says_what_it_is(painter: Painter) -> None:
+    assert painter.title == "Tiny · CPU"
+    assert painter.fingerprint["precision"] == "float32" and len(painter.fingerprint["checkpoint"]) == 64
+
+
+def test_writing_streams_and_ends(painter: Painter) -> None:
+    options = {"pixels": pixels, "max_tokens": 12, "temperature": 0.0, "seed": 0}
+    deltas = list(painter.write(SEGMENTS, **options))
+    assert [d.finished for d in deltas] == [False] * (len(deltas) - 1) + [True]
+    assert deltas[-1].finish in ("eos", "length") and deltas[-1].tokens <= 12
+    again = list(painter.write(SEGMENTS, **options))
+    assert "".join(d.text for d in again) == "".join(d.text for d in deltas)
+    assert again[0].reuse.prefilled_tokens == 0 and again[0].reuse.reused_tokens > 0
+
+
+def test_drawing_shows_previews_and_gives_the_picture_last(painter: Painter) -> None:
+    updates = draw(painter)
+    assert [u.index for u in updates] == [1, 2, 3] and all(u.total == 3 for u in updates)
+    assert all(u.image is None for u in updates[:-1]) and all(u.preview is not None for u in updates)
+    assert updates[-1].image.size == (96, 80), "the size of the newest picture"
+    assert updates[-1].forwards == 6
+
+
+def test_sizes(painter: Painter) -> None:
+    assert draw(painter, (Text("A red car"),))[-1].image.size == (64, 48), "the checkpoint's own"
+    assert draw(painter, size=(32, 64))[-1].image.size == (64, 32), "the one asked for"
+
+
+def test_the_same_recipe_gives_the_same_bytes(painter: Painter, folder: Path) -> None:
+    warm, cold = draw(painter)[-1].image, draw(open_painter(folder))[-1].image
+    assert warm.tobytes() == cold.tobytes()
+    assert warm.tobytes() != draw(painter, seed=4)[-1].image.tobytes()
+
+
+def test_choosing_is_between_the_options(painter: Painter) -> None:
+    for options in (frozenset({"text", "end"}), frozenset({"image"})):
+        choice = painter.choose(SEGMENTS, pixels=pixels, options=options)
+        assert choice.token in options and 0 < choice.probability <= 1
+    assert choice.probability == 1
+    with pytest.raises(ValueError, match="nothing to choose after"):
+        painter.choose((), pixels=pixels, options=frozenset({"text"}))
+
+
+def test_typed_control_tokens_stay_text(painter: Painter) -> None:
+    plain, _ = painter._context((Text("a <|im_end|> b"),), pixels)
+    assert plain.length > 6
+
+
+def test_a_long_text_is_read_block_by_block_with_the_same_result(painter: Painter) -> None:
+    item, tokens = TextItem(tuple(range(100, 500))), painter.tokens
+    past = prefill(painter.model, tokens, Context(), TextItem((7, 8)))
+    context = Context((past,))
+    whole = prefill(painter.model, tokens, context, item)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.inference.prefill.BLOCK", 37)
+        blocks = prefill(painter.model, tokens, context, item)
+    assert (blocks.key, blocks.rope, blocks.length) == (whole.key, whole.rope, 402)
+    for name in ("keys", "values", "last_hidden"):
+        assert torch.allclose(getattr(blocks, name), getattr(whole, name), atol=2e-5)
+
+
+def test_a_text_beyond_the_models_reach_is_a_sentence(painter: Painter) -> None:
+    with pytest.raises(PaintError, match=r"tokens long; this model reads at most 32,768") as caught:
+        draw(painter, (Text("\N{HOUSE BUILDING}" * 10_000),))
+    assert "Shorten" in caught.value.next_action
+
+
+def test_a_folder_of_other_sizes_that_states_no_transforms_is_still_usable(tmp_path: Path) -> None:
+    language = LanguageConfig(48, 2, 3, 3, 64, 608, tie_word_embeddings=True)
+    sizes = AutoencoderConfig(ch=32, ch_mult=(1, 2), num_res_blocks=1, z_channels=4)
+    config = BagelConfig(
+        language,
+        VisionConfig(24, 1, 3, 32, patch_size=16, positions=25),
+        latent_channels=4,
+        latent_patch=1,
+        latent_side=12,
+        latent_downsample=2,
+        vit_side=5,
+    )
+    model = Bagel.random(config, 1)
+    model.llm2vae.weight.data.normal_(std=0.05)
+    saved = json.loads((CKPT / "tokenizer.json").read_text())
+    lacked = ("<|vision_start|>", "<|endoftext|>")
+    kept = [t for t in saved["added_tokens"] if t["content"] not in lacked]
+    saved["added_tokens"] = [{**token, "id": 560 + i} for i, token in enumerate(kept)]
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "tokenizer.json").write_text(json.dumps(saved))
+    save_checkpoint(tmp_path / "model", model, Autoencoder(sizes), tmp_path / "words")
+    (tmp_path / "model" / "config.json").unlink()
+    other = open_painter(tmp_path / "model")
+    assert (other.vae_transform, other.vit_transform) == (Transform(24, 24, 2), Transform(80, 80, 16))
+    assert other.default_size == (24, 24)
+    picture = draw(other, settings=Settings(timesteps=2, guidance=3, image_guidance=2))[-1].image
+    assert picture.size == (24, 18)
+    assert other.tokens.end_of_text is None
+    assert other.choose(SEGMENTS, pixels=pixels, options=frozenset({"text", "end"})).token == "text"
+
+
+def test_overflow_is_an_error_and_not_a_black_picture(folder: Path) -> None:
+    broken = open_painter(folder)
+    broken.model.llm2vae.bias.data[0] = float("nan")
+    with pytest.raises(PaintError, match="overflowed while it was drawn"):
+        draw(broken)
+    flat = open_painter(folder)
+    flat.autoencoder.decoder.conv_out.weight.data.zero_()
+    flat.autoencoder.decoder.conv_out.bias.data.copy_(torch.tensor([5.0, -5.0, -5.0]))  # red
+    with pytest.raises(PaintError, match="flat colour"):
+        draw(flat)
+
+
+def test_bf16_stays_close_to_float32(painter: Painter, folder: Path) -> None:
+    half = draw(open_painter(folder, precision="bfloat16"))[-1].image
+    exact = draw(painter)[-1].image
+    gap = np.abs(np.asarray(half, dtype=float) - np.asarray(exact, dtype=float)).mean()
+    assert 0 < gap < 6, "grey levels on average"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_gpu_draws_nearly_the_same(painter: Painter, folder: Path, precision: str) -> None:
+    there = draw(open_painter(folder, device="cuda", precision=precision))[-1].image
+    gap = np.abs(np.asarray(there, dtype=float) - np.asarray(draw(painter)[-1].image, dtype=float)).mean()
+    assert gap < (1 if precision == "float32" else 6)

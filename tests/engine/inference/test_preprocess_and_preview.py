@@ -1,0 +1,60 @@
+"""Pictures of every mode and shape, and the linear preview."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from engine.inference.preprocess import Transform, normalised, to_rgb
+from engine.inference.preview import CELL, Preview
+from engine.model.autoencoder import Autoencoder, AutoencoderConfig
+from tests.tiny import checkpoint
+
+
+def test_transparency_becomes_white_and_plain_grey_alpha_is_dropped() -> None:
+    assert to_rgb(Image.new("RGBA", (2, 2), (255, 0, 0, 0))).getpixel((0, 0)) == (255, 255, 255)
+    assert to_rgb(Image.new("LA", (2, 2), (40, 0))).getpixel((0, 0)) == (40, 40, 40)
+    palette = Image.new("P", (2, 2), 3)
+    palette.info["transparency"] = 3
+    assert to_rgb(palette).getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "CMYK", "I;16", "F", "HSV", "YCbCr"])
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    assert to_rgb(Image.new(mode, (3, 5))).mode == "RGB"
+
+
+@given(st.integers(1, 20000), st.integers(1, 20000))
+def test_sizes_are_whole_strides_within_the_limit(width: int, height: int) -> None:
+    new = Transform(256, 128, 32).size(width, height)
+    assert all(side % 32 == 0 and 32 <= side <= 256 for side in new)
+
+
+def test_normalised_pixels_span_minus_one_to_one() -> None:
+    pixels = normalised(Image.new("RGB", (2, 1), (0, 128, 255)))
+    assert pixels.shape == (3, 1, 2)
+    assert pixels[:, 0, 0].tolist() == pytest.approx([-1, 128 / 127.5 - 1, 1], abs=1e-6)
+
+
+def test_a_preview_is_fitted_the_same_every_time() -> None:
+    latent = torch.randn(16, 4, 6)
+    one, two = (Preview.fit(checkpoint().autoencoder).picture(latent) for _ in range(2))
+    assert one.size == (6 * CELL, 4 * CELL) and one.tobytes() == two.tobytes()
+    assert Preview.fit(checkpoint().autoencoder).picture(torch.full((16, 2, 2), float("nan"))).size == (8, 8)
+
+
+def test_a_preview_recovers_what_latents_hold_linearly() -> None:
+    class Mean(Autoencoder):
+        """Latents that are the mean colours of their block."""
+
+        def encode(self, pixels: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+            colours = torch.nn.functional.avg_pool2d(pixels, self.config.downsample)
+            return torch.cat([colours, colours.new_zeros(len(colours), 1, *colours.shape[2:])], dim=1)
+
+    preview = Preview.fit(Mean(AutoencoderConfig(ch=32, ch_mult=(1, 1, 1), num_res_blocks=1, z_channels=4)))
+    red = preview.picture(torch.tensor([0.8, -0.8, -0.8, 0.0])[:, None, None].expand(4, 2, 2))
+    r, g, b = red.getpixel((3, 3))
+    assert r > 210 and g < 50 and b < 50

@@ -1,0 +1,236 @@
+"""The training stages on very small models: they run, learn something, and resume where they stopped."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from engine.assets import default_checkpoint
+from engine.model.autoencoder import Autoencoder, AutoencoderConfig
+from engine.model.bagel import Bagel
+from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
+from engine.training import autoencoder as autoencoder_training
+from engine.training.__main__ import main
+from engine.training.group_norm import WrittenOutGroupNorm
+from engine.training.losses import training_losses
+from engine.training.optimiser import (
+    ConvolutionMuon,
+    MovingAverage,
+    build_optimisers,
+    rate_factor,
+    split_parameters,
+)
+from engine.training.packing import CleanImage, NoisedImage, Packer, SeenImage, Text
+from engine.training.recipe import begin_from, load_autoencoder, make_tokenizer, new_model, special_tokens
+from engine.training.samples import SampleMaker, length
+from engine.training.shards import Library, write_shards
+from engine.training.state import load_state, save_state
+from engine.training.unified import Plan, make_batch, mixture, remember, snapshot, train
+
+SMALL_AUTOENCODER = AutoencoderConfig(
+    ch=16, ch_mult=(1, 1, 1, 1, 1), num_res_blocks=1, z_channels=16, norm_groups=4
+)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work folder with a tokenizer and one shard, encoded by an untrained autoencoder."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("work")
+    write_shards(folder / "shards", Autoencoder(SMALL_AUTOENCODER), shards=1, seed=0, count=30, device="cpu")
+    make_tokenizer(folder, 0, lessons=200)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def maker(work: Path) -> SampleMaker:
+    tokenizer = make_tokenizer(work, 0)
+    encode = lambda text: tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
+    return SampleMaker(Library(work / "shards"), encode, special_tokens(tokenizer))
+
+
+def small_model(vocabulary: int = 800) -> Bagel:
+    language = LanguageConfig(32, 2, 2, 1, 64, vocabulary)
+    vision = VisionConfig(32, 1, 2, 64, patch_size=16, positions=64)
+    return Bagel.random(BagelConfig(language, vision, 16, 2, 8, 32, 8), seed=0)
+
+
+class TestSamples:
+    def test_whole_trajectories_show_every_picture_twice_more_after_drawing_it(
+        self, maker: SampleMaker
+    ) -> None:
+        generator = torch.Generator().manual_seed(0)
+        splits = maker.draw("whole", random.Random(1), generator)
+        kinds = [type(split) for split in splits]
+        for index, kind in enumerate(kinds):
+            if kind is CleanImage:
+                assert kinds[index + 1] is SeenImage
+        assert NoisedImage in kinds
+
+    @pytest.mark.parametrize("family", ["direct", "edit"])
+    def test_the_last_split_of_a_short_sample_is_its_only_target(
+        self, maker: SampleMaker, family: str
+    ) -> None:
+        for seed in range(20):
+            splits = maker.draw(family, random.Random(seed), torch.Generator().manual_seed(seed))
+            assert [isinstance(s, NoisedImage) for s in splits] == [False] * (len(splits) - 1) + [True]
+
+    def test_only_the_newest_text_may_be_dropped(self, maker: SampleMaker) -> None:
+        for seed in range(20):
+            splits = maker.draw("edit", random.Random(seed), torch.Generator().manual_seed(seed))
+            droppable = [i for i, s in enumerate(splits) if isinstance(s, Text) and s.droppable]
+            assert droppable == [len(splits) - 2]
+
+    def test_a_decision_is_labelled_on_the_last_token_before_it(self, maker: SampleMaker) -> None:
+        tokens = maker.tokens
+        splits = maker.draw("direct", random.Random(0), torch.Generator().manual_seed(0))
+        assert splits[0].next_token == tokens.start_of_image
+        ends = [
+            s.next_token
+            for seed in range(40)
+            for s in maker.draw("whole", random.Random(seed), torch.Generator().manual_seed(0))
+            if not isinstance(s, NoisedImage)
+        ]
+        assert {tokens.bos, tokens.start_of_image, tokens.end_of_text} <= set(ends)
+
+    def test_length_counts_the_tokens_that_are_packed(self, maker: SampleMaker) -> None:
+        splits = maker.draw("whole", random.Random(3), torch.Generator().manual_seed(0))
+        batch = Packer(small_model().config, maker.tokens).pack([splits])
+        assert batch.sample_lengths == [length(splits)]
+
+
+class TestTheUnifiedStage:
+    def test_it_resumes_where_it_stopped(self, work: Path, maker: SampleMaker, tmp_path: Path) -> None:
+        plan = Plan(minutes=0.03, tokens=300)
+        train(tmp_path, small_model(), maker, maker.tokens, plan)
+        first = json.loads((tmp_path / "unified.json").read_text())
+        assert first["steps"] > 0
+        saved = load_file(tmp_path / "unified.state.safetensors")
+        average = train(tmp_path, small_model(), maker, maker.tokens, plan)
+        assert json.loads((tmp_path / "unified.json").read_text())["steps"] == first["steps"]
+        name = "llm2vae.weight"
+        assert torch.equal(average.shadow[name], saved[f"tensors.average.{name}"])
+        train(tmp_path, small_model(), maker, maker.tokens, Plan(minutes=0.06, tokens=300))
+        assert json.loads((tmp_path / "unified.json").read_text())["steps"] > first["steps"]
+
+    def test_the_loss_falls_on_one_batch(self, maker: SampleMaker) -> None:
+
+        model = small_model()
+        packer = Packer(model.config, maker.tokens, generator=torch.Generator().manual_seed(0))
+        batch = make_batch(maker, packer, "words", random.Random(0), 400)
+        optimisers, values = build_optimisers(model, 3e-3, 3e-3), []
+        for _ in range(12):
+            loss = training_losses(model, batch).ce_mean
+            loss.backward()
+            for optimiser in optimisers:
+                optimiser.step()
+                optimiser.zero_grad()
+            values.append(loss.item())
+        assert values[-1] < 0.7 * values[0]
+
+    def test_a_point_of_the_curve_keeps_its_values(self) -> None:
+        running = {"direct": [2.0, 1.0], "whole": [float("nan"), float("nan")]}
+        point = snapshot(running)
+        remember(running["direct"], 0.0, 0.0)
+        assert point == {"direct": [2.0, 1.0]} != snapshot(running)
+
+    @pytest.mark.parametrize("progress", [0.0, 0.3, 0.6, 1.0])
+    def test_shares_sum_to_one_and_trajectories_come_last(self, progress: float) -> None:
+        assert sum(mixture(progress).values()) == pytest.approx(1)
+        assert mixture(1.0)["whole"] > 3 * mixture(0.0)["whole"]
+
+
+class TestBeginningFromACheckpoint:
+    def test_an_empty_folder_takes_its_weights_and_words(self, tmp_path: Path) -> None:
+        begin_from(default_checkpoint(), tmp_path)
+        tokenizer = make_tokenizer(tmp_path, 0)
+        model = new_model(tokenizer, 0, tmp_path / "unified.start.safetensors")
+        shipped = load_file(default_checkpoint() / "ema.safetensors")
+        assert torch.equal(model.llm2vae.weight, shipped["llm2vae.weight"].float())
+        assert load_autoencoder(tmp_path, "cpu").config.z_channels == 16
+
+    def test_the_command_begins_from_one(self, tmp_path: Path) -> None:
+        wish = ["data", "--shards", "0", "--direct-shards", "0", "--device", "cpu"]
+        main([*wish, "--work", str(tmp_path), "--begin-from", str(default_checkpoint())])
+        assert (tmp_path / "unified.start.safetensors").exists()
+        before = (tmp_path / "ae.safetensors").read_bytes()
+        main(["autoencoder", "--work", str(tmp_path), "--autoencoder-minutes", "0.01", "--device", "cpu"])
+        assert (tmp_path / "ae.safetensors").read_bytes() == before
+
+    def test_a_training_under_way_is_not_overwritten(self, tmp_path: Path) -> None:
+        begin_from(default_checkpoint(), tmp_path)
+        with pytest.raises(FileExistsError, match="another --work"):
+            begin_from(default_checkpoint(), tmp_path)
+
+
+class TestTheAutoencoderStage:
+    def test_it_learns_resumes_and_folds_its_normalisation(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(autoencoder_training, "CONFIG", SMALL_AUTOENCODER)
+        weights = autoencoder_training.train(tmp_path, minutes=0.06, device="cpu", pool=12)
+        before = json.loads((tmp_path / "autoencoder.json").read_text())
+        autoencoder_training.train(tmp_path, minutes=0.12, device="cpu", pool=12)
+        after = json.loads((tmp_path / "autoencoder.json").read_text())
+        assert after["steps"] > before["steps"] > 0
+        model = Autoencoder(SMALL_AUTOENCODER)
+        model.load_state_dict(load_file(weights))
+        pixels = autoencoder_training.to_pixels(autoencoder_training.picture_pool(6, 5))
+        latent = model.encode(pixels)
+        assert 0.3 < latent.std() < 3
+        spread = torch.exp(0.5 * model.encode_moments(pixels)[1]) * SMALL_AUTOENCODER.scale_factor
+        assert torch.allclose(spread, torch.full_like(spread, autoencoder_training.NOISE), rtol=1e-3)
+
+    def test_the_written_out_group_norm_has_the_same_gradients(self) -> None:
+        torch.manual_seed(0)
+        norm = torch.nn.GroupNorm(4, 16)
+        torch.nn.init.normal_(norm.weight)
+        x, weigh = torch.randn(3, 16, 5, 7, requires_grad=True), torch.randn(3, 16, 5, 7)
+        wanted = torch.autograd.grad((norm(x) * weigh).sum(), [x, norm.weight, norm.bias])
+        norm.__class__ = WrittenOutGroupNorm
+        found = torch.autograd.grad((norm(x) * weigh).sum(), [x, norm.weight, norm.bias])
+        for a, b in zip(found, wanted, strict=True):
+            assert torch.allclose(a, b, atol=1e-4)
+
+
+class TestOptimiser:
+    def test_muon_moves_the_kernels_themselves(self) -> None:
+        torch.manual_seed(0)
+        kernel = torch.nn.Parameter(torch.randn(8, 4, 3, 3).contiguous(memory_format=torch.channels_last))
+        before = kernel.detach().clone()
+        kernel.grad = torch.randn_like(kernel)
+        ConvolutionMuon([kernel], 1e-2).step()
+        assert not torch.equal(kernel, before)
+
+    def test_matrices_of_the_blocks_and_the_rest_are_told_apart(self) -> None:
+        model = small_model()
+        matrices, others = split_parameters(model)
+        assert all(m.ndim == 2 for m in matrices)
+        assert sum(p.numel() for p in [*matrices, *others]) == sum(p.numel() for p in model.parameters())
+        assert any(p is model.llm2vae.weight for p in others)
+
+    def test_rates_warm_up_and_come_down(self) -> None:
+        assert rate_factor(0.0) < rate_factor(0.005) < rate_factor(0.01) == 1
+        assert rate_factor(1.0) == pytest.approx(0.02)
+
+    def test_the_average_follows_and_the_state_comes_back(self, tmp_path: Path) -> None:
+        model = torch.nn.Linear(3, 2)
+        average = MovingAverage(model)
+        optimiser = torch.optim.AdamW(model.parameters(), lr=0.1)
+        for step in range(3):
+            model(torch.ones(1, 3)).sum().backward()
+            optimiser.step()
+            average.update(model, step)
+        assert not torch.equal(average.shadow["weight"], model.weight)
+        save_state(tmp_path / "s.safetensors", {"m": model}, [optimiser], average=average.shadow)
+        other = torch.nn.Linear(3, 2)
+        fresh = torch.optim.AdamW(other.parameters(), lr=0.1)
+        tensors = load_state(tmp_path / "s.safetensors", {"m": other}, [fresh])
+        assert torch.equal(other.weight, model.weight)
+        assert torch.equal(tensors["average"]["weight"], average.shadow["weight"])
+        assert fresh.state_dict()["state"][0]["step"] == 3

@@ -1,0 +1,49 @@
+"""The studio in this process without a browser, and as a process of its own with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from sessions import Store
+from studio.room import Room
+from studio.routes import routes
+from tests.scripted import ScriptedPainter
+from tests.studio.pages import Served, Tab, quiet_tab
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    studio = Served(tmp_path_factory.mktemp("studio") / "home")
+    yield studio
+    assert studio.end() == 0, "Ctrl-C must end it cleanly"
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    made = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tab(served: Served, context: BrowserContext) -> Iterator[Tab]:
+    yield from quiet_tab(served, context)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    with Store.open(tmp_path) as store:
+        made = Room.open(store, lambda: ScriptedPainter(rounds=1, fault_rounds=(1,)), loopback_only=False)
+        yield made
+        made.worker.close()
+
+
+@pytest.fixture
+def client(room: Room) -> TestClient:
+    return TestClient(Starlette(routes=routes(room)))

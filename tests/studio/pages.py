@@ -1,0 +1,121 @@
+"""A running studio and a tab in it, with what a person does there: shared by the browser tests."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+HERE = Path(__file__).parent
+expect.set_options(timeout=10_000)
+
+
+class Served:
+    """A running studio, by default on the scripted painter; started again, it keeps its address and home."""
+
+    def __init__(self, home: Path, program: Path = HERE / "serve_scripted.py") -> None:
+        self.home, self.program = home, program
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                str(self.program),
+                "--home",
+                str(self.home),
+                "--port",
+                str(self.port),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        said: list[str] = []
+        assert self.process.stdout
+        for line in self.process.stdout:
+            said.append(line)
+            if "is open at" in line:
+                return
+        pytest.fail("the studio did not start: " + "".join(said))
+
+    def end(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+
+class Tab:
+    """One tab, with what a person does in it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url = page, url
+        self.wrong: list[str] = []
+        """What went wrong in the tab; must be empty at the end of a test."""
+        self.cards = page.locator(".timeline .card[data-step]")
+        self.status = page.locator(".status .saying")
+
+    def home(self) -> Tab:
+        self.page.goto(self.url)
+        expect(self.page.locator(".home h1")).to_be_visible()
+        return self
+
+    def paint(self, prompt: str) -> Tab:
+        """Begins a session from the first page."""
+        self.home()
+        self.page.locator(".first-words").fill(prompt)
+        self.page.get_by_role("button", name="Paint it").click()
+        expect(self.page.locator(".room")).to_be_visible()
+        return self
+
+    def painted(self, prompt: str = "a red house left of a green tree") -> Tab:
+        """A session whose run has ended."""
+        self.paint(prompt)
+        self.ends("The model says that the picture is complete.")
+        return self
+
+    def ends(self, sentence: str | re.Pattern[str]) -> None:
+        expect(self.status).to_have_text(sentence)
+
+    def kinds(self) -> list[str]:
+        return [str(card.get_attribute("data-kind")) for card in self.cards.all()]
+
+    def card(self, kind: str, number: int = 0) -> Locator:
+        return self.page.locator(f'.card[data-kind="{kind}"]').nth(number)
+
+    def do(self, kind: str, what: str, number: int = 0) -> None:
+        self.card(kind, number).locator(f'[data-do="{what}"]').click()
+
+    def branches(self) -> list[str]:
+        return self.page.locator(".bar select option").all_inner_texts()
+
+
+def quiet_tab(served: Served, context: BrowserContext) -> Iterator[Tab]:
+    """A tab that must end without an error in its console and without a word to another host."""
+    page = context.new_page()
+    tab = Tab(page, served.url)
+    own = ("http://127.0.0.1:", "data:", "blob:")
+    page.on("pageerror", lambda error: tab.wrong.append(f"page error: {error}"))
+    page.on(
+        "console", lambda said: tab.wrong.append(f"console: {said.text}") if said.type == "error" else None
+    )
+    page.on(
+        "request",
+        lambda asked: None if asked.url.startswith(own) else tab.wrong.append(f"request: {asked.url}"),
+    )
+    yield tab
+    time.sleep(0.05)
+    assert not tab.wrong, tab.wrong

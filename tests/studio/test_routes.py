@@ -1,0 +1,143 @@
+"""Who may read what, with which type, and what bad uploads get."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from studio.identity import DeniedError, Tokens, owner_of
+from studio.room import Room
+from tests.studio.rooms import begin, png, steps, stream
+
+
+class TestRoutes:
+    def paths(self, room: Room, sid: str) -> list[str]:
+        sketch = steps(room, sid)[2]
+        return [
+            f"/studio/{sid}/snapshot",
+            f"/studio/{sid}/events",
+            f"/studio/{sid}/image/{sketch.image}",
+            f"/studio/{sid}/preview/x/1",
+            f"/studio/{sid}/export/{sketch.id}",
+        ]
+
+    def test_no_token_a_forged_and_an_old_one_are_refused(self, room: Room, client: TestClient):
+        sid = begin(room)
+        good = room.tokens.mint("page", "local")
+        bad = ["", "x", good[:-1] + ("0" if good[-1] != "0" else "1"), good.replace(".", "", 1)]
+        bad += [room.tokens.mint("page", "local", lifetime=-1), room.tokens.mint("upload", "local")]
+        bad += [Tokens(b"another key").mint("page", "local"), room.tokens.mint("page", "somebody")]
+        for token in bad:
+            for path in self.paths(room, sid):
+                assert client.get(path, params={"t": token}).status_code == 401, (token, path)
+
+    def test_another_owners_session_is_not_found(self, room: Room, client: TestClient):
+        mine = begin(room)
+        theirs = begin(room, "a green tree", "somebody")
+        token = room.tokens.mint("page", "local")
+        picture = next(s.image for s in room.store.steps("somebody", theirs).values() if s.image)
+        for path in (
+            f"/studio/{theirs}/snapshot",
+            f"/studio/{theirs}/events",
+            f"/studio/{theirs}/image/{picture}",
+        ):
+            assert client.get(path, params={"t": token}).status_code == 404, path
+        assert client.get(f"/studio/{mine}/image/{'0' * 64}", params={"t": token}).status_code == 404
+
+    def test_pictures_have_a_fixed_type_and_are_kept(self, room: Room, client: TestClient):
+        sid = begin(room)
+        sketch = steps(room, sid)[2]
+        answer = client.get(
+            f"/studio/{sid}/image/{sketch.image}", params={"t": room.tokens.mint("page", "local")}
+        )
+        assert answer.headers["content-type"] == "image/png"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "immutable" in answer.headers["cache-control"]
+
+    def test_a_download_comes_back_as_a_session(self, room: Room, client: TestClient):
+        sid = begin(room, "a red house 🦊 </ins>")
+        token = {"t": room.tokens.mint("page", "local")}
+        file = client.get(f"/studio/{sid}/export/{steps(room, sid)[-1].id}", params=token)
+        assert file.headers["content-disposition"].startswith('attachment; filename="restroke-')
+        brought = client.post("/studio/import", params=token, content=file.content).json()
+        assert brought["ok"] and brought["session"] != sid
+        assert [s.id for s in steps(room, brought["session"])] == [s.id for s in steps(room, sid)]
+
+    @pytest.mark.parametrize("data", [b"", b"no picture", png()])
+    def test_a_file_without_a_recipe_gets_a_sentence(self, room: Room, client: TestClient, data: bytes):
+        answer = client.post("/studio/import", params={"t": room.tokens.mint("page", "local")}, content=data)
+        assert answer.status_code == 400
+        assert answer.json()["error"].endswith(".")
+
+    @pytest.mark.parametrize("kind", ["thin", "cut off", "animated", "no picture", "empty"])
+    def test_a_picture_that_cannot_be_used_gets_a_sentence(self, room: Room, client: TestClient, kind: str):
+        sid = begin(room)
+        data = {
+            "thin": png((1, 20_000)),
+            "cut off": png((300, 300))[:200],
+            "animated": animation(),
+            "no picture": b"<svg onload=alert(1)>",
+            "empty": b"",
+        }[kind]
+        query = {"t": room.tokens.mint("page", "local"), "step": steps(room, sid)[2].id}
+        answer = client.post(f"/studio/{sid}/upload", params=query, content=data)
+        assert answer.status_code == 400
+        assert answer.json()["error"].endswith(".")
+
+    def test_a_cmyk_photo_becomes_a_picture(self, room: Room, client: TestClient):
+        sid = begin(room)
+        file = io.BytesIO()
+        Image.new("CMYK", (200, 200), (0, 200, 200, 0)).save(file, "JPEG")
+        query = {"t": room.tokens.mint("page", "local"), "step": steps(room, sid)[2].id}
+        answer = client.post(f"/studio/{sid}/upload", params=query, content=file.getvalue()).json()
+        assert answer["ok"] and "scaled" in answer["remark"]
+
+    def test_an_endless_upload_is_cut_off(
+        self, room: Room, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr("studio.routes.LARGEST_BODY", 1000)
+        answer = client.post(
+            "/studio/import", params={"t": room.tokens.mint("page", "local")}, content=b"x" * 5000
+        )
+        assert answer.status_code == 413
+
+    def test_the_pages_files_cannot_be_left(self, client: TestClient):
+        assert client.get("/studio/assets/main.js").headers["content-type"].startswith("text/javascript")
+        for name in ("..%2froutes.py", "%2e%2e/routes.py", "nothing.js", "routes.py"):
+            assert client.get(f"/studio/assets/{name}").status_code == 404
+
+    def test_a_stream_begins_after_what_the_tab_has(self, room: Room, client: TestClient):
+        start = room.log.seq
+        sid = begin(room)
+        room.log.close()  # the streams end once they have sent what is there
+        everything = stream(client, room, sid, start)
+        assert [event["seq"] for event in everything] == sorted(event["seq"] for event in everything)
+        assert {"run", "step", "sessions"} <= {event["kind"] for event in everything}
+        half = everything[len(everything) // 2]["seq"]
+        assert stream(client, room, sid, half) == [event for event in everything if event["seq"] > half]
+        assert [event["kind"] for event in stream(client, room, sid, start - 5)] == ["resync"]
+
+
+def animation() -> bytes:
+    file = io.BytesIO()
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    return file.getvalue()
+
+
+class TestIdentity:
+    def test_a_foreign_name_for_this_computer_is_refused(self):
+        for host in ("127.0.0.1:7860", "localhost", "[::1]:7860"):
+            assert owner_of({"host": host}, loopback_only=True) == "local"
+        for host in ("evil.example:7860", "", "127.0.0.1.evil.example", "localhost@evil.example"):
+            with pytest.raises(DeniedError):
+                owner_of({"host": host}, loopback_only=True)
+
+    def test_the_key_survives_a_restart_and_is_nobody_elses(self, tmp_path: Path):
+        token = Tokens.of(tmp_path).mint("page", "local")
+        assert Tokens.of(tmp_path).read("page", token) == ("local",)
+        assert (tmp_path / "studio.key").stat().st_mode & 0o077 == 0

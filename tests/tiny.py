@@ -1,0 +1,39 @@
+"""The tiny checkpoint of the recorded outputs of the public reference model (random weights), loaded once."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from engine.checkpoints.reader import Checkpoint, load_checkpoint
+from engine.inference.contexts import ContextCache
+from engine.inference.prefill import CleanItem, Item, SeenItem, TextItem
+
+FOLDER = Path(__file__).parent / "fixtures" / "bagel-tiny"
+CKPT = FOLDER / "ckpt"
+
+
+@cache
+def checkpoint() -> Checkpoint:
+    """The checkpoint in float32."""
+    torch.set_num_threads(1)
+    return load_checkpoint(CKPT)
+
+
+def new_cache(budget_bytes: int = 2**30) -> ContextCache:
+    """An empty context cache over it."""
+    return ContextCache(checkpoint().model, checkpoint().tokenizer.tokens, budget_bytes)
+
+
+def text(words: str) -> TextItem:
+    return TextItem(tuple(checkpoint().tokenizer.encode(words)))
+
+
+def picture(seed: int) -> list[Item]:
+    """The two items of a made-up picture of 32x48 pixels."""
+    generator = torch.Generator().manual_seed(seed)
+    latent = torch.randn(16, 4, 6, generator=generator)
+    pixels = torch.rand(3, 28, 42, generator=generator) * 2 - 1
+    return [CleanItem(f"made {seed}", lambda: latent), SeenItem(f"made {seed}", lambda: pixels)]
