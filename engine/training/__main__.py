@@ -41,9 +41,6 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--autoencoder-minutes", type=float, default=20.0)
     p.add_argument("--unified-minutes", type=float, default=100.0)
     p.add_argument("--shards", type=int, default=16, help="number of shards, of 1000 scripts each")
-    p.add_argument(
-        "--direct-shards", type=int, default=6, help="further shards of prompts and pictures alone"
-    )
     p.add_argument("--tokens", type=int, default=8192, help="tokens in a batch of the unified model")
     p.add_argument("--machine", default="", help="what the card says it was trained on")
     return p
@@ -65,7 +62,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.work / "shards",
             model,
             shards=args.shards,
-            direct=args.direct_shards,
             seed=args.seed,
             count=1000,
             device=args.device,

@@ -1,7 +1,7 @@
 """The optimiser of the unified model, its schedule and its moving average.
 
-Matrices inside the transformer blocks are updated by Muon (orthogonalised momentum; torch's own), all other
-parameters (embeddings, projections in and out, norms, biases) by AdamW. Both follow one schedule.
+Matrices inside the transformer blocks are updated by Muon (orthogonalised momentum), all other parameters
+(embeddings, projections in and out, norms, biases) by AdamW. Both follow one schedule.
 """
 
 from __future__ import annotations
@@ -10,6 +10,57 @@ import math
 
 import torch
 from torch import Tensor, nn
+
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the quintic that draws all singular values towards 1 (Jordan et al., Muon, 2024)."""
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update is made nearly orthogonal; its root mean square is 0.2 times the rate, as Adam's.
+
+    ``torch.optim.Muon`` does the same, one matrix at a time and always in bfloat16, which a CPU without
+    bfloat16 instructions emulates: 20 s a step of the default model on two AVX2 cores, against 0.4 s for
+    float32 products over matrices of one shape together.
+    """
+
+    def __init__(
+        self, matrices: list[Tensor], rate: float, decay: float = 0.0, momentum: float = 0.95
+    ) -> None:
+        super().__init__(matrices, {"lr": rate, "decay": decay, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        for group in self.param_groups:
+            by_shape: dict[torch.Size, list[Tensor]] = {}
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    by_shape.setdefault(matrix.shape, []).append(matrix)
+            for matrices in by_shape.values():
+                self._step_alike(matrices, group)
+
+    def _step_alike(self, matrices: list[Tensor], group: dict) -> None:
+        gradients = [matrix.grad for matrix in matrices]
+        moving = [
+            self.state[m].setdefault("momentum_buffer", torch.zeros_like(m)) for m in matrices
+        ]
+        torch._foreach_lerp_(moving, gradients, 1 - group["momentum"])
+        ahead = torch._foreach_lerp(gradients, moving, group["momentum"])
+        rate = group["lr"] * 0.2 * math.sqrt(max(matrices[0].shape))
+        torch._foreach_mul_(matrices, 1 - group["lr"] * group["decay"])
+        torch._foreach_add_(matrices, list(orthogonal(torch.stack(ahead)).unbind()), alpha=-rate)
+
+
+def orthogonal(stack: Tensor, iterations: int = 5) -> Tensor:
+    """Matrices [B, m, n] -> the nearest (semi-)orthogonal ones, roughly: singular values near 1."""
+    tall = stack.shape[1] > stack.shape[2]
+    x = stack.mT if tall else stack
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    a, b, c = NEWTON_SCHULZ
+    for _ in range(iterations):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
 
 
 def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
@@ -26,9 +77,7 @@ def build_optimisers(model: nn.Module, matrix_rate: float, other_rate: float) ->
     """[Muon, AdamW]. Each group keeps its peak rate under ``peak`` for :func:`set_rates`."""
     matrices, others = split_parameters(model)
     optimisers = [
-        torch.optim.Muon(
-            matrices, lr=matrix_rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
-        ),
+        Muon(matrices, rate=matrix_rate, decay=0.01),
         torch.optim.AdamW(others, lr=other_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
     for optimiser in optimisers:
@@ -75,9 +124,7 @@ class ConvolutionMuon:
     def __init__(self, kernels: list[nn.Parameter], rate: float) -> None:
         self.kernels = kernels
         self.matrices = [nn.Parameter(self._flat(kernel.data)) for kernel in kernels]
-        self.inner = torch.optim.Muon(
-            self.matrices, lr=rate, momentum=0.95, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
-        )
+        self.inner = Muon(self.matrices, rate=rate)
 
     @staticmethod
     def _flat(kernel: Tensor) -> Tensor:

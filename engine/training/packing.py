@@ -57,12 +57,14 @@ class NoisedImage:
 
     ``draw`` is that time before the sigmoid and shift, ``noise`` the noise by token [n, p*p*z]; both are
     drawn when None. ``end_loss`` also supervises the last image token to predict the end marker.
+    ``cover`` uint8 [2, p*h, p*w] is what it shows, cell by cell (``engine.training.cells``).
     """
 
     latent: Tensor
     draw: float | None = None
     noise: Tensor | None = None
     end_loss: bool = False
+    cover: Tensor | None = None
 
 
 Split = Text | CleanImage | SeenImage | NoisedImage
@@ -84,6 +86,7 @@ class PackedBatch:
     Packed-order indices ([N] int64): ``text_index``, ``vit_index``, ``latent_index`` (where each kind of
     row stands), ``position_ids`` [T], ``ce_index``, ``mse_index``. Latent tokens: ``noised`` [N, C] at
     ``timesteps`` [N] (0 = clean); ``velocity`` [M, C] is noise - x0 at ``mse_index``.
+    ``cover`` [M, p*p*2] holds the cells of targets that came with them, in the order of ``mse_index``.
     ``row_positions`` [T] (by row), ``row_of`` [T] (row of each packed token), ``gather`` [B*S],
     ``scatter`` [T] and ``mask`` [B, 1, S, S] serve attention. ``ce_weights`` is 1 / sqrt(labels of the text).
     """
@@ -100,6 +103,7 @@ class PackedBatch:
     latent_position_ids: Tensor
     latent_index: Tensor
     velocity: Tensor
+    cover: Tensor
     mse_index: Tensor
     position_ids: Tensor
     ce_index: Tensor
@@ -143,6 +147,7 @@ class _Lists:
     times: list[Tensor] = field(default_factory=list)
     latent_ids: list[Tensor] = field(default_factory=list)
     velocity: list[Tensor] = field(default_factory=list)
+    cover: list[Tensor] = field(default_factory=list)
 
     def label(self, index: int, label: int) -> None:
         self.ce_index.append(index)
@@ -259,11 +264,14 @@ class Packer:
         lists.noised.append((1 - t) * x0 + t * noise)
         lists.times.append(t.expand(len(x0)))
         lists.velocity.append(noise - x0)
+        if split.cover is not None:
+            lists.cover.append(patchify(split.cover, config.latent_patch))
         lists.mse_index += range(at, at + len(x0))
         return len(x0), NOISE
 
     def _tensors(self, lists: _Lists) -> PackedBatch:
-        values, patch_values = self.config.latent_values, 3 * self.config.vision.patch_size**2
+        config = self.config
+        values, patch_values = config.latent_values, 3 * config.vision.patch_size**2
         index = {n: torch.tensor(getattr(lists, n), dtype=torch.long) for n in _INDEX_NAMES}
         position_ids = torch.tensor(lists.positions)
         packed_of = torch.cat([index["text_index"], index["vit_index"], index["latent_index"]])
@@ -283,6 +291,7 @@ class Packer:
             timesteps=_joined(lists.times, (0,)),
             latent_position_ids=_joined(lists.latent_ids, (0,)).long(),
             velocity=_joined(lists.velocity, (0, values)),
+            cover=_joined(lists.cover, (0, 2 * config.latent_patch**2)).long(),
             position_ids=position_ids,
             ce_weights=torch.tensor(lists.ce_weights),
             row_positions=position_ids[packed_of],

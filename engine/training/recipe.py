@@ -15,7 +15,7 @@ from engine.model.autoencoder import Autoencoder
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 from engine.training.autoencoder import CONFIG as AUTOENCODER
-from engine.training.scripts import direct_script, process_script
+from engine.training.scripts import process_script
 from engine.training.shards import SEEN_SIDE
 from engine.training.tokenizer import train_tokenizer
 from engine.world.corpus import corpus
@@ -65,7 +65,7 @@ def make_tokenizer(work: Path, seed: int, lessons: int = 6000) -> Tokenizer:
     folder = work / "tokenizer"
     if not (folder / "tokenizer.json").exists():
         rng = random.Random(f"tokenizer-{seed}")
-        scripts = [process_script(rng) if rng.random() < 0.8 else direct_script(rng) for _ in range(lessons)]
+        scripts = [process_script(rng) for _ in range(lessons)]
         texts = [part.text for script in scripts for part in script.parts if part.kind == "text"]
         train_tokenizer([*texts, *corpus(lessons, seed)], folder)
     return Tokenizer.from_file(str(folder / "tokenizer.json"))

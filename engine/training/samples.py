@@ -20,6 +20,12 @@ from engine.training.shards import Lesson, Library
 CONTEXT_NOISE = 0.08
 """Noise on context latents: at run time the context holds the model's own, slightly soft, pictures."""
 
+COPIES = {"direct": 2, "edit": 3, "words": 1, "whole": 1}
+"""How often a target is shown, each time under noise of its own: what comes before it is paid for once.
+
+A noised image is seen by nobody and takes no position, so copies do not know of each other.
+"""
+
 FAMILIES = ("direct", "edit", "words", "whole")
 
 
@@ -42,10 +48,10 @@ class SampleMaker:
         """One sample of ``family``, one of :data:`FAMILIES`."""
         if family == "direct":
             lesson = rng.choice(self.library.direct)
-            return self.splits(lesson, lesson.parts, generator, droppable=0)
+            return self.splits(lesson, lesson.parts, generator, droppable=0, copies=COPIES[family])
         lesson = rng.choice(self.library.process)
         if family == "whole":
-            return self.splits(lesson, lesson.parts, generator)
+            return self.splits(lesson, lesson.parts, generator, copies=COPIES[family])
         if family == "edit":
             return self.edit(lesson, rng, generator)
         return self.words(lesson, rng, generator)
@@ -63,7 +69,9 @@ class SampleMaker:
         if images and rng.random() < 0.85:
             before = [before[0], *before[images[-1] :]]
         parts = [*map(without_loss, before), lesson.parts[at]]
-        return self.splits(lesson, parts, generator, droppable=len(parts) - 2)
+        return self.splits(
+            lesson, parts, generator, droppable=len(parts) - 2, copies=COPIES["edit"]
+        )
 
     def words(self, lesson: Lesson, rng: random.Random, generator: torch.Generator) -> list[Split]:
         """The prompt, a plan, its picture and the inspection to be written."""
@@ -83,9 +91,18 @@ class SampleMaker:
         )
 
     def splits(
-        self, lesson: Lesson, parts: Sequence[Part], generator: torch.Generator, droppable: int | None = None
+        self,
+        lesson: Lesson,
+        parts: Sequence[Part],
+        generator: torch.Generator,
+        *,
+        droppable: int | None = None,
+        copies: int = 1,
     ) -> list[Split]:
-        """Parts to packing splits. The text at index ``droppable`` may be left out by condition dropout."""
+        """Parts to packing splits, every target ``copies`` times.
+
+        The text at index ``droppable`` may be left out by condition dropout.
+        """
         found: list[Split] = []
         for index, part in enumerate(parts):
             if part.kind == "text":
@@ -100,7 +117,9 @@ class SampleMaker:
                 continue
             latent = lesson.latents[part.scene].float()
             if part.loss:
-                found.append(NoisedImage(latent, end_loss=True))
+                shown = lesson.cover[part.scene]
+                for copy, draw in enumerate(spread_draws(copies, generator)):
+                    found.append(NoisedImage(latent, draw, end_loss=copy == 0, cover=shown))
             if index + 1 < len(parts):
                 soft = latent + CONTEXT_NOISE * torch.randn(latent.shape, generator=generator)
                 found.append(CleanImage(soft))
@@ -113,6 +132,12 @@ class SampleMaker:
                 self._cache.clear()
             self._cache[text] = list(self._encode(text))
         return self._cache[text]
+
+
+def spread_draws(count: int, generator: torch.Generator) -> list[float]:
+    """Standard normal draws, one from each of ``count`` equally likely stretches."""
+    places = (torch.arange(count) + torch.rand(count, generator=generator, dtype=torch.float64)) / count
+    return torch.special.ndtri(places.clamp(1e-6, 1 - 1e-6)).tolist()
 
 
 def without_loss(part: Part) -> Part:

@@ -62,12 +62,9 @@ class Script:
         self.parts.append(Part("image", scene=self.scenes.index(scene), loss=loss, follows=follows))
 
 
-def direct_script(rng: random.Random) -> Script:
+def direct_parts(prompt: str, scene: int) -> list[Part]:
     """The bare prompt, then the picture."""
-    script, scene = Script(), sample_scene(rng)
-    script.say(language.prompt(scene, rng), loss=False, follows="image")
-    script.show(scene, loss=True, follows=None)
-    return script
+    return [Part("text", prompt, follows="image"), Part("image", scene=scene, loss=True)]
 
 
 def process_script(rng: random.Random) -> Script:

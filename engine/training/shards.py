@@ -1,8 +1,9 @@
 """Shards: scripts with their pictures rendered and encoded, so that training never runs the autoencoder.
 
-A shard is two files: ``shard-NNNNN.safetensors`` with ``latents`` [N, z, h, w] float16 (posterior means,
-scaled) and ``seen`` [N, 128, 128, 3] uint8 (what the vision encoder is shown), and ``shard-NNNNN.json`` with
-the scripts. Shard number and seed determine the content.
+A shard is two files. ``shard-NNNNN.safetensors`` holds, picture by picture, ``latents`` [N, z, h, w] float16
+(posterior means, scaled), ``seen`` [N, 128, 128, 3] uint8 (what the vision encoder is shown) and ``cover``
+[N, 2, 16, 16] uint8 (which kind and colour fills each cell). ``shard-NNNNN.json`` holds the lessons, and for
+every picture some prompts that it answers. Shard number and seed determine the content.
 """
 
 from __future__ import annotations
@@ -20,42 +21,49 @@ from torch import Tensor
 from tqdm import tqdm
 
 from engine.model.autoencoder import Autoencoder
-from engine.training.scripts import Part, Script, direct_script, process_script
+from engine.training.precision import fast_precision
+from engine.training.scripts import Part, Script, direct_parts, process_script
+from engine.world import language
+from engine.world.cells import cover
 from engine.world.render import render
+from engine.world.sampling import sample_scene
+from engine.world.scene import Scene
 
 SEEN_SIDE = 128
-DIRECT_SHARE = 0.45
-DIRECT_FROM = 10_000
+SINGLE_SHARE = 0.45
+"""Share of scripts that are one picture and its prompts."""
+
+PROMPTS = 3
+"""Wordings of the prompt of every picture."""
 
 
 @dataclass
 class Lesson:
-    """A script whose image parts point at rows of ``latents`` and ``seen``."""
+    """A script whose image parts point at rows of ``latents``, ``seen`` and ``cover``."""
 
     parts: list[Part]
     latents: Tensor
     seen: Tensor
-
-    @property
-    def is_direct(self) -> bool:
-        return len(self.parts) == 2
+    cover: Tensor
 
 
 def write_scripts(number: int, seed: int, count: int) -> list[Script]:
-    """The scripts of shard ``number``: prompts and trajectories; from ``DIRECT_FROM`` on prompts alone."""
+    """The scripts of shard ``number``: whole trajectories, and scenes that stand alone."""
     rng = random.Random(f"scripts-{seed}-{number}")
-    share = 1.0 if number >= DIRECT_FROM else DIRECT_SHARE
-    return [direct_script(rng) if rng.random() < share else process_script(rng) for _ in range(count)]
+    return [
+        Script(scenes=[sample_scene(rng)]) if rng.random() < SINGLE_SHARE else process_script(rng)
+        for _ in range(count)
+    ]
 
 
 @torch.inference_mode()
-def encode_pictures(model: Autoencoder, pictures: np.ndarray, device: str, batch: int = 16) -> Tensor:
+def encode_pictures(model: Autoencoder, pictures: np.ndarray, device: str, batch: int = 4) -> Tensor:
     """uint8 ``[N, H, W, 3]`` -> float16 latents ``[N, z, h, w]`` (posterior means)."""
     found = []
     for start in range(0, len(pictures), batch):
         pixels = torch.from_numpy(pictures[start : start + batch]).to(device).permute(0, 3, 1, 2).float()
         pixels = (pixels / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
+        with fast_precision(device):
             found.append(model.encode(pixels).to(torch.float16).cpu())
     return torch.cat(found).contiguous()
 
@@ -66,36 +74,40 @@ def write_shard(folder: Path, number: int, model: Autoencoder, *, seed: int, cou
     if target.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    scripts = write_scripts(number, seed, count)
-    pictures, records = [], []
-    for script in scripts:
-        offset = len(pictures)
-        pictures += [render(scene) for scene in script.scenes]
-        parts = [
-            asdict(part) | ({"scene": part.scene + offset} if part.kind == "image" else {})
-            for part in script.parts
-        ]
-        records.append(parts)
-    latents = encode_pictures(model, np.stack([np.asarray(p) for p in pictures]), device)
+    words = random.Random(f"prompts-{seed}-{number}")
+    scenes: list[Scene] = []
+    lessons = []
+    for script in write_scripts(number, seed, count):
+        if script.parts:
+            lessons.append([asdict(part) | {"scene": part.scene + len(scenes)} for part in script.parts])
+        scenes += script.scenes
+    pictures = [render(scene) for scene in scenes]
     seen = [np.asarray(p.resize((SEEN_SIDE, SEEN_SIDE), Image.Resampling.BICUBIC)) for p in pictures]
-    save_file(
-        {"latents": latents, "seen": torch.from_numpy(np.stack(seen))}, target.with_suffix(".safetensors")
-    )
+    tensors = {
+        "latents": encode_pictures(model, np.stack([np.asarray(p) for p in pictures]), device),
+        "seen": torch.from_numpy(np.stack(seen)),
+        "cover": torch.from_numpy(np.stack([cover(scene) for scene in scenes])),
+    }
+    save_file(tensors, target.with_suffix(".safetensors"))
+    prompts = [[language.prompt(scene, words) for _ in range(PROMPTS)] for scene in scenes]
     part = target.with_suffix(".part")
-    part.write_text(json.dumps(records))
+    part.write_text(json.dumps({"lessons": lessons, "prompts": prompts}))
     part.replace(target)
 
 
 def write_shards(
-    folder: Path, model: Autoencoder, *, shards: int, direct: int = 0, seed: int, count: int, device: str
+    folder: Path, model: Autoencoder, *, shards: int, seed: int, count: int, device: str
 ) -> None:
-    """``shards`` mixed shards and ``direct`` shards of prompts with their pictures alone."""
-    for number in tqdm([*range(shards), *range(DIRECT_FROM, DIRECT_FROM + direct)], desc="shards"):
+    """The first ``shards`` shards of ``count`` scripts each."""
+    for number in tqdm(range(shards), desc="shards"):
         write_shard(folder, number, model, seed=seed, count=count, device=device)
 
 
 class Library:
-    """All lessons of a folder of shards; :meth:`refresh` picks up shards written since."""
+    """All lessons of a folder of shards; :meth:`refresh` picks up shards written since.
+
+    ``direct`` has every picture under each of its prompts, ``process`` the whole trajectories.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -110,6 +122,8 @@ class Library:
                 continue
             self._read.add(index.name)
             tensors = load_file(index.with_suffix(".safetensors"))
-            for record in json.loads(index.read_text()):
-                lesson = Lesson([Part(**part) for part in record], tensors["latents"], tensors["seen"])
-                (self.direct if lesson.is_direct else self.process).append(lesson)
+            found = json.loads(index.read_text())
+            for parts in found["lessons"]:
+                self.process.append(Lesson([Part(**part) for part in parts], **tensors))
+            for row, prompts in enumerate(found["prompts"]):
+                self.direct += [Lesson(direct_parts(text, row), **tensors) for text in prompts]

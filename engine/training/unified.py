@@ -21,13 +21,15 @@ from tqdm import tqdm
 
 from engine.checkpoints.special_tokens import SpecialTokens
 from engine.model.bagel import Bagel
+from engine.training.cells import CellHead
 from engine.training.losses import training_losses
 from engine.training.optimiser import MovingAverage, build_optimisers, rate_factor, set_rates
 from engine.training.packing import Dropout, PackedBatch, Packer
+from engine.training.precision import fast_precision
 from engine.training.samples import FAMILIES, SampleMaker, length
 from engine.training.state import load_state, save_state
 
-WORD_WEIGHT = 0.25
+WORD_WEIGHT, CELL_WEIGHT = 0.25, 0.1
 MATRIX_RATE, OTHER_RATE = 3e-3, 1.5e-3
 SAVE_EVERY = 180.0
 TIMESTEP_SHIFT = 1.5
@@ -48,10 +50,10 @@ def mixture(progress: float) -> dict[str, float]:
     """Share of batches of each family at ``progress`` in [0, 1]."""
     late = min(1.0, max(0.0, (progress - 0.25) / 0.5))
     return {
-        "direct": 0.50 - 0.20 * late,
-        "edit": 0.36 - 0.16 * late,
+        "direct": 0.50 - 0.05 * late,
+        "edit": 0.36 - 0.04 * late,
         "words": 0.06 - 0.03 * late,
-        "whole": 0.08 + 0.39 * late,
+        "whole": 0.08 + 0.12 * late,
     }
 
 
@@ -80,14 +82,18 @@ def train(work: Path, model: Bagel, maker: SampleMaker, tokens: SpecialTokens, p
     """
     device = plan.device
     model.to(device)
-    optimisers = build_optimisers(model, MATRIX_RATE, OTHER_RATE)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        cells = CellHead(model).to(device)
+    modules = nn.ModuleDict({"model": model, "cells": cells})
+    optimisers = build_optimisers(modules, MATRIX_RATE, OTHER_RATE)
     average = MovingAverage(model)
     state_path, log_path = work / "unified.state.safetensors", work / "unified.json"
     log = {"seconds": 0.0, "steps": 0, "images": 0, "curve": []}
     if state_path.exists():
         average.shadow = {
             k: v.to(device)
-            for k, v in load_state(state_path, {"model": model}, optimisers)["average"].items()
+            for k, v in load_state(state_path, dict(modules), optimisers)["average"].items()
         }
         log = json.loads(log_path.read_text())
     packer = Packer(
@@ -98,7 +104,7 @@ def train(work: Path, model: Bagel, maker: SampleMaker, tokens: SpecialTokens, p
         generator=torch.Generator(),
     )
     budget, started, before = plan.minutes * 60, time.monotonic(), log["seconds"]
-    last_save, running = started, {f: [math.nan, math.nan] for f in FAMILIES}
+    last_save, running = started, {f: [math.nan] * 3 for f in FAMILIES}
     bar = tqdm(total=round(budget), initial=round(before), unit="s", desc="unified")
     while (elapsed := before + time.monotonic() - started) < budget:
         progress = elapsed / budget
@@ -109,18 +115,19 @@ def train(work: Path, model: Bagel, maker: SampleMaker, tokens: SpecialTokens, p
         family = rng.choices(FAMILIES, [shares[f] for f in FAMILIES])[0]
         batch = make_batch(maker, packer, family, rng, plan.tokens).to(device)
         set_rates(optimisers, rate_factor(progress))
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
+        with fast_precision(device):
             losses = training_losses(model, batch)
-        loss = WORD_WEIGHT * losses.ce_mean + losses.mse_mean
+            cell_loss = cells.loss(batch)
+        loss = WORD_WEIGHT * losses.ce_mean + losses.mse_mean + CELL_WEIGHT * cell_loss
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         average.update(model, step)
         log["steps"] += 1
         log["images"] += len(batch.mse_index) // 64
-        remember(running[family], losses.ce_mean.item(), losses.mse_mean.item())
+        remember(running[family], losses.ce_mean.item(), losses.mse_mean.item(), cell_loss.item())
         bar.update(round(before + time.monotonic() - started) - bar.n)
         if step % 20 == 0:
             bar.set_postfix({f: "/".join(f"{v:.3f}" for v in running[f]) for f in FAMILIES} | {"step": step})
@@ -129,9 +136,9 @@ def train(work: Path, model: Bagel, maker: SampleMaker, tokens: SpecialTokens, p
             last_save = now
             log["seconds"] = before + now - started
             log["curve"].append(
-                {k: log[k] for k in ("seconds", "steps", "images")} | {"ce/mse": snapshot(running)}
+                {k: log[k] for k in ("seconds", "steps", "images")} | {"ce/mse/cells": snapshot(running)}
             )
-            save_state(state_path, {"model": model}, optimisers, average=average.shadow)
+            save_state(state_path, dict(modules), optimisers, average=average.shadow)
             log_path.write_text(json.dumps(log, indent=1))
             maker.library.refresh()
             tqdm.write(json.dumps(log["curve"][-1]))
@@ -145,6 +152,6 @@ def snapshot(running: dict[str, list[float]]) -> dict[str, list[float]]:
 
 
 def remember(running: list[float], *values: float) -> None:
-    """Exponential means of the two losses of a family."""
+    """Exponential means of the losses of a family."""
     for slot, value in enumerate(values):
         running[slot] = value if math.isnan(running[slot]) else 0.95 * running[slot] + 0.05 * value

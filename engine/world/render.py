@@ -16,9 +16,14 @@ def thing_sprite(thing: Thing) -> Sprite:
     return sprite(thing.kind, max(4, round(thing.size * SIDE / 4) * 4), thing.flip, round(thing.tilt))
 
 
+def paint_order(thing: Thing) -> tuple[float, float]:
+    """Sorts things from far to near: one with a lower foot lies in front."""
+    return thing.y + thing.size / 2, thing.x
+
+
 def render(scene: Scene) -> Image.Image:
-    """Paint a scene: RGB, 256 × 256. Things with a lower foot lie in front."""
+    """Paint a scene: RGB, 256 × 256."""
     canvas = background(scene.background).copy()
-    for thing in sorted(scene.things, key=lambda t: (t.y + t.size / 2, t.x)):
+    for thing in sorted(scene.things, key=paint_order):
         stamp(canvas, thing_sprite(thing), thing.colour, round(thing.x * SIDE), round(thing.y * SIDE))
     return Image.fromarray(np.clip(canvas + 0.5, 0, 255).astype(np.uint8))

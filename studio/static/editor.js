@@ -56,7 +56,8 @@ export class Editor {
       h("button.btn", { type: "button", onclick: () => this.discard() }, "Discard")));
     requestAnimationFrame(() => {
       const first = this.areas[focus] || Object.values(this.areas)[0];
-      if (focus !== null) first.focus();
+      // Whoever was quick enough to choose a field already keeps it: words must not land in another.
+      if (focus !== null && !this.node.contains(document.activeElement)) first.focus();
     });
   }
 
