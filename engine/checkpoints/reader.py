@@ -32,8 +32,9 @@ from engine.checkpoints.sizes import (
     model_sizes,
 )
 from engine.checkpoints.tokenizer import Tokenizer
-from engine.model.autoencoder import Autoencoder
+from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.bagel import Bagel
+from engine.model.config import BagelConfig
 from engine.model.patches import sincos_table
 
 NEEDED_IF_STATED = ("vae_config", "latent_patch_size", "max_latent_size", "interpolate_pos")
@@ -56,6 +57,28 @@ class Checkpoint:
     notes: list[str] = field(default_factory=list)
 
 
+def read_sizes(folder: Path) -> tuple[BagelConfig, AutoencoderConfig]:
+    """The sizes of a folder's model and autoencoder, from its configs and the headers of its weights.
+
+    Raises ``CheckpointError`` when they are not there or don't fit each other.
+    """
+    weights, ae_file = TensorFile(find_weights(folder)), TensorFile(folder / AUTOENCODER_NAME)
+    llm, vit = read_json(folder / "llm_config.json"), read_json(folder / "vit_config.json")
+    extras = read_optional_json(folder / "config.json", NEEDED_IF_STATED)
+    try:
+        ae_config = autoencoder_sizes(ae_file.shapes, extras)
+        config = model_sizes(weights.shapes, ae_config, llm, vit, extras, tied=_is_tied(weights, llm))
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        raise _impossible(folder, error) from error
+    return config, ae_config
+
+
+def _impossible(folder: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"The sizes that {folder} states cannot make a model: {error}. Copy the whole model folder again."
+    )
+
+
 def load_checkpoint(folder: Path | str, device: str = "cpu", precision: str = "float32") -> Checkpoint:
     """Loads model, autoencoder and tokenizer, ready to run.
 
@@ -66,19 +89,15 @@ def load_checkpoint(folder: Path | str, device: str = "cpu", precision: str = "f
     if precision not in PRECISIONS:
         raise CheckpointError(f"Precision {precision!r} is unknown; choose one of {', '.join(PRECISIONS)}.")
     dtype = PRECISIONS[precision]
+    config, ae_config = read_sizes(folder)
     weights, ae_file = TensorFile(find_weights(folder)), TensorFile(folder / AUTOENCODER_NAME)
-    llm, vit = read_json(folder / "llm_config.json"), read_json(folder / "vit_config.json")
     extras = read_optional_json(folder / "config.json", NEEDED_IF_STATED)
-    tied = _is_tied(weights, llm)
+    tied = config.language.tie_word_embeddings
     try:
-        ae_config = autoencoder_sizes(ae_file.shapes, extras)
-        config = model_sizes(weights.shapes, ae_config, llm, vit, extras, tied=tied)
         with torch.device("meta"):
             model, autoencoder = Bagel(config), Autoencoder(ae_config)
     except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
-        raise CheckpointError(
-            f"The sizes that {folder} states cannot make a model: {error}. Copy the whole model folder again."
-        ) from error
+        raise _impossible(folder, error) from error
     tokenizer = Tokenizer.load(folder)
     optional = (*POSITION_TABLES, LM_HEAD) if tied else POSITION_TABLES
     check_tensors(weights.path.name, _shapes(model), weights.shapes, optional)

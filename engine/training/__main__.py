@@ -1,5 +1,7 @@
 """``python -m engine.training STAGE``: autoencoder, data, unified, export, or all of them in that order.
 
+``dry-run`` says what training a checkpoint would need; ``curves`` draws what a training has learned so far.
+
 ``card`` writes the checkpoint's model card once ``python -m engine.evaluation --json`` has measured it.
 Every stage resumes what it finds in the work folder, so an interrupted command is simply given again.
 """
@@ -15,10 +17,12 @@ import torch
 from engine.training import recipe
 from engine.training.autoencoder import train as train_autoencoder
 from engine.training.card import write_card
+from engine.training.dry_run import dry_run
 from engine.training.export import export
 from engine.training.samples import SampleMaker
 from engine.training.shards import Library, write_shards
-from engine.training.unified import Plan
+from engine.training.stages import read_plan, stretched
+from engine.training.unified import Run
 from engine.training.unified import train as train_unified
 
 STAGES = ("autoencoder", "data", "unified", "export")
@@ -26,7 +30,7 @@ STAGES = ("autoencoder", "data", "unified", "export")
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m engine.training", description=__doc__)
-    p.add_argument("stage", choices=(*STAGES, "all", "card"))
+    p.add_argument("stage", choices=(*STAGES, "all", "card", "curves", "dry-run"))
     p.add_argument(
         "--work", type=Path, default=Path("runs/default"), help="where the stages keep their files"
     )
@@ -39,9 +43,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--autoencoder-minutes", type=float, default=20.0)
-    p.add_argument("--unified-minutes", type=float, default=100.0)
+    p.add_argument("--plan", default="default", help="the stage plan: a name in assets/training")
+    p.add_argument("--steps", type=int, help="shorten or stretch the plan to this many steps in all")
     p.add_argument("--shards", type=int, default=16, help="number of shards, of 1000 scripts each")
-    p.add_argument("--tokens", type=int, default=8192, help="tokens in a batch of the unified model")
+    p.add_argument("--pictures", type=Path, help="a folder of one's own pictures, for a plan that has them")
+    p.add_argument("--checkpoint", type=Path, help="dry-run: the folder; the public 7B's shape if left out")
+    p.add_argument("--cards", type=int, default=1, help="dry-run: how many graphics cards")
+    p.add_argument("--tokens", type=int, default=8192, help="dry-run: tokens a card and step")
+    p.add_argument("--rank", type=int, help="dry-run: train adapters of this rank instead of all weights")
     p.add_argument("--machine", default="", help="what the history says it was trained on")
     return p
 
@@ -49,6 +58,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     stages = STAGES if args.stage == "all" else (args.stage,)
+    if args.stage == "dry-run":
+        print(dry_run(args.checkpoint, gpus=args.cards, tokens=args.tokens, rank=args.rank))
+        return
     args.work.mkdir(parents=True, exist_ok=True)
     if args.begin_from:
         recipe.begin_from(args.begin_from, args.work)
@@ -69,18 +81,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     if "unified" in stages:
         tokenizer = recipe.make_tokenizer(args.work, args.seed)
         tokens = recipe.special_tokens(tokenizer)
-        maker = SampleMaker(
-            Library(args.work / "shards"),
-            lambda text: tokenizer.encode(text, add_special_tokens=False).ids,
-            tokens,
+        encode = lambda text: tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
+        maker = (
+            recipe.own_pictures(args.pictures, args.work, encode)
+            if args.pictures
+            else SampleMaker(Library(args.work / "shards"), encode, tokens)
         )
-        plan = Plan(args.unified_minutes, args.tokens, args.seed, args.device)
+        run = Run(stretched(read_plan(args.plan), args.steps), args.seed, args.device)
         start = args.work / "unified.start.safetensors"
-        train_unified(args.work, recipe.new_model(tokenizer, args.seed, start), maker, tokens, plan)
+        train_unified(args.work, recipe.new_model(tokenizer, args.seed, start), maker, tokens, run)
     if "export" in stages:
         export(args.work, args.out, seed=args.seed, machine=args.machine)
     if args.stage == "card":
         write_card(args.out)
+    if args.stage == "curves":
+        from engine.training.curves import draw_curves_of  # matplotlib is only in the extra `train`
+
+        print(draw_curves_of(args.work))
 
 
 if __name__ == "__main__":

@@ -31,16 +31,15 @@ def gather(work: Path, *, seed: int, machine: str) -> list[dict[str, Any]]:
         if not log.exists():
             continue
         found = json.loads(log.read_text())
-        last = found["curve"][-1]
         entry = {"stage": stage, "minutes": round(found["seconds"] / 60, 1), "steps": found["steps"]} | here
         if stage == "autoencoder":
-            entry |= {"psnr": round(last["psnr"], 2)}
+            entry |= {"psnr": round(found["curve"][-1]["psnr"], 2)}
         else:
             entry |= {
                 "noised_pictures": found["images"],
                 "shards": len(list((work / "shards").glob("shard-*.json"))),
                 "velocity_error": {
-                    family: round(values[1], 4) for family, values in last["ce/mse/cells"].items()
+                    family: round(velocity, 4) for family, (_, velocity, _) in found["means"].items()
                 },
             }
         stages.append(entry)

@@ -71,16 +71,12 @@ def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def build_optimisers(model: nn.Module, matrix_rate: float, other_rate: float) -> list[torch.optim.Optimizer]:
-    """[Muon, AdamW]. Each group keeps its peak rate under ``peak`` for :func:`set_rates`."""
+    """[Muon, AdamW]."""
     matrices, others = split_parameters(model)
-    optimisers = [
+    return [
         Muon(matrices, rate=matrix_rate, decay=0.01),
         torch.optim.AdamW(others, lr=other_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["peak"] = group["lr"]
-    return optimisers
 
 
 def rate_factor(progress: float, warm: float = 0.01, floor: float = 0.02) -> float:
@@ -90,10 +86,13 @@ def rate_factor(progress: float, warm: float = 0.01, floor: float = 0.02) -> flo
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warm) / (1 - warm))))
 
 
-def set_rates(optimisers: list[torch.optim.Optimizer], factor: float) -> None:
-    for optimiser in optimisers:
+def set_rates(
+    optimisers: list[torch.optim.Optimizer], matrix_rate: float, other_rate: float, factor: float
+) -> None:
+    """Sets both peak rates times the schedule's factor."""
+    for optimiser, peak in zip(optimisers, (matrix_rate, other_rate), strict=True):
         for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * factor
+            group["lr"] = peak * factor
 
 
 class MovingAverage:

@@ -173,13 +173,18 @@ class Packer:
         self._numbered = interpolated_positions if config.interpolate_positions else grid_positions
         self._grids: dict[tuple[int, int, int], Tensor] = {}
 
-    def pack(self, samples: Sequence[Sequence[Split]]) -> PackedBatch:
+    def pack(self, samples: Sequence[Sequence[Split]], seeds: Sequence[int] | None = None) -> PackedBatch:
         """Samples, each a list of splits in reading order -> one batch.
+
+        With ``seeds``, the generator is seeded anew for every sample, so that a sample's noise and dropout
+        don't depend on those packed before it.
 
         Raises ``ValueError`` for an empty sample or a picture that does not fit the position grid.
         """
         lists = _Lists()
-        for sample in samples:
+        for order, sample in enumerate(samples):
+            if seeds is not None:
+                self.generator.manual_seed(seeds[order])
             begin, position = len(lists.positions), 0
             for number, split in enumerate(sample):
                 position = self._add(lists, split, number, position)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from engine.checkpoints.special_tokens import SpecialTokens
+from engine.inference.preprocess import Transform
 from engine.model.autoencoder import Autoencoder
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
@@ -20,6 +24,9 @@ from engine.training.scripts import process_script
 from engine.training.shards import SEEN_SIDE
 from engine.training.tokenizer import train_tokenizer
 from engine.world.corpus import corpus
+
+if TYPE_CHECKING:
+    from engine.training.conversations import ConversationMaker
 
 LATENT_PATCH = 2
 LATENT_SIDE = 8
@@ -107,6 +114,20 @@ def load_autoencoder(work: Path, device: str) -> Autoencoder:
     model = Autoencoder(AUTOENCODER)
     model.load_state_dict(load_file(work / "ae.safetensors"))
     return model.to(device, memory_format=torch.channels_last).eval()
+
+
+def own_pictures(folder: Path, work: Path, encode: Callable[[str], Sequence[int]]) -> ConversationMaker:
+    """Samples from a folder in the public interleaved format, pictures encoded by ``work``'s autoencoder."""
+    from engine.training.conversations import ConversationMaker, read_conversations  # pyarrow: only here
+
+    autoencoder = load_autoencoder(work, "cpu")
+
+    @torch.inference_mode()
+    def latent(pixels: Tensor) -> Tensor:
+        return autoencoder.encode(pixels[None])[0].clone()
+
+    target, look = (Transform(*EXTRAS[name]) for name in ("vae_transform", "vit_transform"))
+    return ConversationMaker(list(read_conversations(folder)), encode, latent, target, look)
 
 
 def new_model(tokenizer: Tokenizer, seed: int, start: Path | None = None) -> Bagel:

@@ -26,7 +26,8 @@ COPIES = {"direct": 2, "edit": 3, "words": 1, "whole": 1}
 A noised image is seen by nobody and takes no position, so copies do not know of each other.
 """
 
-FAMILIES = ("direct", "edit", "words", "whole")
+FAMILIES = ("direct", "edit", "words", "whole", "pictures")
+"""The last is not of the storybook: one's own pictures (``engine.training.conversations``)."""
 
 
 class SampleMaker:

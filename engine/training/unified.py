@@ -1,22 +1,24 @@
-"""Trains the unified model from scratch on the storybook shards.
+"""The loop: trains the unified model on storybook samples, stage by stage, on any number of processes.
 
-Short samples first, whole trajectories later (``mixture``). Losses: cross-entropy on the words the model
-must write and on image-start, image-end and end tokens, squared error on the flow's velocity (bagel-format,
-section 8). Every step draws its data and noise from seeds of its own number, so a resumed run goes on
-exactly.
+Losses: cross-entropy on the words the model must write and on image-start, image-end and end tokens, squared
+error on the flow's velocity (bagel-format, section 8), and the cells (``engine.training.cells``). Every step
+draws its samples, noise and dropout from seeds of its own number: a resumed run goes on exactly, and
+several processes (``accelerate launch``) take the same steps as one.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
-from torch import nn
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from engine.checkpoints.special_tokens import SpecialTokens
@@ -24,47 +26,69 @@ from engine.model.bagel import Bagel
 from engine.training.cells import CellHead
 from engine.training.losses import training_losses
 from engine.training.optimiser import MovingAverage, build_optimisers, rate_factor, set_rates
-from engine.training.packing import Dropout, PackedBatch, Packer
-from engine.training.precision import fast_precision
-from engine.training.samples import FAMILIES, SampleMaker, length
+from engine.training.packing import Dropout, NoisedImage, PackedBatch, Packer, Split
+from engine.training.precision import multiplies_bfloat16
+from engine.training.samples import length
+from engine.training.stages import Stage
 from engine.training.state import load_state, save_state
 
 WORD_WEIGHT, CELL_WEIGHT = 0.25, 0.1
-MATRIX_RATE, OTHER_RATE = 3e-3, 1.5e-3
 SAVE_EVERY = 180.0
+NOTE_EVERY = 20
 TIMESTEP_SHIFT = 1.5
 POOL = 128
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How long and how wide. ``minutes``: wall clock over all resumed runs; ``tokens``: a batch's size."""
+class Run:
+    """What a training is besides its stages."""
 
-    minutes: float
-    tokens: int = 8192
+    stages: list[Stage]
     seed: int = 0
     device: str = "cpu"
 
+    def at(self, step: int) -> tuple[Stage, float]:
+        """The stage of a step and how far into it, in [0, 1). Raises ``IndexError`` behind the last."""
+        for stage in self.stages:
+            if step < stage.steps:
+                return stage, step / stage.steps
+            step -= stage.steps
+        raise IndexError("the training has no such step")
 
-def mixture(progress: float) -> dict[str, float]:
-    """Share of batches of each family at ``progress`` in [0, 1]."""
-    late = min(1.0, max(0.0, (progress - 0.25) / 0.5))
-    return {
-        "direct": 0.50 - 0.05 * late,
-        "edit": 0.36 - 0.04 * late,
-        "words": 0.06 - 0.03 * late,
-        "whole": 0.08 + 0.12 * late,
-    }
+    @property
+    def steps(self) -> int:
+        return sum(stage.steps for stage in self.stages)
 
 
-def make_batch(
-    maker: SampleMaker, packer: Packer, family: str, rng: random.Random, budget: int
-) -> PackedBatch:
+class Maker(Protocol):
+    """Where samples come from: the storybook's lessons, or pictures of one's own."""
+
+    def draw(self, family: str, rng: random.Random, generator: torch.Generator) -> list[Split]: ...
+
+
+class Trainee(nn.Module):
+    """Model and cell head as one module, so that data-parallel training sees all there is to train."""
+
+    def __init__(self, model: Bagel) -> None:
+        super().__init__()
+        self.model, self.cells = model, CellHead(model)
+
+    def forward(self, batch: PackedBatch) -> tuple[Tensor, Tensor]:
+        """Sums of the losses (words, velocities, cells), and how many terms each sum has; both [3]."""
+        losses = training_losses(self.model, batch)
+        counts = torch.tensor([len(losses.ce), losses.mse.numel(), len(batch.cover)], device=losses.ce.device)
+        cells = self.cells.loss(batch) * len(batch.cover)
+        return torch.stack([losses.ce.sum(), losses.mse.sum(), cells]), counts
+
+
+def draw_samples(
+    maker: Maker, family: str, rng: random.Random, generator: torch.Generator, budget: int
+) -> list[list[Split]]:
     """Samples of one family and of similar length, up to ``budget`` tokens.
 
     Attention pads every sample to the longest, so a window of a sorted pool wastes least.
     """
-    pool = [maker.draw(family, rng, packer.generator) for _ in range(POOL)]
+    pool = [maker.draw(family, rng, generator) for _ in range(POOL)]
     pool.sort(key=length)
     start, samples, size = rng.randrange(POOL), [], 0
     for place in (*range(start, POOL), *range(start - 1, -1, -1)):
@@ -72,29 +96,39 @@ def make_batch(
         if samples and size > budget:
             break
         samples.append(pool[place])
-    return packer.pack(samples)
+    return samples
 
 
-def train(work: Path, model: Bagel, maker: SampleMaker, tokens: SpecialTokens, plan: Plan) -> MovingAverage:
-    """Trains (or resumes) in ``work`` until the plan's minutes are spent; returns the averaged weights.
+def own_batch(samples: list[list[Split]], packer: Packer, seed: int, accelerator: Accelerator) -> PackedBatch:
+    """This process's share of a step's samples, each with the noise it would have in a single process."""
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    if len(samples) < processes:
+        raise ValueError(
+            f"a step has {len(samples)} samples for {processes} processes; "
+            "use fewer processes, or give the stage more tokens"
+        )
+    seeds = [seed + index for index in range(len(samples))]
+    return packer.pack(samples[rank::processes], seeds[rank::processes])
+
+
+def train(work: Path, model: Bagel, maker: Maker, tokens: SpecialTokens, run: Run) -> MovingAverage:
+    """Trains (or resumes) in ``work`` to the end of the stages; returns the averaged weights.
 
     State: ``work/unified.state.safetensors`` every few minutes, the curve in ``work/unified.json``.
     """
-    device = plan.device
-    model.to(device)
+    accelerator = Accelerator(
+        cpu=run.device == "cpu",
+        mixed_precision="bf16" if multiplies_bfloat16(run.device) else "no",
+        # A batch of prompts alone leaves the vision encoder without gradients.
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.seed)
-        cells = CellHead(model).to(device)
-    modules = nn.ModuleDict({"model": model, "cells": cells})
-    optimisers = build_optimisers(modules, MATRIX_RATE, OTHER_RATE)
+        torch.manual_seed(run.seed)
+        bare = Trainee(model).to(accelerator.device)
+    optimisers = build_optimisers(bare, run.stages[0].matrix_rate, run.stages[0].other_rate)
     average = MovingAverage(model)
-    state_path, log_path = work / "unified.state.safetensors", work / "unified.json"
-    log = {"seconds": 0.0, "steps": 0, "images": 0, "curve": []}
-    if state_path.exists():
-        average.shadow = {
-            k: v.to(device) for k, v in load_state(state_path, dict(modules), optimisers)["average"].items()
-        }
-        log = json.loads(log_path.read_text())
+    log = resume(work, bare, optimisers, average)
+    trainee = accelerator.prepare(bare)
     packer = Packer(
         model.config,
         tokens,
@@ -102,55 +136,71 @@ def train(work: Path, model: Bagel, maker: SampleMaker, tokens: SpecialTokens, p
         dropout=Dropout(text=0.1, clean=0.0, seen=0.0),
         generator=torch.Generator(),
     )
-    budget, started, before = plan.minutes * 60, time.monotonic(), log["seconds"]
-    last_save, running = started, {f: [math.nan] * 3 for f in FAMILIES}
-    bar = tqdm(total=round(budget), initial=round(before), unit="s", desc="unified")
-    while (elapsed := before + time.monotonic() - started) < budget:
-        progress = elapsed / budget
+    started = last_save = time.monotonic()
+    before = log["seconds"]
+    bar = tqdm(total=run.steps, initial=log["steps"], desc="unified", disable=not accelerator.is_main_process)
+    while log["steps"] < run.steps:
         step = log["steps"]
-        rng = random.Random(f"{plan.seed}-{step}")
-        packer.generator.manual_seed(rng.getrandbits(48))
-        shares = mixture(progress)
-        family = rng.choices(FAMILIES, [shares[f] for f in FAMILIES])[0]
-        batch = make_batch(maker, packer, family, rng, plan.tokens).to(device)
-        set_rates(optimisers, rate_factor(progress))
-        with fast_precision(device):
-            losses = training_losses(model, batch)
-            cell_loss = cells.loss(batch)
-        loss = WORD_WEIGHT * losses.ce_mean + losses.mse_mean + CELL_WEIGHT * cell_loss
-        loss.backward()
-        nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
+        stage, progress = run.at(step)
+        rng = random.Random(f"{run.seed}-{step}")
+        seed = rng.getrandbits(48)
+        shares = stage.shares(progress)
+        family = rng.choices(list(shares), list(shares.values()))[0]
+        samples = draw_samples(maker, family, rng, torch.Generator().manual_seed(seed), stage.tokens)
+        batch = own_batch(samples, packer, seed, accelerator).to(accelerator.device)
+        set_rates(optimisers, stage.matrix_rate, stage.other_rate, rate_factor(progress))
+        sums, counts = trainee(batch)
+        counts = accelerator.reduce(counts, "sum").clamp(min=1)
+        # Gradients are averaged over the processes; every term counts the same wherever it was computed.
+        words, velocities, cells = sums * (accelerator.num_processes / counts)
+        accelerator.backward(WORD_WEIGHT * words + velocities + CELL_WEIGHT * cells)
+        accelerator.clip_grad_norm_(trainee.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         average.update(model, step)
+        means = (accelerator.reduce(sums.detach(), "sum") / counts).tolist()
         log["steps"] += 1
-        log["images"] += len(batch.mse_index) // 64
-        remember(running[family], losses.ce_mean.item(), losses.mse_mean.item(), cell_loss.item())
-        bar.update(round(before + time.monotonic() - started) - bar.n)
-        if step % 20 == 0:
-            bar.set_postfix({f: "/".join(f"{v:.3f}" for v in running[f]) for f in FAMILIES} | {"step": step})
-        now = time.monotonic()
-        if now - last_save > SAVE_EVERY or before + now - started >= budget:
-            last_save = now
-            log["seconds"] = before + now - started
-            log["curve"].append(
-                {k: log[k] for k in ("seconds", "steps", "images")} | {"ce/mse/cells": snapshot(running)}
-            )
-            save_state(state_path, dict(modules), optimisers, average=average.shadow)
-            log_path.write_text(json.dumps(log, indent=1))
-            maker.library.refresh()
-            tqdm.write(json.dumps(log["curve"][-1]))
+        log["images"] += sum(isinstance(split, NoisedImage) for sample in samples for split in sample)
+        note(log, family, stage.name, means, before + time.monotonic() - started)
+        bar.update()
+        if step % NOTE_EVERY == 0:
+            bar.set_postfix({f: "/".join(f"{v:.3f}" for v in values) for f, values in log["means"].items()})
+        if time.monotonic() - last_save > SAVE_EVERY or log["steps"] == run.steps:
+            last_save = time.monotonic()
+            if accelerator.is_main_process:
+                save_state(
+                    work / "unified.state.safetensors",
+                    dict(bare.named_children()),
+                    optimisers,
+                    average=average.shadow,
+                )
+                (work / "unified.json").write_text(json.dumps(log, indent=1))
     bar.close()
+    accelerator.end_training()
     return average
 
 
-def snapshot(running: dict[str, list[float]]) -> dict[str, list[float]]:
-    """The means as they are now, of the families met so far: later ones must not rewrite the curve."""
-    return {family: list(values) for family, values in running.items() if not math.isnan(values[0])}
+def resume(
+    work: Path, trainee: Trainee, optimisers: list[torch.optim.Optimizer], average: MovingAverage
+) -> dict:
+    """Restores what ``work`` holds into its arguments and returns the log, or a fresh one."""
+    path = work / "unified.state.safetensors"
+    if not path.exists():
+        return {"seconds": 0.0, "steps": 0, "images": 0, "means": {}, "curve": []}
+    found = load_state(path, dict(trainee.named_children()), optimisers)["average"]
+    average.shadow = {k: v.to(average.shadow[k].device) for k, v in found.items()}
+    return json.loads((work / "unified.json").read_text())
 
 
-def remember(running: list[float], *values: float) -> None:
-    """Exponential means of the losses of a family."""
-    for slot, value in enumerate(values):
-        running[slot] = value if math.isnan(running[slot]) else 0.95 * running[slot] + 0.05 * value
+def note(log: dict, family: str, stage: str, losses: list[float], seconds: float) -> None:
+    """Keeps the running means by family and, now and then, a point of the curve."""
+    log["seconds"] = seconds
+    means = log["means"].get(family)
+    log["means"][family] = (
+        losses if means is None else [0.95 * m + 0.05 * v for m, v in zip(means, losses, strict=True)]
+    )
+    if log["steps"] % NOTE_EVERY == 0:
+        point = {key: log[key] for key in ("seconds", "steps", "images")}
+        rounded = {f: [round(v, 5) for v in values] for f, values in log["means"].items()}
+        log["curve"].append(point | {"stage": stage, "ce/mse/cells": rounded})

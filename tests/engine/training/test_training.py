@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +21,7 @@ from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 from engine.training import autoencoder as autoencoder_training
+from engine.training import unified
 from engine.training.__main__ import main
 from engine.training.cells import CellHead
 from engine.training.group_norm import WrittenOutGroupNorm
@@ -33,8 +38,9 @@ from engine.training.packing import CleanImage, NoisedImage, Packer, SeenImage, 
 from engine.training.recipe import begin_from, load_autoencoder, make_tokenizer, new_model, special_tokens
 from engine.training.samples import COPIES, SampleMaker, length, spread_draws
 from engine.training.shards import PROMPTS, Library, write_shards
+from engine.training.stages import Stage, read_plan, stretched
 from engine.training.state import load_state, save_state
-from engine.training.unified import Plan, make_batch, mixture, remember, snapshot, train
+from engine.training.unified import Run, draw_samples, own_batch, train
 from engine.world.cells import COLOUR_NUMBERS, KIND_NUMBERS, cover
 from engine.world.scene import Scene, Thing
 
@@ -64,6 +70,11 @@ def small_model(vocabulary: int = 800) -> Bagel:
     language = LanguageConfig(32, 2, 2, 1, 64, vocabulary)
     vision = VisionConfig(32, 1, 2, 64, patch_size=16, positions=64)
     return Bagel.random(BagelConfig(language, vision, 16, 2, 8, 32, 8), seed=0)
+
+
+def small_plan(steps: int) -> list[Stage]:
+    shares = {"direct": 0.5, "edit": 0.25, "words": 0.25}
+    return [Stage("small", steps, shares, shares, tokens=400)]
 
 
 class TestSamples:
@@ -147,7 +158,7 @@ class TestCells:
         model = small_model()
         head = CellHead(model)
         packer = Packer(model.config, maker.tokens, generator=torch.Generator().manual_seed(0))
-        batch = make_batch(maker, packer, "direct", random.Random(0), 600)
+        batch = packer.pack(draw_samples(maker, "direct", random.Random(0), packer.generator, 600))
         both = nn.ModuleList([model, head])
         optimisers, values = build_optimisers(both, 3e-3, 3e-3), []
         for _ in range(12):
@@ -170,24 +181,58 @@ class TestCells:
 
 
 class TestTheUnifiedStage:
-    def test_it_resumes_where_it_stopped(self, work: Path, maker: SampleMaker, tmp_path: Path) -> None:
-        plan = Plan(minutes=0.03, tokens=300)
-        train(tmp_path, small_model(), maker, maker.tokens, plan)
-        first = json.loads((tmp_path / "unified.json").read_text())
-        assert first["steps"] > 0
-        saved = load_file(tmp_path / "unified.state.safetensors")
-        average = train(tmp_path, small_model(), maker, maker.tokens, plan)
-        assert json.loads((tmp_path / "unified.json").read_text())["steps"] == first["steps"]
-        name = "llm2vae.weight"
-        assert torch.equal(average.shadow[name], saved[f"tensors.average.{name}"])
-        train(tmp_path, small_model(), maker, maker.tokens, Plan(minutes=0.06, tokens=300))
-        assert json.loads((tmp_path / "unified.json").read_text())["steps"] > first["steps"]
+    def test_a_resumed_training_goes_on_exactly(
+        self, maker: SampleMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = Run(small_plan(6))
+        whole, parts = tmp_path / "whole", tmp_path / "parts"
+        for folder in (whole, parts):
+            folder.mkdir()
+        train(whole, small_model(), maker, maker.tokens, run)
+        monkeypatch.setattr(unified, "SAVE_EVERY", 0.0)
+        drawn = []
+
+        def draw_four(*args: object) -> list:
+            drawn.append(args)
+            if len(drawn) == 5:
+                raise KeyboardInterrupt
+            return draw_samples(*args)
+
+        monkeypatch.setattr(unified, "draw_samples", draw_four)
+        with pytest.raises(KeyboardInterrupt):
+            train(parts, small_model(), maker, maker.tokens, run)
+        assert json.loads((parts / "unified.json").read_text())["steps"] == 4
+        train(parts, small_model(), maker, maker.tokens, run)
+        one, two = (load_file(f / "unified.state.safetensors") for f in (whole, parts))
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[name], two[name]) for name in one)
+        one, two = (json.loads((f / "unified.json").read_text()) for f in (whole, parts))
+        assert one["means"] == two["means"] and one["images"] == two["images"] > 0
+
+    def test_two_processes_take_the_steps_of_one(self, work: Path, tmp_path: Path) -> None:
+        plan = tmp_path / "small.toml"
+        shares = "shares = { direct = 0.5, edit = 0.25, words = 0.25 }"
+        plan.write_text(f'[[stage]]\nname = "small"\nsteps = 4\ntokens = 900\n{shares}\n')
+        logs = []
+        for count in (1, 2):
+            folder = tmp_path / f"{count}"
+            shutil.copytree(work, folder)
+            launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_machines=1", "--mixed_precision=no"]
+            launch += [f"--num_processes={count}", "--num_cpu_threads_per_process=1", "--dynamo_backend=no"]
+            wish = ["-m", "engine.training", "unified", f"--work={folder}", f"--plan={plan}", "--device=cpu"]
+            subprocess.run([sys.executable, *launch, *wish], check=True, timeout=300)
+            logs.append(json.loads((folder / "unified.json").read_text()))
+        one, two = logs
+        assert one["images"] == two["images"]
+        assert one["means"].keys() == two["means"].keys()
+        for family, values in one["means"].items():
+            assert two["means"][family] == pytest.approx(values, rel=2e-3, abs=1e-6)
 
     def test_the_loss_falls_on_one_batch(self, maker: SampleMaker) -> None:
 
         model = small_model()
         packer = Packer(model.config, maker.tokens, generator=torch.Generator().manual_seed(0))
-        batch = make_batch(maker, packer, "words", random.Random(0), 400)
+        batch = packer.pack(draw_samples(maker, "words", random.Random(0), packer.generator, 400))
         optimisers, values = build_optimisers(model, 3e-3, 3e-3), []
         for _ in range(12):
             loss = training_losses(model, batch).ce_mean
@@ -198,16 +243,47 @@ class TestTheUnifiedStage:
             values.append(loss.item())
         assert values[-1] < 0.7 * values[0]
 
-    def test_a_point_of_the_curve_keeps_its_values(self) -> None:
-        running = {"direct": [2.0, 1.0], "whole": [float("nan"), float("nan")]}
-        point = snapshot(running)
-        remember(running["direct"], 0.0, 0.0)
-        assert point == {"direct": [2.0, 1.0]} != snapshot(running)
+    def test_a_process_without_samples_says_so(self) -> None:
+        with pytest.raises(ValueError, match="1 samples for 2 processes"):
+            own_batch([[]], None, 0, SimpleNamespace(process_index=1, num_processes=2))
 
-    @pytest.mark.parametrize("progress", [0.0, 0.3, 0.6, 1.0])
-    def test_shares_sum_to_one_and_trajectories_come_last(self, progress: float) -> None:
-        assert sum(mixture(progress).values()) == pytest.approx(1)
-        assert mixture(1.0)["whole"] > 2 * mixture(0.0)["whole"]
+
+class TestStages:
+    def test_the_default_plan_ends_on_more_trajectories(self) -> None:
+        (stage,) = read_plan("default")
+        for progress in (0.0, 0.3, 0.6, 1.0):
+            assert sum(stage.shares(progress).values()) == pytest.approx(1)
+        assert stage.shares(1.0)["whole"] > 2 * stage.shares(0.0)["whole"]
+
+    def test_every_step_has_its_stage(self) -> None:
+        run = Run([*small_plan(3), *small_plan(5)])
+        assert [run.at(step)[1] for step in (0, 2, 3, 7)] == [0, 2 / 3, 0, 0.8]
+        with pytest.raises(IndexError):
+            run.at(8)
+
+    def test_a_plan_is_stretched_in_proportion(self) -> None:
+        stages = [*small_plan(30), *small_plan(10)]
+        assert [s.steps for s in stretched(stages, 400)] == [300, 100]
+        assert stretched(stages, None) is stages
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("", "no stage"),
+            ('[[stage]]\nname = "x"\nsteps = 2\nshares = {direct = 0.5}', "sum to 0.5"),
+            ('[[stage]]\nname = "x"\nsteps = 2\nshares = {painting = 1}', "no such family.*painting"),
+            ('[[stage]]\nname = "x"\nsteps = 0\nshares = {direct = 1}', "at least 1"),
+            ('[[stage]]\nname = "x"\nshares = {direct = 1}', "steps"),
+        ],
+    )
+    def test_a_plan_that_cannot_be_says_why(self, tmp_path: Path, text: str, message: str) -> None:
+        (tmp_path / "plan.toml").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            read_plan(str(tmp_path / "plan.toml"))
+
+    def test_an_unknown_plan_names_the_known(self) -> None:
+        with pytest.raises(ValueError, match="default"):
+            read_plan("nowhere")
 
 
 class TestBeginningFromACheckpoint:
