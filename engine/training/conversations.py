@@ -1,8 +1,9 @@
 """Reads one's own pictures: a folder of parquet files in the public interleaved format.
 
-A row's ``conversation`` is JSON: a user's text, then the assistant's parts, each ``{type: text|image, content,
-need_loss, need_vae, need_vit}`` with pictures in base64 (IRG's training data; bagel-format, section 7). Unless
-a part says otherwise, the user's text has no loss, the assistant's has, and a picture is used for nothing.
+A row's ``conversation`` is JSON: a user's text, then the assistant's parts, each ``{type: text|image,
+content, need_loss, need_vae, need_vit}`` with pictures in base64 (IRG's training data; bagel-format,
+section 7). Unless a part says otherwise, the user's text has no loss, the assistant's has, and a picture is
+used for nothing.
 """
 
 from __future__ import annotations
@@ -37,14 +38,15 @@ class Turn:
     seen: bool = False
 
 
-class UnreadableRow(ValueError):
+class UnreadableRowError(ValueError):
     """A row that is not in the format; the message names file and row."""
 
 
 def read_conversations(folder: Path) -> Iterator[list[Turn]]:
     """All rows of all ``*.parquet`` files under ``folder``, in order of their names.
 
-    Raises ``FileNotFoundError`` when there are none, :class:`UnreadableRow` for the first row in another form.
+    Raises ``FileNotFoundError`` when there are none, and :class:`UnreadableRowError` for the first row that
+    is in another form.
     """
     files = sorted(folder.rglob("*.parquet"))
     if not files:
@@ -52,16 +54,15 @@ def read_conversations(folder: Path) -> Iterator[list[Turn]]:
     for path in files:
         table = parquet.ParquetFile(path)
         if "conversation" not in table.schema_arrow.names:
-            raise UnreadableRow(
-                f"{path} has no column 'conversation'; its columns: {table.schema_arrow.names}"
-            )
+            names = ", ".join(table.schema_arrow.names)
+            raise UnreadableRowError(f"{path} has no column 'conversation', only {names}")
         number = 0
         for batch in table.iter_batches(batch_size=16, columns=["conversation"]):
             for value in batch.column(0).to_pylist():
                 try:
                     yield read_conversation(value)
                 except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-                    raise UnreadableRow(f"{path}, row {number}: {error!r}") from error
+                    raise UnreadableRowError(f"{path}, row {number}: {error!r}") from error
                 number += 1
 
 

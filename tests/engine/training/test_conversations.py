@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from engine.inference.preprocess import Transform
-from engine.training.conversations import ConversationMaker, UnreadableRow, read_conversations
+from engine.training.conversations import FLAGS, ConversationMaker, UnreadableRowError, read_conversations
 from engine.training.packing import CleanImage, NoisedImage, SeenImage, Text
 
 
@@ -32,13 +32,7 @@ def row() -> list[dict]:
             "role": "assistant",
             "content": [
                 {"type": "text", "content": "It will be red."},
-                {
-                    "type": "image",
-                    "content": picture(),
-                    "need_loss": True,
-                    "need_vae": True,
-                    "need_vit": True,
-                },
+                {"type": "image", "content": picture()} | dict.fromkeys(FLAGS, True),
                 {"type": "text", "content": "Not quite.", "need_loss": False},
                 {"type": "image", "content": "data:image/png;base64," + picture(), "need_loss": True},
             ],
@@ -84,7 +78,7 @@ def test_a_picture_comes_noised_then_clean_then_seen(tmp_path: Path) -> None:
     kinds = [type(split) for split in splits]
     assert kinds == [Text, Text, NoisedImage, CleanImage, SeenImage, Text, NoisedImage]
     assert [s.loss for s in splits if isinstance(s, Text)] == [False, True, False]
-    assert splits[2].latent.shape == (3, 4, 6) and splits[4].pixels.shape == (3, 16, 32)
+    assert splits[2].latent.shape == (3, 4, 4) and splits[4].pixels.shape == (3, 16, 32)
     assert maker.draw("pictures", random.Random(1), torch.Generator()) is splits
 
 
@@ -92,7 +86,7 @@ def test_what_is_not_in_the_format_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no .parquet files"):
         next(read_conversations(tmp_path))
     write(tmp_path, row(), column="text")
-    with pytest.raises(UnreadableRow, match="no column 'conversation'.*text"):
+    with pytest.raises(UnreadableRowError, match="no column 'conversation'.*text"):
         next(read_conversations(tmp_path))
 
 
@@ -111,5 +105,5 @@ def test_a_bad_row_is_named_with_its_number(tmp_path: Path, part: dict, message:
     write(tmp_path, row(), bad)
     rows = read_conversations(tmp_path)
     next(rows)
-    with pytest.raises(UnreadableRow, match=f"a.parquet, row 1: .*{message}"):
+    with pytest.raises(UnreadableRowError, match=f"a.parquet, row 1: .*{message}"):
         next(rows)
