@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from engine.training import recipe
+from engine.training.adapters import add_adapters
 from engine.training.autoencoder import train as train_autoencoder
 from engine.training.card import write_card
 from engine.training.dry_run import dry_run
@@ -50,7 +51,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--checkpoint", type=Path, help="dry-run: the folder; the public 7B's shape if left out")
     p.add_argument("--cards", type=int, default=1, help="dry-run: how many graphics cards")
     p.add_argument("--tokens", type=int, default=8192, help="dry-run: tokens a card and step")
-    p.add_argument("--rank", type=int, help="dry-run: train adapters of this rank instead of all weights")
+    p.add_argument(
+        "--rank",
+        type=int,
+        help="train low-rank adapters of this rank instead of all weights (unified, dry-run)",
+    )
     p.add_argument("--machine", default="", help="what the history says it was trained on")
     return p
 
@@ -88,8 +93,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             else SampleMaker(Library(args.work / "shards"), encode, tokens)
         )
         run = Run(stretched(read_plan(args.plan), args.steps), args.seed, args.device)
-        start = args.work / "unified.start.safetensors"
-        train_unified(args.work, recipe.new_model(tokenizer, args.seed, start), maker, tokens, run)
+        model = recipe.new_model(tokenizer, args.seed, args.work / "unified.start.safetensors")
+        if args.rank:
+            add_adapters(model, args.rank)
+        train_unified(args.work, model, maker, tokens, run)
     if "export" in stages:
         export(args.work, args.out, seed=args.seed, machine=args.machine)
     if args.stage == "card":

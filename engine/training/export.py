@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from engine.checkpoints.writer import save_checkpoint
 from engine.training import history, recipe
+from engine.training.adapters import add_adapters, merge_adapters, rank_of
 
 SAMPLING = {"timesteps": 25, "guidance": 2.5, "shift": 1.0, "renorm": "global"}
 
@@ -17,11 +18,17 @@ SAMPLING = {"timesteps": 25, "guidance": 2.5, "shift": 1.0, "renorm": "global"}
 def export(work: Path, target: Path, *, seed: int, machine: str) -> Path:
     """Averaged weights of ``work`` in bf16, with autoencoder and tokenizer, into ``target``."""
     tokenizer = recipe.make_tokenizer(work, seed)
-    model = recipe.new_model(tokenizer, seed)
+    model = recipe.new_model(tokenizer, seed, work / "unified.start.safetensors")
+    prefix = "tensors.average."
+    state = load_file(work / "unified.state.safetensors")
+    average = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    if rank := rank_of(average):
+        add_adapters(model, rank)
     named = dict(model.named_parameters())
-    for name, value in load_file(work / "unified.state.safetensors").items():
-        if name.startswith("tensors.average."):
-            named[name.removeprefix("tensors.average.")].copy_(value)
+    for name, value in average.items():
+        named[name].copy_(value)
+    if rank:
+        merge_adapters(model)
     autoencoder = recipe.load_autoencoder(work, "cpu")
     save_checkpoint(
         target, model, autoencoder, work / "tokenizer", extras=recipe.EXTRAS | {"sampling": SAMPLING}

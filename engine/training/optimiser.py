@@ -1,7 +1,7 @@
 """The optimiser of the unified model, its schedule and its moving average.
 
 Matrices inside the transformer blocks are updated by Muon (orthogonalised momentum), all other parameters
-(embeddings, projections in and out, norms, biases) by AdamW. Both follow one schedule.
+(embeddings, projections in and out, norms, biases, low-rank adapters) by AdamW. Both follow one schedule.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     matrices, others = [], []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            inside = ".layers." in name and parameter.ndim == 2
+            inside = ".layers." in name and parameter.ndim == 2 and ".lora_" not in name
             (matrices if inside else others).append(parameter)
     return matrices, others
 
