@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 
 from engine.training import recipe
-from engine.training.adapters import add_adapters
 from engine.training.autoencoder import train as train_autoencoder
 from engine.training.card import write_card
 from engine.training.dry_run import dry_run
@@ -95,6 +94,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         run = Run(stretched(read_plan(args.plan), args.steps), args.seed, args.device)
         model = recipe.new_model(tokenizer, args.seed, args.work / "unified.start.safetensors")
         if args.rank:
+            from engine.training.adapters import add_adapters  # peft is only in the extra `train`
+
             add_adapters(model, args.rank)
         train_unified(args.work, model, maker, tokens, run)
     if "export" in stages:

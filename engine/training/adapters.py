@@ -31,11 +31,6 @@ def add_adapters(model: Bagel, rank: int) -> Bagel:
     return model
 
 
-def rank_of(weights: Mapping[str, Tensor]) -> int | None:
-    """The rank of the adapters among ``weights``; None when there are none."""
-    return next((len(value) for name, value in weights.items() if ".lora_A." in name), None)
-
-
 @torch.no_grad()
 def merge_adapters(model: Bagel) -> Bagel:
     """Adds the adapters' products to the weights they stand beside and takes them out, in place."""
@@ -44,3 +39,10 @@ def merge_adapters(model: Bagel) -> Bagel:
         owner, _, leaf = name.rpartition(".")
         setattr(model.get_submodule(owner), leaf, module.get_base_layer())
     return model.requires_grad_(True)
+
+
+def fill_and_merge(model: Bagel, adapters: Mapping[str, Tensor]) -> Bagel:
+    """A bare model and the adapters trained beside it -> the model with them merged in, in place."""
+    add_adapters(model, next(len(value) for name, value in adapters.items() if ".lora_A." in name))
+    model.load_state_dict(adapters, strict=False)
+    return merge_adapters(model)

@@ -9,7 +9,6 @@ from safetensors.torch import load_file
 
 from engine.checkpoints.writer import save_checkpoint
 from engine.training import history, recipe
-from engine.training.adapters import add_adapters, merge_adapters, rank_of
 
 SAMPLING = {"timesteps": 25, "guidance": 2.5, "shift": 1.0, "renorm": "global"}
 
@@ -22,13 +21,12 @@ def export(work: Path, target: Path, *, seed: int, machine: str) -> Path:
     prefix = "tensors.average."
     state = load_file(work / "unified.state.safetensors")
     average = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    if rank := rank_of(average):
-        add_adapters(model, rank)
-    named = dict(model.named_parameters())
-    for name, value in average.items():
-        named[name].copy_(value)
-    if rank:
-        merge_adapters(model)
+    if any(".lora_" in name for name in average):
+        from engine.training.adapters import fill_and_merge  # peft is only in the extra `train`
+
+        fill_and_merge(model, average)
+    else:
+        model.load_state_dict(average, strict=False)
     autoencoder = recipe.load_autoencoder(work, "cpu")
     save_checkpoint(
         target, model, autoencoder, work / "tokenizer", extras=recipe.EXTRAS | {"sampling": SAMPLING}

@@ -26,7 +26,7 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self, matrices: list[Tensor], rate: float, decay: float = 0.0, momentum: float = 0.95
     ) -> None:
-        super().__init__(matrices, {"lr": rate, "decay": decay, "momentum": momentum})
+        super().__init__([{"params": matrices}], {"lr": rate, "decay": decay, "momentum": momentum})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
