@@ -165,10 +165,8 @@ class ScriptedPainter:
         if not segments[0].text.startswith(prompt_text("")):
             return thought_text(_thought(segments))
         number = sum(_is_plan(s) for s in segments)
-        newest_plan = max((i for i, s in enumerate(segments) if _is_plan(s)), default=None)
-        if newest_plan is None or any(
-            isinstance(s, Text) and not s.text.startswith("<think>") for s in segments[newest_plan + 1 :]
-        ):
+        newest = next(s for s in reversed(segments) if isinstance(s, Text))
+        if not _is_plan(newest) and not newest.text.startswith("<think>"):
             number += 1
             colour, thing = _named(segments)[(number - 1) % len(_named(segments))]
             return plan_text(

@@ -1,4 +1,4 @@
-"""The think and irg protocols: what follows what, the guidance contexts, the presets, and how texts are read."""
+"""The think and irg protocols: what follows what, guidance contexts, presets, and how texts are read."""
 
 from __future__ import annotations
 
@@ -43,13 +43,8 @@ def path(*kinds: str) -> list[Step]:
 
 def shown(*steps: Step) -> tuple[Text | Image, ...]:
     """Prompt, thoughts and pictures as an irg model sees them."""
-    return tuple(
-        Image(s.image)
-        if s.image
-        else Text(("{}" if s.kind == "prompt" else "<think>{}</think>").format(words))
-        for s in steps
-        for words in [s.fields.get("text")]
-    )
+    form = {"prompt": "{text}", "think": "<think>{text}</think>", "reflect": "<think>{text}</think>"}
+    return tuple(Image(s.image) if s.image else Text(form[s.kind].format(**s.fields)) for s in steps)
 
 
 class TestOrder:
