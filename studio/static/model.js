@@ -121,8 +121,8 @@ export class Model {
     const run = this.run(branchId), path = this.path(branchId);
     if (run && run.state !== "done") return null;
     const last = path.at(-1);
-    const step = last.kind === "inspect" && !last.fields.correction ? path.at(-2) : last;
-    return isPicture(step.kind) ? step : null;
+    const step = last?.kind === "inspect" && !last.fields.correction ? path.at(-2) : last;
+    return isPicture(step?.kind) ? step : null;
   }
 
   pictures() {

@@ -49,8 +49,8 @@ export class Timeline {
     }
     const end = this.#end(run);
     if (end) nodes.push(end);
-    const kind = nextText(path.at(-1), model.settings.protocol);
-    if (tip && !busy && kind) {
+    const kind = tip && !busy && nextText(path.at(-1), model.settings.protocol);
+    if (kind) {
       this.newText.update(tip, kind);
       nodes.push(this.newText.node);
     }
