@@ -39,8 +39,7 @@ class Irg(Think):
             return super().next(trajectory, settings)
         turns = 1 + reflections(trajectory)
         if turns >= settings.turns:
-            said = "The picture is drawn." if turns == 1 else f"The picture is drawn, in {turns} turns."
-            return Stop(said, finished=True)
+            return Stop(_said(turns - 1), finished=True)
         return images_spent(trajectory, settings) or Write("reflect", self.segments(trajectory))
 
     def draw(self, kind: str, trajectory: Sequence[Step]) -> Draw:
@@ -51,3 +50,10 @@ class Irg(Think):
 def reflections(trajectory: Sequence[Step]) -> int:
     """How often the picture of a trajectory was looked at to be drawn again."""
     return sum(step.kind == "reflect" for step in trajectory)
+
+
+def _said(again: int) -> str:
+    if not again:
+        return "The picture is drawn."
+    times = {1: "once", 2: "twice"}.get(again, f"{again} times")
+    return f"The picture was looked at and drawn again {times}."

@@ -7,7 +7,6 @@ import { paintOver } from "./paint.js";
 import { editSettings } from "./settings.js";
 import { STAGES } from "./words.js";
 
-const MOST_POLISHES = 3;
 const DOWN = "Restroke isn't answering, so nothing was sent. Your text is kept; try again when it is back.";
 
 export class Actions extends Commands {
@@ -137,10 +136,10 @@ export class Actions extends Commands {
     return this.#do("edit", { step: step.id, fields: { ...step.fields, correction: "" }, run: true, force: true });
   }
 
-  /** The picture of this branch that may be polished, or null. */
+  /** The picture of this branch that may be polished, or null: once is best, so none that was reflected on. */
   polishable() {
     const step = this.#offers("irg") && this.model.finishedPicture(this.branch);
-    return step && this.model.pathTo(step.id).filter(({ kind }) => kind === "reflect").length < MOST_POLISHES ? step : null;
+    return step && this.model.pathTo(step.id).every(({ kind }) => kind !== "reflect") ? step : null;
   }
 
   polish(step) {

@@ -14,7 +14,7 @@ export const FIELDS = {
   plan: [["instruction", "Do next"], ["description", "The whole picture then"]],
   inspect: [["verdict", "Verdict"], ["correction", "What to fix"]],
   think: [["text", "What the picture shall show"]],
-  reflect: [["text", "What falls short, and how to improve it"]],
+  reflect: [["text", "What falls short"]],
   prompt: [["text", "Your words"]],
 };
 

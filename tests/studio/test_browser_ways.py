@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
+AGAIN = "The picture was looked at and drawn again once."
+
 
 def test_think_and_reflect_is_picked_and_its_cards_are_read_and_rewritten(tab):
     tab.home()
@@ -16,7 +18,7 @@ def test_think_and_reflect_is_picked_and_its_cards_are_read_and_rewritten(tab):
     ways.nth(3).locator("input").check()
     tab.page.get_by_role("button", name="Save settings").click()
     tab.paint("a red house")
-    tab.ends("The picture is drawn, in 2 turns.")
+    tab.ends(AGAIN)
     assert tab.kinds() == ["think", "image", "reflect", "image"]
     reflect = tab.card("reflect")
     expect(reflect.locator(".text small")).to_have_text(
@@ -27,7 +29,7 @@ def test_think_and_reflect_is_picked_and_its_cards_are_read_and_rewritten(tab):
     tab.page.get_by_role("button", name="Save and run from here").click()
     expect(reflect).to_contain_text("rewritten by you")
     expect(reflect.locator(".text small")).to_have_text("What to improve")
-    tab.ends("The picture is drawn, in 2 turns.")
+    tab.ends(AGAIN)
     assert tab.kinds() == ["think", "image", "reflect", "image"] and len(tab.branches()) == 2
 
 
@@ -37,7 +39,7 @@ def test_a_finished_picture_is_polished_on_a_branch_of_its_own(tab):
     expect(polish).to_have_count(1)
     expect(tab.card("refine").locator('[data-do="polish"]')).to_be_visible()
     polish.click()
-    tab.ends("The picture is drawn, in 2 turns.")
+    tab.ends(AGAIN)
     assert tab.kinds()[-3:] == ["refine", "reflect", "image"]
     assert tab.branches() == ["first idea", "polished"]
     expect(tab.card("refine").locator('[data-do="polish"]')).to_have_count(0)
