@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,7 @@ def main(argv: Sequence[str] | None = None, *, open_painter: Callable[[], Any] |
         _port_must_be_free(wish.host, wish.port)
         with Store.open(wish.home) as store:
             _log_to(store.home / "restroke.log")
-            hint = None if wish.checkpoint or open_painter else _hint()
-            room = _room(store, opened, hint=hint, loopback_only=wish.host in LOOPBACK)
+            room = _room(store, opened, loopback_only=wish.host in LOOPBACK)
             try:
                 return _serve(wish, room, opened, stop)
             finally:
@@ -86,7 +86,7 @@ def _serve(wish: argparse.Namespace, room: Room, opened: _Opened, stop: threadin
     if working.state == "failed":
         raise CannotStartError(f"{working.cause} {working.next_action}".strip())
     if not stop.is_set():
-        room.settings = opened.settings()
+        room.settings, room.hint = opened.settings(), opened.hint()
         page = build(room)
         try:
             page.launch(
@@ -121,12 +121,22 @@ class _Opened:
         return self.painter
 
     def settings(self) -> Settings:
-        """The house's defaults, where the checkpoint doesn't recommend its own."""
+        """The house's defaults, where the checkpoint doesn't recommend its own or knows no such protocol."""
         own = getattr(self.painter, "sampling", {})
         try:
-            return Settings.from_dict({**Settings().as_dict(), **own})
+            usual = Settings.from_dict({**Settings().as_dict(), **own})
+            known = usual.protocol in self.painter.protocols
+            return usual if known else replace(usual, protocol=self.painter.protocols[0])
         except (TypeError, ValueError) as error:
             raise CannotStartError(f"the checkpoint recommends settings that don't fit: {error}.") from error
+
+    def hint(self) -> Callable[[str], str] | None:
+        """Hints about unknown words, when the model knows nothing but the storybook world."""
+        if getattr(self.painter, "world", "") != "storybook":
+            return None
+        from studio.hints import unknown_words_hint
+
+        return unknown_words_hint
 
     def about(self) -> str:
         """One honest line about the model."""
@@ -180,13 +190,6 @@ def _port_must_be_free(host: str, port: int) -> None:
             raise CannotStartError(
                 f"port {port} on {host} can't be used ({error}). Close what uses it, or give another."
             ) from error
-
-
-def _hint() -> Callable[[str], str]:
-    """Hints about unknown words: they hold only for the model that ships with Restroke."""
-    from studio.hints import unknown_words_hint
-
-    return unknown_words_hint
 
 
 if __name__ == "__main__":

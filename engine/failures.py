@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from engine.events import StepFailed
 from engine.inference.events import PaintError
+from engine.trajectory import NOUNS
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +20,8 @@ class MalformedTextError(PaintError):
 
     def __init__(self, kind: str, reason: str, raw: str) -> None:
         super().__init__(
-            f"The model's {kind} could not be read, twice: {reason}.",
-            f"Run it again with a new seed, or write the {kind} yourself.",
+            f"The model's {NOUNS[kind]} could not be read, twice: {reason}.",
+            f"Run it again with a new seed, or write the {NOUNS[kind]} yourself.",
         )
         self.raw = raw
 

@@ -149,6 +149,10 @@ def paint(
     painter: Painter, folder: Path, prompt: str, protocol: str, seed: int, *, as_json: bool = False
 ) -> int:
     """Paints a prompt into ``folder``. Returns the exit status; the first Ctrl-C ends the step under way."""
+    if protocol not in painter.protocols:
+        raise PaintingError(
+            f"this model was not trained to work by {protocol}; it offers {', '.join(painter.protocols)}"
+        )
     recommended = _recommended(painter, protocol)
     painting = Painting(folder, prompt, protocol, seed, painter.fingerprint)
     cancel = threading.Event()

@@ -28,7 +28,7 @@ from engine.inference.events import Choice, FlowUpdate, PaintError, Reuse
 from engine.inference.events import TextDelta as Decoded
 from engine.protocols.base import Choose, Draw, ParseError, Protocol, Stop, Write
 from engine.settings import Settings
-from engine.trajectory import Step, step_seed
+from engine.trajectory import NOUNS, Step, step_seed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,9 +85,9 @@ def after_step(
     if settings.mode == "pause_on_fault" and step.is_fault:
         return RunPaused("The inspection found a fault. Look at it, then continue.")
     if settings.mode == "pause_each":
-        return RunPaused(f"The {step.kind} is done. Look at it, then continue.")
+        return RunPaused(f"The {NOUNS[step.kind]} is done. Look at it, then continue.")
     if settings.mode == "one_step" or (steps_limit is not None and steps_made >= steps_limit):
-        return RunPaused(f"The {step.kind} is done, as far as this run was asked to go.")
+        return RunPaused(f"The {NOUNS[step.kind]} is done, as far as this run was asked to go.")
     if seconds >= settings.max_seconds:
         return RunDone(
             f"The limit of {settings.max_seconds:g} seconds for one run is reached. Continue to go on.",
@@ -220,6 +220,9 @@ class _Making:
         return "".join(pieces)
 
     def draw(self, ask: Draw, keep_image: Callable[[Image], str]) -> Iterator[Event]:
+        settings = self.settings
+        if ask.preset:
+            settings = settings.with_preset(ask.preset, Settings.from_dict(self.painter.sampling))
         seed = self._seed(ask.kind)
         update: FlowUpdate | None = None
         with closing(
@@ -228,7 +231,7 @@ class _Making:
                 text_free=ask.text_free,
                 image_free=ask.image_free,
                 pixels=self.pixels,
-                settings=self.settings,
+                settings=settings,
                 seed=seed,
             )
         ) as updates:
@@ -237,10 +240,10 @@ class _Making:
                 yield Preview(update.preview, update.index, update.total)
                 self._check()
         if update is None or update.image is None:
-            raise PaintError(f"The model ended the {ask.kind} without a picture.")
+            raise PaintError(f"The model ended the {NOUNS[ask.kind]} without a picture.")
         self.result["updates"], self.result["forwards"] = update.index, update.forwards
         self._count(update.reuse)
-        yield self._finished(ask.kind, self.settings, seed, image=keep_image(update.image))
+        yield self._finished(ask.kind, settings, seed, image=keep_image(update.image))
 
     def _check(self) -> None:
         if self.cancel.is_set():
@@ -263,12 +266,15 @@ class _Making:
         image: str | None = None,
     ) -> StepFinished:
         self.result["seconds"] = round(time.monotonic() - self.began, 3)
-        recipe = {
+        recipe: dict[str, Any] = {
             "protocol": self.protocol.name,
             "settings": settings.as_dict(),
             "seed": seed,
             "attempt": self.attempt,
             "fingerprint": dict(self.painter.fingerprint),
         }
+        wish, used = self.settings.as_dict(), settings.as_dict()
+        if image and (preset := sorted(name for name in wish if wish[name] != used[name])):
+            recipe["preset"] = preset  # names of the settings that are the protocol's, not the person's
         parent = self.trajectory[-1].id
         return StepFinished(Step(parent, kind, "model", fields or {}, image, recipe, self.result))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 MODES = ("auto", "pause_each", "pause_on_fault", "one_step")
+MOST_TURNS = 4
+"""More turns than this were never measured; beyond two, pictures already get worse (papers, IRG results)."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,7 @@ class Settings:
     ``timesteps`` counts schedule points as the reference does: N points make N - 1 flow updates.
     ``guidance`` and ``image_guidance`` are the text and image scales of classifier-free guidance,
     active while ``lo < t <= hi`` of ``interval`` (t after the shift).
+    ``turns`` counts the pictures of the irg protocol, the first one too.
     The caps (``max_*``) end a run with a sentence, never silently.
 
     Raises ``ValueError`` naming the setting that is out of range.
@@ -32,6 +35,7 @@ class Settings:
     renorm: str = "global"
     renorm_min: float = 0.0
     temperature: float = 0.0
+    turns: int = 2
     max_rounds: int = 6
     max_images: int = 12
     max_tokens: int = 192
@@ -57,6 +61,7 @@ class Settings:
         )
         need(0 <= self.renorm_min <= 1, "renorm_min", "between 0 and 1")
         need(0 <= self.temperature <= 2, "temperature", "between 0 and 2")
+        need(1 <= self.turns <= MOST_TURNS, "turns", f"between 1 and {MOST_TURNS}")
         need(1 <= self.max_rounds <= 20, "max_rounds", "between 1 and 20")
         need(1 <= self.max_images <= 50, "max_images", "between 1 and 50")
         need(8 <= self.max_tokens <= 4096, "max_tokens", "between 8 and 4096")
@@ -64,6 +69,11 @@ class Settings:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def with_preset(self, preset: Mapping[str, Any], usual: Settings) -> Settings:
+        """These settings with ``preset`` where the person left the ``usual`` ones: a wish of theirs wins."""
+        left = {name: value for name, value in preset.items() if getattr(self, name) == getattr(usual, name)}
+        return replace(self, **left)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:

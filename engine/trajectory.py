@@ -25,6 +25,17 @@ TEXT_FIELDS: dict[str, tuple[str, ...]] = {
 }
 IMAGE_KINDS = frozenset({"sketch", "refine", "image"})
 KINDS = frozenset(TEXT_FIELDS) | IMAGE_KINDS
+NOUNS = {
+    "prompt": "words",
+    "plan": "plan",
+    "sketch": "sketch",
+    "inspect": "inspection",
+    "refine": "refine",
+    "think": "thought",
+    "reflect": "reflection",
+    "image": "picture",
+}
+"""What a step of each kind is called in a sentence."""
 AUTHORS = frozenset({"model", "person"})
 
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.trajectory import IMAGE_KINDS, TEXT_FIELDS, Step
-from sessions import Branch, Conflict
+from engine.settings import Settings
+from engine.trajectory import IMAGE_KINDS, NOUNS, TEXT_FIELDS, Step
+from sessions import Branch, Conflict, Run, Session
 from studio.checks import RefusedError, checked_text
 from studio.room import Room
 from studio.views import branch_view, settings_of, step_view
-from studio.wording import STAGES, branch_name, edit_name
+from studio.wording import branch_name, edit_name
+from studio.working import must_be_offered, settings_after
 
+WRITTEN_BY_HAND = frozenset({"plan", "inspect", "think", "reflect"})
 MOVED_ON = "Stopped because you went on from another card. Everything that was finished is kept."
 
 
@@ -61,14 +64,19 @@ def add(
     fields: Mapping[str, str],
     run: bool,
 ) -> dict:
-    """Adds a person's own plan or inspection at the end of a branch. One that moved on: ``Conflict``."""
-    if kind not in ("plan", "inspect"):
-        raise RefusedError("Only a plan or an inspection can be written here.")
-    saved = room.store.add_step(owner, sid, Step(tip, kind, "person", _texts(kind, fields)), branch)
+    """Adds a person's own text of a kind in :data:`WRITTEN_BY_HAND` at the end of a branch.
+
+    One that moved on meanwhile: ``Conflict``.
+    """
+    if kind not in WRITTEN_BY_HAND:
+        raise RefusedError("No such card can be written here. Load the page again.")
+    new = Step(tip, kind, "person", _texts(kind, fields))
+    how = _how(room, owner, sid, [*room.store.trajectory(owner, sid, tip), new]) if run else None
+    saved = room.store.add_step(owner, sid, new, branch)
     moved, steps = room.store.branch(owner, sid, branch), room.store.steps(owner, sid)
     made = tell_branch(room, owner, sid, moved, [step_view(saved, steps)])
-    if run:
-        start_run(room, owner, sid, moved, urgent=True)
+    if how:
+        start_run(room, owner, sid, moved, how, urgent=True)
     return {"branch": branch, "step": saved.id, "made": made}
 
 
@@ -93,7 +101,17 @@ def again(room: Room, owner: str, *, sid: str, step: str) -> dict:
         s for s in room.store.steps(owner, sid).values() if s.parent == old.parent and s.author == "model"
     ]
     attempt = 1 + max((int(s.recipe.get("attempt", 0)) for s in siblings), default=0)
-    return _branch_and_run(room, owner, sid, old.parent, f"another {STAGES[old.kind]}", attempt)
+    path = room.store.trajectory(owner, sid, old.parent)
+    how = _how(room, owner, sid, path, polish=old.kind == "reflect")
+    return _branch_and_run(room, owner, sid, old.parent, f"another {NOUNS[old.kind]}", how, attempt)
+
+
+def polish(room: Room, owner: str, *, sid: str, step: str) -> dict:
+    """Has the model say what a picture lacks and draw it again, on a branch of its own."""
+    old = room.store.step(owner, sid, step)
+    if old.image is None:
+        raise RefusedError("Only a picture can be polished.")
+    return _run_from(room, owner, sid, old, name="polished", polish=True)
 
 
 def run(room: Room, owner: str, *, sid: str, step: str, branch: str, again: bool = False) -> dict:
@@ -102,10 +120,11 @@ def run(room: Room, owner: str, *, sid: str, step: str, branch: str, again: bool
     here = room.store.branch(owner, sid, branch)
     if here.tip != old.id:
         return _run_from(room, owner, sid, old)
-    attempt = 0
-    if again:
-        attempt = sum(r.branch_id == here.id and r.state == "failed" for r in room.store.runs(owner, sid))
-    start_run(room, owner, sid, here, attempt=attempt, urgent=True)
+    runs = [r for r in room.store.runs(owner, sid) if r.branch_id == here.id]
+    attempt = sum(r.state == "failed" for r in runs) if again else 0
+    polish = _broke_off_polishing(room.store.session(owner, sid), runs, old)
+    how = _how(room, owner, sid, room.store.trajectory(owner, sid, old.id), polish=polish)
+    start_run(room, owner, sid, here, how, attempt=attempt, urgent=True)
     return {"branch": here.id}
 
 
@@ -138,6 +157,7 @@ def _nobody_else(room: Room, owner: str, sid: str, old: Step, known: list[str] |
 
 
 def _fork(room: Room, owner: str, sid: str, old: Step, new: Step, name: str, run: bool) -> dict:
+    how = _how(room, owner, sid, [*_path(room, owner, sid, new.parent), new]) if run else None
     branches = room.store.branches(owner, sid)
     branch = next((b for b in branches if b.tip == new.id), None)
     if branch is None:
@@ -145,33 +165,63 @@ def _fork(room: Room, owner: str, sid: str, old: Step, new: Step, name: str, run
     steps = room.store.steps(owner, sid)
     saved = steps[branch.tip]
     made = tell_branch(room, owner, sid, branch, [step_view(saved, steps)])
-    if run:
-        start_run(room, owner, sid, branch, urgent=True)
+    if how:
+        start_run(room, owner, sid, branch, how, urgent=True)
     return {"branch": branch.id, "step": saved.id, "made": made}
 
 
-def _run_from(room: Room, owner: str, sid: str, step: Step) -> dict:
+def _how(room: Room, owner: str, sid: str, path: Sequence[Step], *, polish: bool = False) -> Settings:
+    """The settings of a run from the end of ``path``. Refused when the model wasn't trained to work so."""
+    session, _ = settings_of(room.store.session(owner, sid))
+    settings = settings_after(path, session, polish=polish)
+    must_be_offered(settings, room.worker.snapshot().protocols)
+    return settings
+
+
+def _path(room: Room, owner: str, sid: str, tip: str | None) -> list[Step]:
+    return room.store.trajectory(owner, sid, tip) if tip else []
+
+
+def _broke_off_polishing(session: Session, runs: Sequence[Run], tip: Step) -> bool:
+    """Whether a branch's newest run was to polish the picture at its end and made nothing of it."""
+    newest = runs[0] if runs else None
+    if newest is None or newest.state not in ("failed", "cancelled", "lost") or tip.image is None:
+        return False
+    return newest.settings.get("protocol") == "irg" != session.settings.get("protocol")
+
+
+def _run_from(
+    room: Room, owner: str, sid: str, step: Step, *, name: str | None = None, polish: bool = False
+) -> dict:
     """Goes on from a card that others already go on from: with a seed these settings did not have there."""
-    wish = _but_temperature(settings_of(room.store.session(owner, sid))[0].as_dict())
+    how = _how(room, owner, sid, room.store.trajectory(owner, sid, step.id), polish=polish)
     used = {
         s.recipe.get("attempt", 0)
         for s in room.store.steps(owner, sid).values()
-        if s.parent == step.id and _but_temperature(s.recipe.get("settings", {})) == wish
+        if s.parent == step.id and _went_by(s.recipe, how)
     }
     attempt = next(number for number in range(len(used) + 1) if number not in used)
-    return _branch_and_run(room, owner, sid, step.id, f"on from {STAGES[step.kind]}", attempt)
+    return _branch_and_run(room, owner, sid, step.id, name or f"on from {NOUNS[step.kind]}", how, attempt)
 
 
-def _but_temperature(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A text made again is written at a temperature of its own, which is no wish of the person's."""
-    return {name: value for name, value in settings.items() if name != "temperature"}
+def _went_by(recipe: Mapping[str, Any], wish: Settings) -> bool:
+    """Whether a step was made by these settings.
+
+    A text made again is written at a temperature of its own, and a protocol may have a preset for a
+    picture; neither is a wish of the person's.
+    """
+    made = recipe.get("settings", {})
+    own = {"temperature", *recipe.get("preset", ())}
+    return all(made.get(name) == value for name, value in wish.as_dict().items() if name not in own)
 
 
-def _branch_and_run(room: Room, owner: str, sid: str, tip: str, name: str, attempt: int) -> dict:
+def _branch_and_run(
+    room: Room, owner: str, sid: str, tip: str, name: str, how: Settings, attempt: int
+) -> dict:
     taken = (b.name for b in room.store.branches(owner, sid))
     branch = room.store.create_branch(owner, sid, tip, branch_name(taken, name))
     made = tell_branch(room, owner, sid, branch)
-    start_run(room, owner, sid, branch, attempt=attempt, urgent=True)
+    start_run(room, owner, sid, branch, how, attempt=attempt, urgent=True)
     return {"branch": branch.id, "made": made}
 
 
@@ -184,7 +234,14 @@ def tell_branch(room: Room, owner: str, sid: str, branch: Branch, steps: Sequenc
 
 
 def start_run(
-    room: Room, owner: str, sid: str, branch: Branch, *, attempt: int = 0, urgent: bool = False
+    room: Room,
+    owner: str,
+    sid: str,
+    branch: Branch,
+    settings: Settings,
+    *,
+    attempt: int = 0,
+    urgent: bool = False,
 ) -> None:
     """Starts a run on a branch. Runs on the session's other branches stop: the person has moved on."""
     under_way = [found for found in room.store.runs(owner, sid) if found.state in ("queued", "running")]
@@ -194,4 +251,4 @@ def start_run(
         room.recorder.reasons[found.id] = MOVED_ON
         if not room.worker.cancel(found.id):
             room.recorder.reasons.pop(found.id, None)
-    room.start_run(owner, sid, branch.id, attempt=attempt, urgent=urgent)
+    room.start_run(owner, sid, branch.id, settings, attempt=attempt, urgent=urgent)

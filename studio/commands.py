@@ -18,6 +18,7 @@ from studio.checks import RefusedError, checked_seed, checked_settings, checked_
 from studio.identity import DeniedError
 from studio.room import Room
 from studio.views import settings_of
+from studio.working import must_be_offered
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +54,11 @@ def create(
         checked_settings(settings),
         random.randrange(100_000) if seed is None else checked_seed(seed),
     )
+    must_be_offered(wish, room.worker.snapshot().protocols)
     session = room.store.create_session(owner, checked_text(prompt, "prompt"), wish.as_dict(), drawn)
     room.tell_owner(owner)
     branch = room.store.branches(owner, session.id)[0]
-    start_run(room, owner, session.id, branch)
+    start_run(room, owner, session.id, branch, wish)
     return {"session": session.id}
 
 
@@ -124,6 +126,7 @@ COMMANDS = {
         card_commands.add,
         card_commands.replace,
         card_commands.again,
+        card_commands.polish,
         card_commands.run,
         card_commands.stop,
     )

@@ -49,9 +49,11 @@ class Room:
         recorder.worker = worker
         return cls(store, worker, log, recorder, previews, Tokens.of(store.home), **more)
 
-    def start_run(self, owner: str, sid: str, branch_id: str, *, attempt: int, urgent: bool) -> None:
+    def start_run(
+        self, owner: str, sid: str, branch_id: str, settings: Settings, *, attempt: int, urgent: bool
+    ) -> None:
         """The run is a row before the worker hears of it."""
-        settings, seed = settings_of(self.store.session(owner, sid))
+        _, seed = settings_of(self.store.session(owner, sid))
         run = self.store.create_run(owner, sid, branch_id, settings.as_dict())
         self.tell_run(sid, run)
         self.worker.submit(Job(run.id, owner, sid, branch_id, settings, seed, attempt=attempt, urgent=urgent))
@@ -70,7 +72,7 @@ class Room:
             "settings": self.settings.as_dict(),
             "protocols": [
                 {"name": p.name, "title": p.title, "sentence": p.sentence}
-                for p in map(protocols.get, protocols.NAMES)
+                for p in map(protocols.get, self.worker.snapshot().protocols)
             ],
             "hints": self.hint is not None,
         }

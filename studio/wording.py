@@ -9,18 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 
-from engine.trajectory import Step
+from engine.trajectory import NOUNS, Step
 
-STAGES = {
-    "prompt": "words",
-    "plan": "plan",
-    "sketch": "sketch",
-    "inspect": "inspection",
-    "refine": "refine",
-    "think": "thought",
-    "reflect": "thought",
-    "image": "picture",
-}
 _SMALL = frozenset(
     re.findall(
         r"\w+",
@@ -97,4 +87,4 @@ def edit_name(old: Step, fields: Mapping[str, str]) -> str:
     if old.kind == "inspect" and old.fields["correction"] and not fields["correction"].strip():
         return "accepted as it is"
     new = Step(old.parent, old.kind, "person", dict(fields), recipe=old.recipe)
-    return step_change(old, new)[1] or f"another {STAGES[old.kind]}"
+    return step_change(old, new)[1] or f"another {NOUNS[old.kind]}"

@@ -1,6 +1,7 @@
 """A painter without a network, and a recorder without a database: for fast tests of the loop around them.
 
-The painter follows the process grammar from what it is shown: plan, sketch, inspect, refine. It draws
+The painter follows the grammar of what it is shown: after a prompt in the form of the process it plans
+and inspects, after bare words it thinks and reflects. It draws
 flat coloured pictures whose colours are the ones the newest text names, and is deterministic in
 (segments, seed), as the real one is.
 """
@@ -21,7 +22,8 @@ import PIL.ImageDraw
 
 from engine.inference.events import Choice, FlowUpdate, Reuse, TextDelta
 from engine.protocols.base import Image, Segment, Text
-from engine.protocols.process import inspect_text, plan_text
+from engine.protocols.process import inspect_text, plan_text, prompt_text
+from engine.protocols.thoughts import reflection, thought_text
 from engine.settings import Settings
 from engine.trajectory import Step
 
@@ -44,7 +46,8 @@ class ScriptedPainter:
     ``texts`` are written first, in order, whatever is asked; after them the painter writes its own:
     ``rounds`` rounds, with a fault found in those of ``fault_rounds``. A text of ``texts`` may be an
     exception, which is raised instead. ``on_token`` and ``on_update`` are called before each
-    token and flow update with its number (from 1): a test can wait or raise there.
+    token and flow update with its number (from 1): a test can wait or raise there. ``protocols`` are
+    those it offers.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class ScriptedPainter:
         token_delay: float = 0.0,
         update_delay: float = 0.0,
         size: tuple[int, int] = (64, 64),
+        protocols: Sequence[str] = ("process", "direct"),
         on_token: Callable[[int], None] | None = None,
         on_update: Callable[[int], None] | None = None,
     ) -> None:
@@ -68,6 +72,7 @@ class ScriptedPainter:
         }
         self.title = "Scripted painter · no model"
         self.sampling: dict[str, Any] = {}
+        self.protocols = tuple(protocols)
         self.rounds, self.fault_rounds, self.updates, self.size = rounds, fault_rounds, updates, size
         self.token_delay, self.update_delay = token_delay, update_delay
         self.on_token, self.on_update = on_token, on_update
@@ -122,7 +127,8 @@ class ScriptedPainter:
         seed: int,
         size: tuple[int, int] | None = None,
     ) -> Iterator[FlowUpdate]:
-        self._note("draw", segments, pixels, text_free=text_free, image_free=image_free, seed=seed)
+        free = {"text_free": text_free, "image_free": image_free}
+        self._note("draw", segments, pixels, **free, settings=settings, seed=seed)
         height, width = size or self.size
         picture = _picture(segments, seed, width, height)
         blank = PIL.Image.new("RGB", picture.size, "#8a8578")
@@ -156,9 +162,11 @@ class ScriptedPainter:
         self.asked.append({"call": call, "segments": tuple(segments), **arguments})
 
     def _own_text(self, segments: Sequence[Segment]) -> str:
+        if not segments[0].text.startswith(prompt_text("")):
+            return thought_text(_thought(segments))
         number = sum(_is_plan(s) for s in segments)
-        newest_plan = max((i for i, s in enumerate(segments) if _is_plan(s)), default=None)
-        if newest_plan is None or any(isinstance(s, Text) for s in segments[newest_plan + 1 :]):
+        newest = next(s for s in reversed(segments) if isinstance(s, Text))
+        if not _is_plan(newest) and not newest.text.startswith("<think>"):
             number += 1
             colour, thing = _named(segments)[(number - 1) % len(_named(segments))]
             return plan_text(
@@ -171,6 +179,18 @@ class ScriptedPainter:
 
 def _is_plan(segment: Segment) -> bool:
     return isinstance(segment, Text) and "<ins>" in segment.text
+
+
+def _thought(segments: Sequence[Segment]) -> str:
+    things = [f"a {colour} {thing}" for colour, thing in _named(segments)]
+    if not any(isinstance(s, Image) for s in segments):
+        return f"The picture shall show {' and '.join(things)}, large and clear."
+    return reflection(
+        f"The colours of {things[0]} are pale and its edges are soft.",
+        f"{things[0].capitalize()} with strong colours and clean edges.",
+        f"Keep everything where it is. Paint {things[0]} anew.",
+        f"A clear picture of {' and '.join(things)}.",
+    )
 
 
 def _named(segments: Sequence[Segment]) -> list[tuple[str, str]]:

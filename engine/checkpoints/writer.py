@@ -98,8 +98,9 @@ def save_checkpoint(
     """Writes every file of a checkpoint into ``folder`` (made if needed), each replaced whole.
 
     ``tokenizer_files`` is a folder with ``tokenizer.json`` and its companions. ``extras`` may hold
-    ``vae_transform`` and ``vit_transform`` ([max, min, stride]), ``default_image_size`` ([height, width])
-    and ``sampling`` (settings by name), which :func:`engine.inference.painter.open_painter` reads.
+    ``vae_transform`` and ``vit_transform`` ([max, min, stride]), ``default_image_size`` ([height, width]),
+    ``sampling`` (settings by name), ``protocols`` (names of those it was trained on), ``world`` and
+    ``title``, which :func:`engine.inference.painter.open_painter` reads.
     Tied heads are not stored. Raises ``FileNotFoundError`` when the tokenizer files are missing.
     """
     folder, source = Path(folder), Path(tokenizer_files)

@@ -15,6 +15,8 @@ import torch
 from PIL import Image as Pictures
 from torch import Tensor
 
+from engine import protocols
+from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.reader import Checkpoint, load_checkpoint
 from engine.inference.contexts import ContextCache
 from engine.inference.events import Choice, FlowUpdate, PaintError, Reuse, TextDelta
@@ -53,6 +55,9 @@ def open_painter(
 class Painter:
     """One model, ready to paint. ``fingerprint`` says what must be equal for a step to replay.
 
+    ``protocols`` are those the checkpoint offers, ``sampling`` the settings it recommends, ``world`` the
+    only one it knows ("" when it isn't bound to one).
+
     Segments are :class:`engine.protocols.base.Text` and ``Image``; ``pixels`` gives the picture of a
     digest and is asked only for pictures that are not in the cache.
     """
@@ -68,6 +73,11 @@ class Painter:
         self.vit_transform = Transform(*extras.get("vit_transform", vit))
         self.default_size = tuple(extras.get("default_image_size", (vae[0], vae[0])))
         self.sampling: dict[str, Any] = dict(extras.get("sampling", {}))
+        self.world: str = extras.get("world", "")
+        try:
+            self.protocols = protocols.offered(extras)
+        except ValueError as error:
+            raise CheckpointError(f"{checkpoint.folder} can't be used: {error}.") from error
         self.cache = ContextCache(self.model, self.tokens, cache_bytes)
         self.preview = Preview.fit(self.autoencoder)
         self.fingerprint: dict[str, Any] = {

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 from engine.settings import Settings
 from engine.trajectory import TEXT_FIELDS, Step
@@ -45,13 +45,15 @@ class Draw:
     """The model draws an image step of this kind.
 
     ``text_free`` and ``image_free`` are the contexts of the two guidance branches: without the newest
-    text, and without any picture.
+    text, and without any picture. ``preset`` holds the protocol's own settings for this picture, by name;
+    each holds only where the person left the usual value (:meth:`Settings.with_preset`).
     """
 
     kind: str
     segments: tuple[Segment, ...]
     text_free: tuple[Segment, ...]
     image_free: tuple[Segment, ...]
+    preset: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,20 @@ def neutral(text: str) -> str:
     ``->`` stay. White space around the text is dropped. Applying it twice changes nothing more.
     """
     return _CLOSING.sub("›", _OPENING.sub("‹", text)).strip()
+
+
+_QUOTES = '"“”`'
+
+
+def unquoted(text: str) -> str:
+    """Without surrounding white space, and without a pair of quotes or a stray one around it."""
+    text = text.strip()
+    marks = sum(text.count(mark) for mark in _QUOTES)
+    if marks == 2 and text[0] in _QUOTES and text[-1] in _QUOTES:
+        return text[1:-1].strip()
+    if marks == 1:
+        return text.strip(_QUOTES).strip()
+    return text
 
 
 class Protocol(ABC):

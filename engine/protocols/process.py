@@ -13,7 +13,18 @@ from collections.abc import Sequence
 from functools import cache
 
 from engine.assets import asset
-from engine.protocols.base import Choose, Draw, ParseError, Protocol, Stop, Write, images_spent, neutral
+from engine.protocols.base import (
+    Choose,
+    Draw,
+    ParseError,
+    Protocol,
+    Stop,
+    Write,
+    images_spent,
+    neutral,
+    unquoted,
+)
+from engine.protocols.thoughts import thought_text
 from engine.settings import Settings
 from engine.trajectory import Step, round_numbers
 
@@ -85,7 +96,7 @@ class Process(Protocol):
             return plan_text(step.fields["instruction"], step.fields["description"], step.author)
         if step.kind == "inspect":
             return inspect_text(step.fields["verdict"], step.fields["correction"], step.author)
-        return neutral(step.fields["text"])
+        return thought_text(step.fields["text"])
 
     def parse(self, kind: str, text: str) -> dict[str, str]:
         """Tolerant: both slash styles, missing openers and closers, text and quotes around the tags.
@@ -109,7 +120,6 @@ class Process(Protocol):
 
 _TAG = re.compile(r"<\s*(?P<slash>[/\\]?)\s*(?P<name>ins|des|refine)\s*[/\\]?\s*>", re.IGNORECASE)
 _CUT_TAG = re.compile(r"<(?:[/\\]\w*|i|in|ins|d|de|des|r|re|ref|refi|refin|refine)\s*$", re.IGNORECASE)
-_QUOTES = '"“”`'
 
 
 def _fields(text: str) -> tuple[str, dict[str, str]]:
@@ -124,27 +134,16 @@ def _fields(text: str) -> tuple[str, dict[str, str]]:
         piece, name = text[start : tag.start()], tag["name"].lower()
         start = tag.end()
         if now is not None:
-            inside.setdefault(now, _clean(piece))
+            inside.setdefault(now, unquoted(piece))
         elif tag["slash"] and name not in inside:
-            inside[name] = _clean(piece)
+            inside[name] = unquoted(piece)
             outside = outside or ""
         elif outside is None:
-            outside = _clean(piece)
+            outside = unquoted(piece)
         # An opener that follows itself is a closer that lost its slash.
         now = None if tag["slash"] or name == now else name
 
     rest = text[start:]
     if now is not None:
-        inside.setdefault(now, _clean(rest))
-    return _clean(rest) if outside is None else outside, inside
-
-
-def _clean(text: str) -> str:
-    """Without surrounding white space, and without a pair of quotes or a stray one around it."""
-    text = text.strip()
-    marks = sum(text.count(mark) for mark in _QUOTES)
-    if marks == 2 and text[0] in _QUOTES and text[-1] in _QUOTES:
-        return text[1:-1].strip()
-    if marks == 1:
-        return text.strip(_QUOTES).strip()
-    return text
+        inside.setdefault(now, unquoted(rest))
+    return unquoted(rest) if outside is None else outside, inside

@@ -62,10 +62,14 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The worker at one moment. ``state`` is loading, ready, failed (``cause`` says why) or closed."""
+    """The worker at one moment. ``state`` is loading, ready, failed (``cause`` says why) or closed.
+
+    ``protocols`` are those that the model offers, none until it is ready.
+    """
 
     state: str
     title: str
+    protocols: tuple[str, ...]
     fingerprint: dict[str, Any]
     cause: str
     next_action: str
@@ -89,6 +93,7 @@ class LocalWorker:
         self._queue, self._clock = FairQueue(), StepClock()
         self._now: Turn | None = None
         self._state, self._title, self._fingerprint = "loading", "", {}
+        self._protocols: tuple[str, ...] = ()
         self._cause, self._next_action = "", ""
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="restroke-painter", daemon=True)
@@ -126,6 +131,7 @@ class LocalWorker:
             return Snapshot(
                 state="closed" if self._closing else self._state,
                 title=self._title,
+                protocols=self._protocols,
                 fingerprint=dict(self._fingerprint),
                 cause=self._cause,
                 next_action=self._next_action,
@@ -168,6 +174,7 @@ class LocalWorker:
             return None
         with self._changed:
             self._state, self._title, self._fingerprint = "ready", painter.title, dict(painter.fingerprint)
+            self._protocols = tuple(painter.protocols)
         return painter
 
     def _take(self) -> Turn | None:

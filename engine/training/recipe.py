@@ -32,9 +32,12 @@ LATENT_PATCH = 2
 LATENT_SIDE = 8
 VISION_PATCH = 16
 
-# What config.json of the checkpoint says beyond the sizes: how pictures come in, and how best to sample.
+# What config.json of the checkpoint says beyond the sizes: its world, the protocols it was trained on and how
+# pictures come in.
 EXTRAS = {
     "title": "Storybook model",
+    "world": "storybook",
+    "protocols": ["process", "direct"],
     "vae_transform": [256, 256, AUTOENCODER.downsample * LATENT_PATCH],
     "vit_transform": [SEEN_SIDE, SEEN_SIDE, VISION_PATCH],
     "default_image_size": [256, 256],

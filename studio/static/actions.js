@@ -40,7 +40,13 @@ export class Actions extends Commands {
   #newWish() {
     const saved = drafts.get("settings") || {}, usual = this.about.settings;
     const known = Object.entries(saved.settings || {}).filter(([name]) => name in usual);
-    return { settings: { ...usual, ...Object.fromEntries(known) }, seed: saved.seed ?? null };
+    const settings = { ...usual, ...Object.fromEntries(known) };
+    if (!this.#offers(settings.protocol)) settings.protocol = usual.protocol; // chosen for another model
+    return { settings, seed: saved.seed ?? null };
+  }
+
+  #offers(protocol) {
+    return this.about.protocols.some(({ name }) => name === protocol);
   }
 
   async newSettings() {
@@ -128,6 +134,16 @@ export class Actions extends Commands {
 
   accept(step) {
     return this.#do("edit", { step: step.id, fields: { ...step.fields, correction: "" }, run: true, force: true });
+  }
+
+  /** The picture of this branch that may be polished, or null: once is best, so none that was reflected on. */
+  polishable() {
+    const step = this.#offers("irg") && this.model.finishedPicture(this.branch);
+    return step && this.model.pathTo(step.id).every(({ kind }) => kind !== "reflect") ? step : null;
+  }
+
+  polish(step) {
+    return this.#do("polish", { step: step.id });
   }
 
   stop() {

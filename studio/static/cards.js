@@ -3,17 +3,41 @@
 import { drafts } from "./drafts.js";
 import { h, icon, setText, swapPicture } from "./dom.js";
 import { Editor } from "./editor.js";
-import { FIELDS, STAGES, count, describe, isPicture, seconds } from "./words.js";
+import { FIELDS, STAGES, count, describe, hue, isPicture, seconds } from "./words.js";
+
+export const POLISH = "Let the model say what this picture lacks, and draw it again";
 
 const quiet = (name, label, onclick, extra = {}) =>
   h("button.btn.quiet", { type: "button", onclick, ...extra }, icon(name), label);
 
 /** A field's text; `marks` says which words the person changed. */
-function fieldBody(text, marks) {
-  const body = h("div.text", { dir: "auto" });
-  if (!marks) body.textContent = text;
-  else for (const [piece, changed] of marks) body.append(changed ? h("mark", {}, piece) : piece);
-  return body;
+function fieldBody(step, name) {
+  const pieces = step.marks?.[name] || [[step.fields[name], false]];
+  const shown = step.kind === "reflect" ? lines(pieces) : marked(pieces);
+  return h("div.text", { dir: "auto" }, ...shown);
+}
+
+const marked = (pieces) => pieces.map(([piece, changed]) => (changed ? h("mark", {}, piece) : piece));
+
+/** A reflection has parts: its lines that begin with # are shown as headings. */
+function lines(pieces) {
+  const found = [[]];
+  for (const [piece, changed] of pieces) {
+    piece.split("\n").forEach((part, at) => {
+      if (at) found.push([]);
+      found.at(-1).push([part, changed]);
+    });
+  }
+  return found.map((line) => {
+    let sign = line.map(([part]) => part).join("").match(/^#+\s*/)?.[0].length || 0;
+    if (!sign) return h("div", {}, ...marked(line));
+    const rest = line.map(([part, changed]) => {
+      const kept = part.slice(sign);
+      sign = Math.max(0, sign - part.length);
+      return [kept, changed];
+    });
+    return h("small", {}, ...marked(rest));
+  });
 }
 
 function who(step) {
@@ -30,7 +54,7 @@ export class Card {
     this.body = h("div.body");
     this.node = h(`article.card.${step.kind}`, {
       id: `card-${step.id.slice(0, 12)}`, tabindex: -1, "data-step": step.id, "data-kind": step.kind,
-      style: `--c:var(--${isPicture(step.kind) && step.kind !== "refine" ? "sketch" : step.kind})`,
+      style: `--c:var(--${hue(step.kind)})`,
       "aria-label": this.#label(),
       onfocusin: () => app.focusCard(step.id),
       onclick: () => app.focusCard(step.id),
@@ -45,14 +69,14 @@ export class Card {
     return [STAGES[step.kind] + state, who(step)].filter(Boolean).join(", ");
   }
 
-  /** Called on every render; a card being edited keeps what is typed. */
-  update({ now, end, selected }) {
+  /** Called on every render; a card being edited keeps what is typed. `polish`: whether this picture may be polished. */
+  update({ now, end, selected, polish }) {
     this.node.classList.toggle("now", now);
     if (now) this.node.setAttribute("aria-current", "step");
     else this.node.removeAttribute("aria-current");
     this.picture?.setAttribute("aria-pressed", selected);
-    if (this.end !== end) {
-      this.end = end;
+    if (this.end !== end || this.polish !== polish) {
+      Object.assign(this, { end, polish });
       if (!this.editor) this.#show();
     }
   }
@@ -101,7 +125,7 @@ export class Card {
   #showText() {
     const { step } = this;
     const fields = FIELDS[step.kind].filter(([name]) => step.fields[name]).map(([name, label]) =>
-      h("div.field", {}, h("small", {}, label), fieldBody(step.fields[name], step.marks?.[name])));
+      h("div.field", {}, h("small", {}, label), fieldBody(step, name)));
     if (step.kind === "inspect") {
       const fault = Boolean(step.fields.correction);
       fields.unshift(h(`span.verdict.${fault ? "fault" : "fits"}`, {}, fault ? "Needs a fix" : "Fits so far"));
@@ -149,6 +173,7 @@ export class Card {
         quiet("picture", "Replace", () => app.replace(step), { "data-do": "replace" }),
         quiet("again", "Another seed", () => app.again(step), { "data-do": "again" }),
         quiet("compare", "Compare", () => app.compareWith(step), { "data-do": "compare" }),
+        this.polish && quiet("polish", "Polish", () => app.polish(step), { "data-do": "polish", title: POLISH }),
         this.#go())));
   }
 }
@@ -165,7 +190,7 @@ export class LiveCard {
     const { app } = this;
     if (this.kind !== live.kind) {
       this.kind = live.kind;
-      this.node.setAttribute("style", `--c:var(--${["plan", "inspect", "refine"].includes(live.kind) ? live.kind : "sketch"})`);
+      this.node.setAttribute("style", `--c:var(--${hue(live.kind)})`);
       this.node.setAttribute("aria-label", `${STAGES[live.kind]}, being made`);
       this.meta = h("span.meta");
       this.left = h("p.info");
@@ -192,7 +217,7 @@ export class LiveCard {
       setText(this.meta, live.total ? `${live.index} / ${live.total}` : "");
       this.node.querySelector(".pic").style.setProperty("--wet", `${(3 * (1 - share / 100)).toFixed(1)}px`);
     } else {
-      setText(this.text, live.text.replace(/<[/\\]?\w*>?/g, " ").trim());
+      setText(this.text, live.text.replace(/<[/\\]?\w*>?/g, " ").replace(/^#+ */gm, "").trim());
     }
   }
 }

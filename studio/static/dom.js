@@ -75,6 +75,7 @@ const ICONS = {
   brush: "M19 4l-9 9|M10 13c-3 0-4 2-4 4s-1 2-2 2c4 2 9 1 9-3z",
   picture: "M4 5h16v14H4z|M4 16l5-5 4 4 3-3 4 4|M15 9h.01",
   compare: "M12 3v18|M4 6h5v12H4|M20 6h-5v12h5",
+  polish: "M11 4l1.9 5.1L18 11l-5.1 1.9L11 18l-1.9-5.1L4 11l5.1-1.9z|M19 16v5M16.5 18.5h5",
   download: "M12 4v11|M7 11l5 5 5-5|M5 20h14",
   tree: "M6 5v14|M6 12c8 0 10-2 10-5|M6 5h.01M6 19h.01M16 7h.01",
   more: "M5 12h.01M12 12h.01M19 12h.01",

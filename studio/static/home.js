@@ -22,6 +22,7 @@ export class Home {
     grow(this.words);
     this.problem = h("p.problem", { role: "alert" });
     this.hint = h("p.hint", { "aria-live": "polite" });
+    if (this.words.value) this.#hint();
     this.button = h("button.btn.main.big", { type: "submit" }, icon("stroke"), "Paint it");
     const file = h("input", { type: "file", accept: "image/png", class: "unseen", "aria-label": "A Restroke picture to open again", onchange: () => app.importFile(file.files[0]).finally(() => (file.value = "")) });
     this.list = new SessionList(app, "grid");
@@ -53,11 +54,16 @@ export class Home {
 
   #typed() {
     drafts.set("prompt", this.words.value);
-    this.app.hintFor(this.words.value, (text) => setText(this.hint, text));
+    this.#hint();
     const length = [...this.words.value].length;
     setText(this.problem, length > LIMIT
       ? `These are ${length.toLocaleString("en")} signs; a picture can begin with ${LIMIT.toLocaleString("en")}. Shorten them; nothing is lost meanwhile.` : "");
     this.button.disabled = length > LIMIT;
+  }
+
+  /** Says gently which words are outside the model's world; only a model that has one is asked. */
+  #hint() {
+    this.app.hintFor(this.words.value, (text) => setText(this.hint, text));
   }
 
   async begin() {
@@ -73,6 +79,7 @@ export class Home {
     setText(this.problem, problem || "");
     if (problem) return;
     this.words.value = "";
+    setText(this.hint, "");
     drafts.drop("prompt");
   }
 

@@ -116,6 +116,15 @@ export class Model {
     return run ? this.places.find((place) => place.run_id === run.id) || null : null;
   }
 
+  /** The picture that a finished branch ends with, or null. */
+  finishedPicture(branchId) {
+    const run = this.run(branchId), path = this.path(branchId);
+    if (run && run.state !== "done") return null;
+    const last = path.at(-1);
+    const step = last?.kind === "inspect" && !last.fields.correction ? path.at(-2) : last;
+    return isPicture(step?.kind) ? step : null;
+  }
+
   pictures() {
     return [...this.steps.values()].filter((step) => isPicture(step.kind));
   }

@@ -1,14 +1,21 @@
-// A plan or an inspection by the person, written at the end of a branch that rests.
+// A text by the person, written at the end of a branch that rests.
 
 import { drafts } from "./drafts.js";
 import { h, icon } from "./dom.js";
 import { Editor } from "./editor.js";
-import { FIELDS, STAGES } from "./words.js";
+import { FIELDS, STAGES, isPicture } from "./words.js";
 
-const INVITATION = { plan: "Add a plan of your own", inspect: "Inspect it yourself" };
+const INVITATION = {
+  plan: "Add a plan of your own", inspect: "Inspect it yourself",
+  think: "Write the first thought yourself", reflect: "Say what to improve yourself",
+};
 
-/** What a person may write after a step, or null. */
-export function nextText(step) {
+/** What a person may write after a step in this way of working, or null. */
+export function nextText(step, protocol) {
+  if (protocol === "think" || protocol === "irg") {
+    if (step.kind === "prompt") return "think";
+    return protocol === "irg" && (isPicture(step.kind) || (step.kind === "inspect" && !step.fields.correction)) ? "reflect" : null;
+  }
   if (step.kind === "sketch") return "inspect";
   return ["prompt", "refine", "image"].includes(step.kind) || (step.kind === "inspect" && !step.fields.correction) ? "plan" : null;
 }
@@ -20,9 +27,9 @@ export class NewText {
     this.tip = null;
   }
 
-  update(tip) {
-    if (this.tip === tip.id) return;
-    Object.assign(this, { tip: tip.id, kind: nextText(tip), key: `${this.app.model.sid}:after ${tip.id}` });
+  update(tip, kind) {
+    if (this.tip === tip && this.kind === kind) return;
+    Object.assign(this, { tip, kind, key: `${this.app.model.sid}:after ${tip}` });
     if (drafts.get(this.key)) this.#write(null);
     else this.#rest();
   }

@@ -27,6 +27,7 @@ const number = (label, help, props) => {
 /** Resolves with {settings, seed} or null. `seed` null means "a new one each time". */
 export function editSettings({ settings, seed, protocols, seedOptional }) {
   return openDialog("Settings", (close) => {
+    const offered = (name) => protocols.find((protocol) => protocol.name === name);
     const pick = (name, options, now) => options.map(([value, title, sentence]) => h("label.option", {},
       h("input", { type: "radio", name, value, checked: value === now }),
       h("span", {}, h("b", {}, title), h("small", {}, sentence))));
@@ -39,6 +40,8 @@ export function editSettings({ settings, seed, protocols, seedOptional }) {
     const [seedField, seedBox] = number("Seed", seedOptional ? "The same seed and words give the same picture. Empty: a new one each time."
       : "For the steps that are made from now on.", { min: 0, max: 4294967295, step: 1, value: seed ?? "" });
     seedField.required = !seedOptional;
+    const [turns, turnsBox] = number("Pictures with reflection", "For “Think and reflect”: how many pictures, the first one too. 2 is usual.",
+      { min: 1, max: 4, step: 1, value: settings.turns });
     const dice = h("button.btn.quiet", {
       type: "button", onclick: () => (seedField.value = Math.floor(Math.random() * 100000)),
     }, icon("again"), "Another one");
@@ -48,15 +51,15 @@ export function editSettings({ settings, seed, protocols, seedOptional }) {
         close({
           settings: {
             ...settings, protocol: form.elements.protocol.value, mode: form.elements.going.value,
-            max_rounds: Number(rounds.value), timesteps: Number(strokes.value) + 1, guidance: Number(guidance.value),
+            max_rounds: Number(rounds.value), turns: Number(turns.value), timesteps: Number(strokes.value) + 1, guidance: Number(guidance.value),
           },
           seed: seedField.value === "" ? null : Number(seedField.value),
         });
       },
     },
-    h("fieldset", {}, h("legend", {}, "Way of working"), ...pick("protocol", protocols.map((p) => [p.name, p.title, p.sentence]), settings.protocol)),
+    h("fieldset", {}, h("legend", {}, "Way of working"), ...pick("protocol", protocols.map((p) => [p.name, p.title, p.sentence]), (offered(settings.protocol) || protocols[0]).name)),
     h("fieldset", {}, h("legend", {}, "How to go on"), ...pick("going", MODES, settings.mode)),
-    h("div.pairs", {}, roundsBox, strokesBox, guidanceBox, h("div.seed", {}, seedBox, dice)),
+    h("div.pairs", {}, roundsBox, offered("irg") && turnsBox, strokesBox, guidanceBox, h("div.seed", {}, seedBox, dice)),
     h("div.row.end", {}, h("button.btn", { type: "button", onclick: () => close() }, "Cancel"),
       h("button.btn.main", { type: "submit" }, "Save settings")));
     return [form];

@@ -1,5 +1,6 @@
 // The large view: the chosen picture, or two of them under a slider.
 
+import { POLISH } from "./cards.js";
 import { h, icon, setText, swapPicture } from "./dom.js";
 import { STAGES, clip, describe } from "./words.js";
 
@@ -21,8 +22,10 @@ export class Stage {
     this.compareButton = tool("compare", "Compare with …", () => (app.other ? app.endCompare() : app.chooseOther()), "compare-with");
     this.paintButton = tool("brush", "Paint over", () => app.paint(app.shown()), "paint");
     this.replaceButton = tool("picture", "Replace", () => app.replace(app.shown()), "replace");
+    this.polishButton = tool("polish", "Polish", () => app.polish(app.shown()), "polish-it");
+    this.polishButton.title = POLISH;
     this.downloadLink = h("a.btn", { download: "", "data-do": "download" }, icon("download"), "Download");
-    this.tools = h("div.tools", {}, this.compareButton, this.paintButton, this.replaceButton, this.downloadLink);
+    this.tools = h("div.tools", {}, this.compareButton, this.paintButton, this.replaceButton, this.polishButton, this.downloadLink);
     this.node = h("div.stage-box", {}, this.frame, this.tools);
     this.#slide();
   }
@@ -52,6 +55,7 @@ export class Stage {
     }
     setText(this.compareButton.lastChild, other ? "End compare" : "Compare with …");
     for (const button of [this.compareButton, this.paintButton, this.replaceButton]) button.disabled = !step;
+    this.polishButton.hidden = !step || app.polishable()?.id !== step.id;
     if (step) {
       this.downloadLink.href = app.exportUrl(step.id);
       this.downloadLink.removeAttribute("aria-disabled");

@@ -29,13 +29,13 @@ export class Timeline {
     const path = model.path(app.branch), rounds = Model.rounds(path), tip = path.at(-1)?.id;
     const run = model.run(app.branch), live = model.liveOn(app.branch);
     const busy = Boolean(run && ["queued", "running"].includes(run.state));
-    const nodes = [];
+    const nodes = [], polishable = app.polishable()?.id;
     path.forEach((step, at) => {
       if (rounds[at] && rounds[at] !== rounds[at - 1]) nodes.push(this.#round(rounds[at]));
       if (!this.cards.has(step.id)) this.cards.set(step.id, new Card(step, app));
       const card = this.cards.get(step.id);
       const end = step.id !== tip ? "" : busy ? "busy" : "rest";
-      card.update({ now: app.focused === step.id, end, selected: app.shown()?.id === step.id && !(app.follows && live) });
+      card.update({ now: app.focused === step.id, end, selected: app.shown()?.id === step.id && !(app.follows && live), polish: step.id === polishable });
       if (step.kind === "prompt") arrange(this.top, [card.node]);
       else nodes.push(card.node);
       const note = this.#note(step);
@@ -49,8 +49,9 @@ export class Timeline {
     }
     const end = this.#end(run);
     if (end) nodes.push(end);
-    if (tip && !busy && nextText(path.at(-1))) {
-      this.newText.update(path.at(-1));
+    const kind = tip && !busy && nextText(path.at(-1), model.settings.protocol);
+    if (kind) {
+      this.newText.update(tip, kind);
       nodes.push(this.newText.node);
     }
     arrange(this.node, nodes);

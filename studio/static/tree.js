@@ -1,11 +1,9 @@
 // The branch tree as a small map: a lane for every branch, a dot for every step, click to travel.
 
 import { arrange, h, s } from "./dom.js";
-import { STAGES, clip, isPicture } from "./words.js";
+import { STAGES, clip, hue } from "./words.js";
 
 const X = 26, Y = 36, LEFT = 18, TOP = 18;
-
-const colour = (kind) => (kind === "prompt" ? "ink" : isPicture(kind) && kind !== "refine" ? "sketch" : kind);
 
 /** Places every step once, in the lane of the oldest branch that holds it. */
 export function layout(model) {
@@ -60,7 +58,7 @@ export class Tree {
       }
       if (model.liveOn(branch.id)) {
         lines.append(this.#line(end, y(lane), end + X, y(lane), mine, true));
-        dots.append(s("circle", { cx: end + X, cy: y(lane), r: 6, class: "growing", style: `--c:var(--${colour(model.liveOn(branch.id).kind)})` }));
+        dots.append(s("circle", { cx: end + X, cy: y(lane), r: 6, class: "growing", style: `--c:var(--${hue(model.liveOn(branch.id).kind)})` }));
         end += X;
       }
       const name = clip(branch.name, 26) + (mine ? " · here" : "");
@@ -93,7 +91,7 @@ export class Tree {
   #dot(step, cx, cy, mine) {
     const { app } = this, now = app.focused === step.id;
     return s("circle", {
-      cx, cy, r: now ? 9 : 7, style: `--c:var(--${colour(step.kind)})`, class: mine ? "dot" : "dot far",
+      cx, cy, r: now ? 9 : 7, style: `--c:var(--${hue(step.kind)})`, class: mine ? "dot" : "dot far",
       tabindex: now ? 0 : -1, role: "button", "aria-label": `Go to ${STAGES[step.kind]}`, "data-step": step.id,
       onclick: () => app.travelTo(step.id),
       onkeydown: (event) => this.#press(event, () => app.travelTo(step.id)),

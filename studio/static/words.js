@@ -13,8 +13,8 @@ export const DOING = {
 export const FIELDS = {
   plan: [["instruction", "Do next"], ["description", "The whole picture then"]],
   inspect: [["verdict", "Verdict"], ["correction", "What to fix"]],
-  think: [["text", "Thought"]],
-  reflect: [["text", "Thought"]],
+  think: [["text", "What the picture shall show"]],
+  reflect: [["text", "What falls short"]],
   prompt: [["text", "Your words"]],
 };
 
@@ -26,6 +26,9 @@ export const MODES = [
 ];
 
 export const isPicture = (kind) => kind === "sketch" || kind === "refine" || kind === "image";
+
+/** The name of a stage's colour: pictures share one, but for a refine. */
+export const hue = (kind) => (isPicture(kind) && kind !== "refine" ? "sketch" : kind);
 
 export const seconds = (value) => (value === null || value === undefined ? "" :
   value < 10 ? `${value.toFixed(1)} s` : value < 100 ? `${Math.round(value)} s` : `${Math.round(value / 60)} min`);

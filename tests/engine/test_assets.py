@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from engine.assets import asset
+from engine import protocols
+from engine.assets import asset, default_checkpoint
 
 
 def test_the_protocols_texts_are_found():
@@ -14,3 +17,9 @@ def test_the_protocols_texts_are_found():
 def test_a_missing_asset_is_named():
     with pytest.raises(FileNotFoundError, match="nothing-here.*incomplete"):
         asset("nothing-here")
+
+
+def test_the_default_checkpoint_says_what_it_was_trained_on():
+    config = json.loads((default_checkpoint() / "config.json").read_text())
+    assert set(config["protocols"]) == set(protocols.offered(config)) >= {"process", "direct"}
+    assert config["world"] == "storybook"

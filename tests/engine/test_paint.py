@@ -111,3 +111,11 @@ def test_the_settings_that_the_checkpoint_recommends_are_used(tmp_path, capsys):
     painter.sampling = {"timesteps": 9000}
     with pytest.raises(paint.PaintingError, match="timesteps is 9000"):
         paint.paint(painter, tmp_path, "a cat", "direct", 5)
+
+
+def test_a_protocol_the_checkpoint_offers_is_painted_and_another_is_refused_by_name(tmp_path, capsys):
+    painter = ScriptedPainter(protocols=("process", "irg"))
+    assert paint.paint(painter, tmp_path, "a red house", "irg", 5) == 0
+    assert [s["kind"] for s in told(tmp_path)["steps"]] == ["prompt", "think", "image", "reflect", "image"]
+    with pytest.raises(paint.PaintingError, match="by think; it offers process, irg"):
+        paint.paint(painter, tmp_path, "a red house", "think", 5)

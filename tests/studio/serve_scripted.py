@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import app  # noqa: E402
+from engine import protocols  # noqa: E402
 from engine.inference.events import FlowUpdate, PaintError  # noqa: E402
 from engine.protocols.base import Segment  # noqa: E402
 from tests.scripted import ScriptedPainter  # noqa: E402
@@ -26,7 +27,10 @@ class DirectedPainter(ScriptedPainter):
     """A scripted painter that reads stage directions."""
 
     def __init__(self) -> None:
-        super().__init__(rounds=2, fault_rounds=(2,), token_delay=0.002, size=(128, 128))
+        super().__init__(
+            rounds=2, fault_rounds=(2,), token_delay=0.002, size=(128, 128), protocols=protocols.NAMES
+        )
+        self.world = "storybook"
         self._failed: set[str] = set()
 
     def draw(self, segments: Sequence[Segment], **more: Any) -> Iterator[FlowUpdate]:

@@ -12,6 +12,8 @@ import pytest
 import torch
 from PIL import Image as Pictures
 
+from engine import protocols
+from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.writer import save_checkpoint
 from engine.inference.events import PaintError
 from engine.inference.painter import Painter, open_painter
@@ -57,6 +59,21 @@ def draw(painter: Painter, segments=SEGMENTS, settings: Settings = SETTINGS, see
 def test_it_says_what_it_is(painter: Painter) -> None:
     assert painter.title == "Tiny · CPU"
     assert painter.fingerprint["precision"] == "float32" and len(painter.fingerprint["checkpoint"]) == 64
+
+
+def test_it_offers_what_its_folder_says(painter: Painter, folder: Path, tmp_path: Path) -> None:
+    assert (painter.protocols, painter.world) == (protocols.NAMES, "")
+    shutil.copytree(folder, tmp_path / "mine")
+    config = json.loads((folder / "config.json").read_text())
+    for stated, found in ((["irg"], ("irg",)), (["magic"], None)):
+        mine = config | {"protocols": stated, "world": "storybook"}
+        (tmp_path / "mine" / "config.json").write_text(json.dumps(mine))
+        if found:
+            opened = open_painter(tmp_path / "mine")
+            assert (opened.protocols, opened.world) == (found, "storybook")
+        else:
+            with pytest.raises(CheckpointError, match="magic"):
+                open_painter(tmp_path / "mine")
 
 
 def test_writing_streams_and_ends(painter: Painter) -> None:

@@ -1,0 +1,59 @@
+"""The irg protocol: think, draw, then look at the picture, say what to improve and draw it again.
+
+The number of turns is a setting and not the model's choice. Source: papers, interleaving reasoning
+(inference pipeline, dedicated guidance conditions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.protocols.base import Draw, Stop, Write, images_spent
+from engine.protocols.think import Think
+from engine.settings import Settings
+from engine.trajectory import Step
+
+PRESET = {"guidance": 2.0, "image_guidance": 2.0, "renorm": "text_channel", "interval_low": 0.0}
+"""How a picture is drawn after a reflection: how strongly the words are followed, and how much of the
+
+picture before is kept. The first picture is drawn with the person's settings alone.
+"""
+
+
+class Irg(Think):
+    """Think → image, then reflect → image until there are as many turns as the settings say.
+
+    Also polishes what another protocol drew: all of its steps are the first turn, shown as there.
+    """
+
+    name = "irg"
+    title = "Think and reflect"
+    sentence = "Thinks, draws, looks at the picture, says what to improve, and draws it again."
+
+    def next(
+        self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
+    ) -> Write | Draw | Stop:
+        tip = trajectory[-1] if trajectory else None
+        if tip is None or not (tip.image or (tip.kind == "inspect" and not tip.is_fault)):
+            return super().next(trajectory, settings)
+        turns = 1 + reflections(trajectory)
+        if turns >= settings.turns:
+            return Stop(_said(turns - 1), finished=True)
+        return images_spent(trajectory, settings) or Write("reflect", self.segments(trajectory))
+
+    def draw(self, kind: str, trajectory: Sequence[Step]) -> Draw:
+        draw = super().draw(kind, trajectory)
+        return replace(draw, preset=PRESET) if trajectory[-1].kind == "reflect" else draw
+
+
+def reflections(trajectory: Sequence[Step]) -> int:
+    """How often the picture of a trajectory was looked at to be drawn again."""
+    return sum(step.kind == "reflect" for step in trajectory)
+
+
+def _said(again: int) -> str:
+    if not again:
+        return "The picture is drawn."
+    times = {1: "once", 2: "twice"}.get(again, f"{again} times")
+    return f"The picture was looked at and drawn again {times}."

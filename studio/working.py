@@ -1,0 +1,48 @@
+"""Which way of working a run goes by: the session's, except where a picture is polished.
+
+Polishing is one turn of the irg protocol on a picture, whatever way of working made it: a reflection,
+then the picture drawn again. The session's own settings stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine import protocols
+from engine.protocols.irg import reflections
+from engine.settings import MOST_TURNS, Settings
+from engine.trajectory import Step
+from studio.checks import RefusedError
+
+
+def settings_after(path: Sequence[Step], session: Settings, *, polish: bool = False) -> Settings:
+    """The settings of a run that goes on from the end of ``path``.
+
+    ``polish`` asks for a reflection on the picture there. A reflection is always followed by its picture,
+    so a run from one ends its turn. Raises :class:`RefusedError` after the last turn that is any good.
+    """
+    if not polish and (session.protocol == "irg" or path[-1].kind != "reflect"):
+        return session
+    turns = reflections(path) + (2 if polish else 1)
+    if turns > MOST_TURNS:
+        raise RefusedError(
+            f"This picture went through {MOST_TURNS} turns already. One more would make it worse, not better."
+        )
+    if session.protocol == "irg":
+        turns = max(turns, session.turns)
+    return replace(session, protocol="irg", turns=turns)
+
+
+def must_be_offered(settings: Settings, offered: Sequence[str]) -> None:
+    """Raises :class:`RefusedError` when the model was not trained for this way of working.
+
+    ``offered`` is empty while the model is still being opened; then nothing can be said yet.
+    """
+    if offered and settings.protocol not in offered:
+        name = settings.protocol
+        title = protocols.get(name).title if name in protocols.NAMES else name
+        raise RefusedError(
+            f"This model was not trained to work in the way “{title}”. Choose another way of working in the "
+            "settings, or open Restroke with a model that was. Nothing was lost."
+        )
