@@ -170,7 +170,7 @@ def test_the_artist_does_not_mind_a_place_that_no_relation_names() -> None:
     shifted = Thing("cat", "red", 0.5, 0.8, 0.29)
     assert artist.next_edit(seen(shifted, HOUSE), BOTH) is None
     related = Scene("meadow", BOTH.things, (Relation(0, "left of", 1),))
-    beyond = Thing("house", "blue", 0.2, 0.8, 0.32)
+    beyond = Thing("house", "blue", 0.48, 0.8, 0.32)
     assert isinstance(artist.next_edit(seen(beyond, shifted), related), Move)
 
 
