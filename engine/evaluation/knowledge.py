@@ -20,8 +20,6 @@ from engine.evaluation.floors import Album, carry_on, final_sight, held_out_scen
 from engine.evaluation.keeping import share_kept
 from engine.evaluation.statistics import Summary, summary
 from engine.evaluation.verdicts import MISTAKES, mistakes_of, named_in, one_mistake
-from engine.protocols.process import Process
-from engine.training.scripts import extend, plan_for, split_into_rounds
 from engine.trajectory import Step, last_image, step_seed
 from engine.world import language
 from engine.world.critique import critique_ok, critique_wrong, pending_groups
@@ -69,15 +67,20 @@ def _case(number: int, shows: str, scenes: Iterator[tuple[random.Random, Scene]]
     """Every second wrong picture is of an unfinished scene, where the scene has two looks or more."""
     for rng, whole in scenes:
         looks = len(whole.groups())
-        partly = shows == "not drawn yet" or (shows in MISTAKES and number % 2 == 1)
-        rounds = split_into_rounds(whole.groups(), rng)
-        if shows == "drift" and looks < 2 or shows == "not drawn yet" and len(rounds) < 2:
+        if shows in ("not drawn yet", "drift") and looks < 2:
             continue
-        right = extend(whole, None, rounds[0]) if partly else whole
+        unfinished = shows == "not drawn yet" or (shows in MISTAKES and number % 2 == 1 and looks > 1)
+        right = some_of(whole, rng) if unfinished else whole
         picture = one_mistake(right, shows, rng) if shows in MISTAKES else right
         if picture is not None:
             return Case(number, shows, rng, whole, right, picture)
     raise ValueError(f"there are no held-out scenes left for the case {shows!r}; ask for fewer prompts")
+
+
+def some_of(whole: Scene, rng: random.Random) -> Scene:
+    """What may stand after a first round: some of the scene's looks, not all."""
+    groups = rng.sample(whole.groups(), rng.randrange(1, len(whole.groups())))
+    return whole.subset(index for group in groups for index in group.indices)
 
 
 def examine(bench: Bench, case: Case) -> Row:
@@ -105,7 +108,10 @@ def examine(bench: Bench, case: Case) -> Row:
 def begin(case: Case, album: Album, seed: int) -> list[Step]:
     """Prompt, the plan of what should be there by now, and the picture as its sketch."""
     prompt = prompt_step(language.prompt(case.whole, case.rng), seed)
-    fields = Process().parse("plan", plan_for(None, case.right, case.rng))
+    fields = {
+        "instruction": language.instruct_start(case.right, case.rng),
+        "description": language.describe(case.right, case.rng),
+    }
     plan = Step(prompt.id, "plan", "model", fields)
     return [prompt, plan, Step(plan.id, "sketch", "person", image=album.keep(render(case.picture)))]
 

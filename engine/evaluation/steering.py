@@ -30,7 +30,6 @@ from engine.evaluation.floors import (
 )
 from engine.evaluation.keeping import preserved
 from engine.evaluation.statistics import Summary, summary
-from engine.training.scripts import ARTIST_REMARKS
 from engine.trajectory import Step, last_image, round_numbers, step_seed
 from engine.world import language
 from engine.world.edits import Add, Edit, Recolour, apply, sample_edit
@@ -43,6 +42,9 @@ from engine.world.sprites import stamp
 DEPTHS = (1, 2, 3)
 KINDS = {"plan": EDIT_KINDS, "critique": EDIT_KINDS, "paint": ("add", "recolour")}
 """What may be edited, and by which kinds of edit."""
+
+REMARKS = ("Please change it.", "I want it another way.", "Not quite.", "Change this.")
+"""What a person says in place of a verdict."""
 
 MANY = 1_000_000
 
@@ -146,7 +148,7 @@ def write_critique(case: Case, made: Sequence[Step], album: Album) -> Interventi
     if at is None or before is None or edit is None:
         return None
     order = language.instruct_edit(before, edit, apply(before, edit), case.rng)
-    fields = {"verdict": case.rng.choice(ARTIST_REMARKS), "correction": order}
+    fields = {"verdict": case.rng.choice(REMARKS), "correction": order}
     critique = Step(made[at].id, "inspect", "person", fields)
     return Intervention([*made[: at + 1], critique], before, edit, drawn=True)
 
