@@ -8,16 +8,17 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from engine import protocols
+from engine.evaluation.bench import Row
+from engine.evaluation.journal import examine_all
 from engine.events import RunDone, StepFailed, StepFinished
-from engine.inference.painter import Painter
 from engine.runner import run
 from engine.settings import Settings
 from engine.trajectory import Step, last_image
@@ -27,6 +28,10 @@ from engine.world.faults import faults, objects_right
 from engine.world.judge import Seen, judge
 from engine.world.sampling import sample_scene
 from engine.world.scene import Scene
+from engine.world.words import COUNTS
+
+if TYPE_CHECKING:
+    from engine.inference.painter import Painter
 
 EDIT_KINDS = ("recolour", "swap", "add", "move")
 HELD_OUT = "held-out"
@@ -101,52 +106,57 @@ def final_sight(outcome: Outcome, album: Album) -> Seen | None:
     return judge(album[step.image]) if step and step.image else None
 
 
-def examine_drawing(painter: Painter, settings: Settings, *, count: int, seed: int) -> dict[str, Any]:
-    """Prompt → picture by ``settings.protocol``: objects and colours right, everything right, form, cost."""
-    tally = {"objects": 0, "everything": 0, "background": 0, "well_formed": 0, "finished": 0, "images": 0}
-    started = time.perf_counter()
-    for number, (rng, scene) in enumerate(held_out_scenes(seed, count)):
-        album = Album()
-        outcome = carry_on(
-            painter, [prompt_step(language.prompt(scene, rng), number)], settings, album, number
-        )
-        seen = final_sight(outcome, album)
-        tally["images"] += sum(step.image is not None for step in outcome.steps)
-        tally["well_formed"] += outcome.well_formed and outcome.finished
-        tally["finished"] += outcome.finished
-        if seen:
-            tally["objects"] += objects_right(scene, seen)
-            tally["everything"] += not faults(scene, seen)
-            tally["background"] += scene.background == seen.background
-    seconds = time.perf_counter() - started
-    return {k: v / count for k, v in tally.items()} | {"count": count, "seconds": round(seconds / count, 2)}
+def examine_drawing(
+    painter: Painter, settings: Settings, *, count: int, seed: int, journal: Path | None = None
+) -> dict[str, Any]:
+    """Prompt → picture by ``settings.protocol``: objects and colours right, everything right, form, cost.
+
+    Finished cases are kept in ``journal``, if there is one, and not examined again.
+    """
+
+    def examine(case: tuple[int, tuple[random.Random, Scene]]) -> Row:
+        number, (rng, scene) = case
+        return draw_case(painter, settings, number, rng, scene)
+
+    cases = list(enumerate(held_out_scenes(seed, count)))
+    rows = examine_all(cases, examine, journal, f"floors, {settings.protocol}")
+    means = {name: sum(row[name] for row in rows) / count for name in rows[0]}
+    return means | {"count": count, "seconds": round(means["seconds"], 2)}
 
 
-def examine_edits(painter: Painter, settings: Settings, *, count: int, seed: int) -> dict[str, Any]:
-    """Half of the cases rewrite the first plan, half add one after the first round; the model goes on."""
-    tally: dict[str, list[int]] = {kind: [] for kind in EDIT_KINDS}
-    for number, (rng, scene) in enumerate(held_out_scenes(seed + 1, count)):
-        kind, album = EDIT_KINDS[number % len(EDIT_KINDS)], Album()
-        start = [prompt_step(language.prompt(scene, rng), number)]
-        early = number // len(EDIT_KINDS) % 2 == 0
-        if early:
-            before: Scene | None = scene
-        else:
-            start = carry_on(painter, start, settings, album, number, limit=3).steps
-            before = readable(final_sight(Outcome(start), album))
-        edit = sample_edit(before, rng, (kind,)) if before is not None else None
-        if before is None or edit is None:
-            tally[kind].append(0)
-            continue
-        after = apply(before, edit)
-        words = (
-            language.instruct_start(after, rng) if early else language.instruct_edit(before, edit, after, rng)
-        )
-        fields = {"instruction": words, "description": language.describe(after, rng)}
-        plan = Step(start[-1].id, "plan", "person", fields)
-        outcome = carry_on(painter, [*start, plan], settings, album, number)
-        seen = final_sight(outcome, album)
-        tally[kind].append(seen is not None and obeyed(before, edit, after, seen))
+def draw_case(painter: Painter, settings: Settings, number: int, rng: random.Random, scene: Scene) -> Row:
+    """One prompt drawn: what is right of it, and how many pictures it took."""
+    album = Album()
+    outcome = carry_on(painter, [prompt_step(language.prompt(scene, rng), number)], settings, album, number)
+    seen = final_sight(outcome, album)
+    return {
+        "objects": seen is not None and objects_right(scene, seen),
+        "everything": seen is not None and not faults(scene, seen),
+        "background": seen is not None and scene.background == seen.background,
+        "well_formed": outcome.well_formed and outcome.finished,
+        "finished": outcome.finished,
+        "images": sum(step.image is not None for step in outcome.steps),
+    }
+
+
+def examine_edits(
+    painter: Painter, settings: Settings, *, count: int, seed: int, journal: Path | None = None
+) -> dict[str, Any]:
+    """Half of the cases rewrite the first plan, half add one after the first round; the model goes on.
+
+    ``journal`` as for :func:`examine_drawing`.
+    """
+
+    def examine(case: tuple[int, tuple[random.Random, Scene]]) -> Row:
+        number, (rng, scene) = case
+        return {"obeyed": edit_case(painter, settings, number, rng, scene)}
+
+    cases = list(enumerate(held_out_scenes(seed + 1, count)))
+    rows = examine_all(cases, examine, journal, "floors, edits")
+    tally: dict[str, Sequence[bool]] = {
+        kind: [row["obeyed"] for row in rows[place :: len(EDIT_KINDS)]]
+        for place, kind in enumerate(EDIT_KINDS)
+    }
     return {
         "obeyed": sum(map(sum, tally.values())) / count,
         "count": count,
@@ -154,9 +164,36 @@ def examine_edits(painter: Painter, settings: Settings, *, count: int, seed: int
     }
 
 
+def edit_case(painter: Painter, settings: Settings, number: int, rng: random.Random, scene: Scene) -> bool:
+    """Whether one edited plan is obeyed; false as well when nothing is there that could be edited."""
+    kind, album = EDIT_KINDS[number % len(EDIT_KINDS)], Album()
+    start = [prompt_step(language.prompt(scene, rng), number)]
+    early = number // len(EDIT_KINDS) % 2 == 0
+    if early:
+        before: Scene | None = scene
+    else:
+        start = carry_on(painter, start, settings, album, number, limit=3).steps
+        before = readable(final_sight(Outcome(start), album))
+    edit = sample_edit(before, rng, (kind,)) if before is not None else None
+    if before is None or edit is None:
+        return False
+    after = apply(before, edit)
+    words = language.instruct_start(after, rng) if early else language.instruct_edit(before, edit, after, rng)
+    fields = {"instruction": words, "description": language.describe(after, rng)}
+    plan = Step(start[-1].id, "plan", "person", fields)
+    outcome = carry_on(painter, [*start, plan], settings, album, number)
+    seen = final_sight(outcome, album)
+    return seen is not None and obeyed(before, edit, after, seen)
+
+
 def readable(seen: Seen | None) -> Scene | None:
-    """What is seen as a scene, or None when nothing is recognised."""
-    return seen.scene() if seen is not None and seen.things else None
+    """What is seen as a scene, or None when nothing is recognised, or more than words can count."""
+    return seen.scene() if seen is not None and seen.things and countable(seen.scene()) else None
+
+
+def countable(scene: Scene) -> bool:
+    """Whether the world has words for every number in the scene."""
+    return all(group.count < len(COUNTS) for group in scene.groups())
 
 
 def obeyed(before: Scene, edit: Edit, after: Scene, seen: Seen) -> bool:

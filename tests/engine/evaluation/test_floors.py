@@ -10,6 +10,7 @@ from engine.evaluation.floors import (
     EDIT_KINDS,
     Album,
     carry_on,
+    examine_edits,
     held_out_scenes,
     obeyed,
     prompt_step,
@@ -67,6 +68,12 @@ def test_a_text_that_needed_repair_is_not_well_formed() -> None:
     )
     outcome = carry_on(painter, [prompt_step("x", 0)], Settings(timesteps=3), Album(), 0)
     assert not outcome.well_formed
+
+
+def test_edits_are_tallied_by_their_kind() -> None:
+    report = examine_edits(ScriptedPainter(rounds=1), Settings(timesteps=3), count=2, seed=0)
+    assert report["count"] == 2 and set(report["by_kind"]) == set(EDIT_KINDS)
+    assert report["obeyed"] == 0, "flat rectangles are no figures of the world"
 
 
 def test_nothing_seen_is_no_scene() -> None:

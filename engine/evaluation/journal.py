@@ -1,0 +1,60 @@
+"""Goes through a suite's cases with a progress bar and keeps every finished one, so that a run can go on.
+
+One file a run, a line a case, in the order of the cases; what the lines mean is the suite's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from engine.evaluation.bench import Row
+from engine.trajectory import canonical_json
+
+Case = TypeVar("Case")
+
+
+def journal_path(report: Path, heading: Mapping[str, Any]) -> Path:
+    """Beside the report; another suite, seed, checkpoint or setting in ``heading`` makes another file."""
+    short = hashlib.sha256(canonical_json(dict(heading))).hexdigest()[:10]
+    name = f"{report.stem}.{heading['suite']}-{heading['protocol']}-{short}.partial.jsonl"
+    return report.with_name(name)
+
+
+def examine_all(
+    cases: Sequence[Case], examine: Callable[[Case], Row], path: Path | None, title: str
+) -> list[Row]:
+    """The rows of all cases, those of ``path`` (if it is there) read and the others examined.
+
+    Each row gets its ``seconds`` and is in the file before the next case begins. A last line that a crash
+    cut short is examined again.
+    """
+    rows = _read(path)[: len(cases)] if path is not None else []
+    # disable=None: only on a terminal
+    with tqdm(total=len(cases), initial=len(rows), desc=title, unit=" cases", disable=None) as bar:
+        for case in cases[len(rows) :]:
+            started = time.perf_counter()
+            row = examine(case)
+            rows.append(row | {"seconds": round(time.perf_counter() - started, 3)})
+            if path is not None:
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(rows[-1], ensure_ascii=False) + "\n")
+            bar.update()
+    return rows
+
+
+def _read(path: Path) -> list[Row]:
+    """The whole lines of a journal; what a crash left of another is cut off the file."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return [json.loads(line) for line in whole.splitlines()]

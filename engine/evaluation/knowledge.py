@@ -1,0 +1,228 @@
+"""What Inspect and Refine know: shown pictures that are right, wrong in one way, or not finished yet.
+
+The pictures are the renderer's, so the truth about them is exact; the papers report none of this.
+``inspect`` figures are of the model's verdicts; ``refine`` figures of its pictures after a verdict that is
+true; ``drift`` is what happens to things that nobody mentions while another is changed round after round.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from engine.evaluation.bench import Bench, Row, Suite, shown
+from engine.evaluation.floors import Album, carry_on, final_sight, held_out_scenes, prompt_step
+from engine.evaluation.keeping import share_kept
+from engine.evaluation.statistics import Summary, summary
+from engine.evaluation.verdicts import MISTAKES, mistakes_of, named_in, one_mistake
+from engine.trajectory import Step, last_image, step_seed
+from engine.world import language
+from engine.world.critique import critique_ok, critique_wrong, pending_groups
+from engine.world.edits import Recolour, apply
+from engine.world.judge import judge
+from engine.world.palette import COLOURS, SIDE
+from engine.world.render import render
+from engine.world.scene import Scene, Thing
+
+MANY = 1_000_000
+ROUNDS = 5
+"""Of drift."""
+
+AROUND = 12 / 256
+"""Room around a changed thing, a share of the picture, that no drift is measured in."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """``shows`` is a kind of mistake, ``right``, ``not drawn yet`` or ``drift``.
+
+    ``whole`` is what the prompt asks for, ``right`` what the picture should show by now, ``picture`` what it
+    does show.
+    """
+
+    number: int
+    shows: str
+    rng: random.Random
+    whole: Scene
+    right: Scene
+    picture: Scene
+
+
+def cases(prompts: int, seed: int) -> list[Case]:
+    """For each prompt a picture of every mistake, two that are right (one not finished) and one drift."""
+    scenes = held_out_scenes(seed, MANY)
+    return [
+        _case(number, shows, scenes)
+        for number in range(prompts)
+        for shows in (*MISTAKES, "right", "not drawn yet", "drift")
+    ]
+
+
+def _case(number: int, shows: str, scenes: Iterator[tuple[random.Random, Scene]]) -> Case:
+    """Every second wrong picture is of an unfinished scene, where the scene has two looks or more."""
+    for rng, whole in scenes:
+        looks = len(whole.groups())
+        if shows in ("not drawn yet", "drift") and looks < 2:
+            continue
+        unfinished = shows == "not drawn yet" or (shows in MISTAKES and number % 2 == 1 and looks > 1)
+        right = some_of(whole, rng) if unfinished else whole
+        picture = one_mistake(right, shows, rng) if shows in MISTAKES else right
+        if picture is not None:
+            return Case(number, shows, rng, whole, right, picture)
+    raise ValueError(f"there are no held-out scenes left for the case {shows!r}; ask for fewer prompts")
+
+
+def some_of(whole: Scene, rng: random.Random) -> Scene:
+    """What may stand after a first round: some of the scene's looks, not all."""
+    groups = rng.sample(whole.groups(), rng.randrange(1, len(whole.groups())))
+    return whole.subset(index for group in groups for index in group.indices)
+
+
+def examine(bench: Bench, case: Case) -> Row:
+    """The model's verdict on the picture and, where it is wrong, the picture it makes of a true verdict."""
+    if case.shows == "drift":
+        return drift(bench, case)
+    album, seed = Album(), step_seed(bench.seed, case.number, case.shows)
+    start = begin(case, album, seed)
+    steps = carry_on(bench.painter, start, bench.settings, album, seed, limit=1).steps
+    verdict = steps[-1] if len(steps) > len(start) else None
+    row: Row = {
+        "shows": case.shows,
+        "read": verdict is not None,
+        "alarm": verdict is not None and verdict.is_fault,
+        "named": sorted(named_in(verdict.fields["verdict"])) if verdict and verdict.is_fault else [],
+    }
+    words = f"{case.shows}: {verdict.fields['verdict']}" if verdict else case.shows
+    row["shown"] = [shown(render(case.picture), words, row["alarm"] == (case.shows in MISTAKES))]
+    if case.shows in MISTAKES:
+        row["mended"], row["overdone"], pictures = refine(bench, case, start, album, seed)
+        row["shown"] += pictures
+    return row
+
+
+def begin(case: Case, album: Album, seed: int) -> list[Step]:
+    """Prompt, the plan of what should be there by now, and the picture as its sketch."""
+    prompt = prompt_step(language.prompt(case.whole, case.rng), seed)
+    fields = {
+        "instruction": language.instruct_start(case.right, case.rng),
+        "description": language.describe(case.right, case.rng),
+    }
+    plan = Step(prompt.id, "plan", "model", fields)
+    return [prompt, plan, Step(plan.id, "sketch", "person", image=album.keep(render(case.picture)))]
+
+
+def refine(
+    bench: Bench, case: Case, start: Sequence[Step], album: Album, seed: int
+) -> tuple[bool, bool, list[dict[str, Any]]]:
+    """(mended: nothing is wrong any more, overdone: what was right is not so any more, pictures)."""
+    pending = pending_groups(case.right, case.whole)
+    verdict, correction = critique_wrong(case.picture, case.right, pending, case.rng)
+    inspect = Step(start[-1].id, "inspect", "model", {"verdict": verdict, "correction": correction})
+    outcome = carry_on(bench.painter, [*start, inspect], bench.settings, album, seed, limit=1)
+    if outcome.steps[-1] == inspect:
+        return False, False, []
+    picture = album[outcome.steps[-1].image]
+    seen = judge(picture)
+    mended = not mistakes_of(seen.scene(), case.right)
+    fine = tuple(thing for thing in case.picture.things if thing in case.right.things)
+    strayed = case.shows != "background" and seen.background != case.right.background
+    overdone = share_kept(fine, seen) < 1 or strayed
+    return mended, overdone, [shown(picture, f"refined: {correction}", mended)]
+
+
+def drift(bench: Bench, case: Case) -> Row:
+    """``ROUNDS`` recolours of the first thing's group; the rest is held against the first picture."""
+    album, seed = Album(), step_seed(bench.seed, case.number, "drift")
+    steps, now = begin(case, album, seed), case.whole
+    first = render(case.whole)
+    verdict = {"verdict": critique_ok(now, (), case.rng), "correction": ""}
+    steps.append(Step(steps[-1].id, "inspect", "model", verdict))
+    changed = now.groups()[0].indices
+    rest = tuple(thing for i, thing in enumerate(now.things) if i not in changed)
+    kept, strayed, pictures = [], [], [shown(first, "drift: at first")]
+    for number in range(1, ROUNDS + 1):
+        taken = {thing.colour for thing in now.things}
+        edit = Recolour(changed, case.rng.choice([colour for colour in COLOURS if colour not in taken]))
+        after = apply(now, edit)
+        fields = {
+            "instruction": language.instruct_edit(now, edit, after, case.rng),
+            "description": language.describe(after, case.rng),
+        }
+        steps = [*steps, Step(steps[-1].id, "plan", "person", fields)]
+        made = carry_on(bench.painter, steps, bench.settings, album, seed, limit=2)
+        if made.steps[-1].is_fault:
+            made = carry_on(bench.painter, made.steps, bench.settings, album, seed, limit=1)
+        if made.steps == steps:
+            break
+        steps, now = made.steps, after
+        picture = album[last_image(steps).image]
+        kept.append(share_kept(rest, final_sight(made, album)))
+        strayed.append(pixels_apart(first, picture, [case.whole.things[i] for i in changed]))
+        pictures.append(shown(picture, f"drift: round {number}, {fields['instruction']}", kept[-1] == 1))
+    return {"shows": "drift", "kept": kept, "strayed": strayed, "shown": pictures}
+
+
+def pixels_apart(first: Image.Image, later: Image.Image, changed: Sequence[Thing]) -> float:
+    """The mean difference of two pictures outside the changed things' boxes, 0 to 1."""
+    a, b = (np.asarray(p.convert("RGB").resize((SIDE, SIDE)), np.float32) / 255 for p in (first, later))
+    outside = np.ones((SIDE, SIDE), bool)
+    for thing in changed:
+        left, top, right, bottom = (round(side * SIDE) for side in _wider(thing.box))
+        outside[max(0, top) : bottom, max(0, left) : right] = False
+    return float(np.abs(a - b)[outside].mean())
+
+
+def _wider(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = box
+    return left - AROUND, top - AROUND, right + AROUND, bottom + AROUND
+
+
+def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
+    """Of all alarms those on wrong pictures (precision), of all wrong pictures those that got one (recall).
+
+    For a kind of mistake: recall is any alarm on it, precision that a verdict which names the kind is about
+    such a picture, ``named`` that the alarm on it names it.
+    """
+    seen = [row for row in rows if row["shows"] != "drift"]
+    wrong = [row for row in seen if row["shows"] in MISTAKES]
+    found = {
+        "inspect: precision": summary([row["shows"] in MISTAKES for row in seen if row["alarm"]]),
+        "inspect: recall": summary([row["alarm"] for row in wrong]),
+        "inspect: readable": summary([row["read"] for row in seen]),
+    }
+    for shows in ("right", "not drawn yet"):
+        alarms = [row["alarm"] for row in seen if row["shows"] == shows]
+        found[f"inspect: false alarms, {shows}"] = summary(alarms)
+    for kind in MISTAKES:
+        of_kind = [row for row in wrong if row["shows"] == kind]
+        naming = [row for row in seen if kind in row["named"]]
+        found[f"inspect: recall, {kind}"] = summary([row["alarm"] for row in of_kind])
+        found[f"inspect: named, {kind}"] = summary([kind in row["named"] for row in of_kind])
+        found[f"inspect: precision, {kind}"] = summary([row["shows"] == kind for row in naming])
+    found["refine: mended"] = summary([row["mended"] for row in wrong])
+    found["refine: overdone"] = summary([row["overdone"] for row in wrong])
+    for kind in MISTAKES:
+        mended = [row["mended"] for row in wrong if row["shows"] == kind]
+        found[f"refine: mended, {kind}"] = summary(mended)
+    drifts = [row for row in rows if row["shows"] == "drift"]
+    for number in range(ROUNDS):
+        there = [row for row in drifts if len(row["kept"]) > number]
+        found[f"drift: kept, round {number + 1}"] = summary([row["kept"][number] for row in there])
+        found[f"drift: pixels, round {number + 1}"] = summary([row["strayed"][number] for row in there])
+    return found
+
+
+SUITE = Suite(
+    "knowledge",
+    "what Inspect and Refine know",
+    ("process",),
+    prompts=20,
+    cases=cases,
+    examine=examine,
+    summarise=summarise,
+)

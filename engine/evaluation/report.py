@@ -1,0 +1,118 @@
+"""A report as one HTML file: tables of every suite in it, and pictures of the run that has just ended.
+
+Every text is escaped, pictures are inside the file, nothing is fetched and nothing runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from engine.evaluation.bench import Row
+from engine.evaluation.results import Report
+from engine.evaluation.statistics import Summary
+
+SHOWN = 48
+"""Pictures in a report, half of them right ones where there are as many."""
+
+STYLE = """
+:root { color-scheme: light dark; --paper: #fbf8f1; --ink: #2c2825; --soft: #7a7168; --line: #ded6c8;
+  --right: #3f7d4e; --wrong: #b5472f; }
+@media (prefers-color-scheme: dark) { :root { --paper: #1f1c1a; --ink: #ece5da; --soft: #a0968a;
+  --line: #3d3833; --right: #7fbf8c; --wrong: #e58a70; } }
+body { background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif;
+  max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+h1, h2 { font-weight: 600; } h2 { margin-top: 2.5rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; } th, td { padding: .25rem .8rem; text-align: left;
+  border-bottom: 1px solid var(--line); white-space: nowrap; }
+td.number { font-variant-numeric: tabular-nums; } .soft { color: var(--soft); font-size: .85em; }
+.pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
+figure { margin: 0; width: 9rem; }
+figure img { width: 9rem; border-radius: 6px; border: 2px solid var(--line); }
+figure.right img { border-color: var(--right); } figure.wrong img { border-color: var(--wrong); }
+figcaption { font-size: .8em; overflow-wrap: anywhere; }
+"""
+
+
+def page(report: Report, rows: Sequence[Row]) -> str:
+    """The whole page. ``rows`` are those of the run that has just ended; their pictures are shown."""
+    runs = report.get("runs", {})
+    body = [_suite(name, report[name], runs[name]) for name in runs]
+    body += _floors(report)
+    pictures = _pictures([picture for row in rows for picture in row.get("shown", [])])
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Restroke: evaluation</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        "<h1>Evaluation</h1>\n<p>By the judge of the storybook world. Brackets: 95% intervals, bootstrapped "
+        f"over prompts.</p>\n{''.join(body)}{pictures}</body>\n</html>\n"
+    )
+
+
+def _suite(name: str, figures: Mapping[str, Any], runs: Mapping[str, Any]) -> str:
+    protocols = list(figures)
+    tags = dict.fromkeys(tag for protocol in protocols for tag in figures[protocol])
+    head = "".join(f"<th>{escape(protocol)}</th>" for protocol in protocols)
+    lines = []
+    for tag in tags:
+        cells = "".join(_cell(figures[protocol].get(tag)) for protocol in protocols)
+        lines.append(f"<tr><th>{escape(tag)}</th>{cells}</tr>\n")
+    notes = "".join(_run(protocol, about) for protocol, about in runs.items())
+    return (
+        f'<h2>{escape(name)}</h2>\n<div class="wide"><table>\n<tr><th></th>{head}</tr>\n'
+        f"{''.join(lines)}</table></div>\n{notes}"
+    )
+
+
+def _cell(summary: Summary | None) -> str:
+    if summary is None or summary["mean"] is None:
+        return '<td class="soft">none</td>'
+    low, high = summary["ci95"]
+    middle = f", median {summary['median']:g}" if summary.get("median") is not None else ""
+    return (
+        f'<td class="number">{summary["mean"]:.3f}{middle} '
+        f'<span class="soft">[{low:.3f}, {high:.3f}] n = {summary["n"]}</span></td>'
+    )
+
+
+def _run(protocol: str, about: Mapping[str, Any]) -> str:
+    """The run in a line; what fills lists stays in the JSON."""
+    facts = {name: value for name, value in about.items() if not isinstance(value, dict | list)}
+    if fingerprint := about.get("fingerprint"):
+        facts["checkpoint"] = str(fingerprint["checkpoint"])[:12]
+    words = " · ".join(f"{name}: {value}" for name, value in facts.items())
+    return f'<p class="soft">{escape(protocol)}. {escape(words)}</p>\n'
+
+
+def _floors(report: Report) -> list[str]:
+    """The floors' flat figures."""
+    lines = [
+        f'<tr><th>{escape(name)}</th><th>{escape(what)}</th><td class="number">{value:g}</td></tr>\n'
+        for name in ("direct", "process", "edits")
+        for what, value in report.get(name, {}).items()
+        if not isinstance(value, dict)
+    ]
+    return [f'<h2>floors</h2>\n<div class="wide"><table>\n{"".join(lines)}</table></div>\n'] if lines else []
+
+
+def _pictures(pictures: Sequence[Mapping[str, Any]]) -> str:
+    """Right and wrong ones in equal shares, the rest (without a verdict) with their neighbours."""
+    if not pictures:
+        return ""
+    right = [picture for picture in pictures if picture["right"]]
+    others = [picture for picture in pictures if not picture["right"]]
+    half = max(SHOWN // 2, SHOWN - len(others))
+    kept = [*right[:half], *others[: SHOWN - len(right[:half])]]
+    figures = "".join(
+        f"<figure{_verdict(picture['right'])}>"
+        f'<img alt="" src="data:image/png;base64,{escape(picture["png"])}">'
+        f"<figcaption>{escape(picture['caption'])}</figcaption></figure>\n"
+        for picture in kept
+    )
+    return f'<h2>pictures of the last run</h2>\n<div class="pictures">\n{figures}</div>\n'
+
+
+def _verdict(right: bool | None) -> str:
+    return "" if right is None else f' class="{"right" if right else "wrong"}"'

@@ -1,0 +1,151 @@
+"""Whether the picture shows what the prompt asked for, by six tags: GenEval for the storybook world.
+
+Source: GenEval (papers, 3.2): four pictures a prompt, accuracy over pictures in each tag, overall the
+unweighted mean of the tags. The examiner is the judge in place of a detector; a relation holds by the
+judge's own distance, since the world's sizes are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from engine.evaluation.bench import Bench, Row, Suite, shown
+from engine.evaluation.cost import added, cost_of
+from engine.evaluation.floors import Album, carry_on, held_out_scenes, prompt_step
+from engine.evaluation.statistics import Summary, with_overall
+from engine.trajectory import last_image, step_seed
+from engine.world import language
+from engine.world.faults import CLEAR
+from engine.world.judge import Seen, SeenThing, judge
+from engine.world.scene import Scene
+
+PLENTY = 1_000_000
+"""More held-out scenes than any run looks through for its prompts."""
+
+
+def _of_kind(kind: str, seen: Seen) -> list[SeenThing]:
+    """The seen things of a kind, the surest first."""
+    return sorted((t for t in seen.things if t.kind == kind), key=lambda t: -t.match)
+
+
+def all_kinds(wanted: Scene, seen: Seen) -> bool:
+    """Every wanted kind is there, in whatever colour and number."""
+    return all(_of_kind(thing.kind, seen) for thing in wanted.things)
+
+
+def exact_count(wanted: Scene, seen: Seen) -> bool:
+    """As many of each kind as are wanted, no more and no fewer."""
+    return all(
+        len(_of_kind(group.kind, seen)) == sum(t.kind == group.kind for t in wanted.things)
+        for group in wanted.groups()
+    )
+
+
+def own_colours(wanted: Scene, seen: Seen) -> bool:
+    """The surest thing of every wanted kind has that thing's colour."""
+    return all_kinds(wanted, seen) and all(
+        _of_kind(thing.kind, seen)[0].colour == thing.colour for thing in wanted.things
+    )
+
+
+def in_relation(wanted: Scene, seen: Seen) -> bool:
+    """The surest things of the wanted kinds stand to each other as the named relations say."""
+    if not all_kinds(wanted, seen):
+        return False
+    surest = [_of_kind(thing.kind, seen)[0] for thing in wanted.things]
+    gaps = {
+        "left of": lambda a, b: b.x - a.x,
+        "right of": lambda a, b: a.x - b.x,
+        "above": lambda a, b: b.y - a.y,
+        "below": lambda a, b: a.y - b.y,
+    }
+    return all(gaps[r.name](surest[r.subject], surest[r.object]) >= CLEAR for r in wanted.relations)
+
+
+RULES: dict[str, Callable[[Scene, Seen], bool]] = {
+    "single object": all_kinds,
+    "two objects": all_kinds,
+    "counting": exact_count,
+    "colours": own_colours,
+    "position": in_relation,
+    "colour attribution": own_colours,
+}
+
+
+def tags_of(scene: Scene) -> list[str]:
+    """The tags that a scene can be a prompt of."""
+    if len(scene.things) == 1:
+        return ["single object", "colours"]
+    if len(scene.groups()) == 1:
+        return ["counting"]
+    if len(scene.things) > 2:
+        return []
+    if scene.relations:
+        return ["position"]
+    apart = len({thing.colour for thing in scene.things}) == 2
+    return ["two objects", "colour attribution"] if apart else ["two objects"]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt with the scene it speaks of. ``number`` counts within the tag."""
+
+    tag: str
+    number: int
+    text: str
+    scene: Scene
+
+
+def cases(prompts: int, seed: int) -> list[Prompt]:
+    """``prompts`` of every tag, the tags in turn; all of them held out, each from a scene of its own."""
+    found: dict[str, list[Prompt]] = {tag: [] for tag in RULES}
+    for rng, scene in held_out_scenes(seed, PLENTY):
+        if all(len(kept) >= prompts for kept in found.values()):
+            break
+        wanting = [tag for tag in tags_of(scene) if len(found[tag]) < prompts]
+        if wanting:
+            tag = min(wanting, key=lambda tag: len(found[tag]))
+            text = language.prompt(scene, rng)
+            while not all(thing.colour in text for thing in scene.things):
+                text = language.prompt(scene, rng)
+            found[tag].append(Prompt(tag, len(found[tag]), text, scene))
+    return [found[tag][number] for number in range(prompts) for tag in RULES]
+
+
+def examine(bench: Bench, case: Prompt) -> Row:
+    """``bench.images`` runs from the prompt, each with its own seed. A run without a picture is wrong."""
+    right, costs, pictures = [], [], []
+    for image in range(bench.images):
+        seed, album = step_seed(bench.seed, case.number, case.tag, image), Album()
+        outcome = carry_on(bench.painter, [prompt_step(case.text, seed)], bench.settings, album, seed)
+        step = last_image(outcome.steps)
+        right.append(step is not None and RULES[case.tag](case.scene, judge(album[step.image])))
+        costs.append(cost_of(outcome.steps))
+        if step is not None:
+            pictures.append(shown(album[step.image], case.text, right[-1]))
+    return {"tag": case.tag, "right": right, "cost": added(costs), "shown": pictures}
+
+
+def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
+    """Accuracy over pictures for each tag (every prompt has as many), and overall."""
+    return with_overall(shares_right(rows))
+
+
+def shares_right(rows: Sequence[Row]) -> dict[str, list[float]]:
+    """For each tag the share of right pictures of each prompt."""
+    return {
+        tag: [sum(row["right"]) / len(row["right"]) for row in rows if row["tag"] == tag]
+        for tag in dict.fromkeys(row["tag"] for row in rows)
+    }
+
+
+SUITE = Suite(
+    "story",
+    "what the prompt asked for is in the picture",
+    None,
+    prompts=60,
+    cases=cases,
+    examine=examine,
+    summarise=summarise,
+)

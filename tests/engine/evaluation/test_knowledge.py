@@ -1,0 +1,123 @@
+"""Kinds of mistakes in scenes and in words, and what is counted of a model's verdicts and refines."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from engine.evaluation import knowledge
+from engine.evaluation.bench import Bench
+from engine.evaluation.verdicts import MISTAKES, mistakes_of, named_in, one_mistake
+from engine.protocols.process import inspect_text
+from engine.settings import Settings
+from engine.world.critique import critique_ok, critique_wrong
+from engine.world.judge import judge
+from engine.world.render import render
+from engine.world.sampling import sample_scene
+from engine.world.scene import Scene, Thing
+from tests.engine.evaluation.test_steering import WorldPainter
+
+BOTH = Scene("meadow", (Thing("cat", "red", 0.2, 0.8, 0.29), Thing("house", "blue", 0.8, 0.8, 0.32)))
+
+
+@pytest.mark.parametrize("kind", MISTAKES)
+def test_a_verdict_names_the_mistake_that_the_scenes_have(kind: str) -> None:
+    asked = 0
+    for seed in range(10):
+        rng = random.Random(seed)
+        right = sample_scene(rng)
+        wrong = one_mistake(right, kind, rng)
+        if wrong is None:
+            continue
+        asked += 1
+        assert mistakes_of(wrong, right) == {kind}
+        assert named_in(critique_wrong(wrong, right, (), rng)[0]) == {kind}
+        assert mistakes_of(judge(render(wrong)).scene(), judge(render(right)).scene()) == {kind}
+    assert asked >= 6
+
+
+def test_a_fine_picture_has_no_mistakes_and_other_words_name_none() -> None:
+    assert mistakes_of(BOTH, BOTH) == set()
+    rng = random.Random(0)
+    assert named_in(critique_ok(BOTH, BOTH.groups()[1:], rng)) == set()
+    assert named_in("I like it. The cat could be nicer.") == set()
+
+
+CASES = knowledge.cases(2, seed=0)
+
+
+def test_cases_are_shown_what_they_say() -> None:
+    assert [case.shows for case in CASES[:10]] == [*MISTAKES, "right", "not drawn yet", "drift"]
+    for case in CASES:
+        if case.shows in MISTAKES:
+            assert mistakes_of(case.picture, case.right) == {case.shows}
+        else:
+            assert case.picture == case.right
+        unfinished = len(case.right.things) < len(case.whole.things)
+        assert unfinished or case.shows != "not drawn yet"
+        assert not unfinished or case.shows in (*MISTAKES, "not drawn yet")
+
+
+def bench(painter: WorldPainter) -> Bench:
+    return Bench(painter, Settings(timesteps=3), seed=0)
+
+
+def by_name(name: str, looks: int = 1) -> knowledge.Case:
+    """Made anew each time: a case's lots are drawn once."""
+    found = (case for case in knowledge.cases(4, seed=0) if case.shows == name)
+    return next(case for case in found if len(case.right.groups()) >= looks)
+
+
+def test_a_false_alarm_and_a_silent_pass_are_told_apart() -> None:
+    alarm = inspect_text("This is wrong. The cat is missing.", "Add a red cat.")
+    row = knowledge.examine(bench(WorldPainter(BOTH, texts=[alarm])), by_name("not drawn yet"))
+    assert row["alarm"] and row["named"] == ["missing"] and "mended" not in row
+    row = knowledge.examine(bench(WorldPainter(BOTH, texts=["This fits."])), by_name("not drawn yet"))
+    assert row["read"] and not row["alarm"] and row["named"] == []
+
+
+def test_a_refine_mends_or_breaks_what_was_right() -> None:
+    case = by_name("recolour", looks=2)
+    row = knowledge.examine(bench(WorldPainter(case.right, texts=["This fits."])), case)
+    assert (row["alarm"], row["mended"], row["overdone"]) == (False, True, False)
+    row = knowledge.examine(
+        bench(WorldPainter(case.picture, texts=["This fits."])), by_name("recolour", looks=2)
+    )
+    assert (row["mended"], row["overdone"]) == (False, False)
+    other = Scene(case.right.background, (Thing("star", "black", 0.5, 0.2, 0.26),))
+    row = knowledge.examine(bench(WorldPainter(other, texts=["This fits."])), by_name("recolour", looks=2))
+    assert (row["mended"], row["overdone"]) == (False, True)
+
+
+def test_drift_is_none_where_the_picture_stays_and_whole_where_it_goes() -> None:
+    case = by_name("drift")
+    row = knowledge.examine(bench(WorldPainter(case.picture, fault_rounds=())), case)
+    assert row["kept"] == [1.0] * knowledge.ROUNDS and max(row["strayed"]) == 0
+    empty = Scene("night" if case.whole.background != "night" else "snow")
+    row = knowledge.examine(bench(WorldPainter(empty, fault_rounds=())), by_name("drift"))
+    assert row["kept"] == [0.0] * knowledge.ROUNDS and min(row["strayed"]) > 0.05
+
+
+def test_precision_and_recall_by_hand() -> None:
+    def row(shows: str, *named: str, mended: bool = False) -> dict:
+        wrong = {"mended": mended, "overdone": False} if shows in MISTAKES else {}
+        return {"shows": shows, "read": True, "alarm": bool(named), "named": list(named), **wrong}
+
+    rows = [
+        row("recolour", "recolour", mended=True),
+        row("recolour", "swap"),
+        row("swap"),
+        row("right", "recolour"),
+        row("not drawn yet"),
+        {"shows": "drift", "kept": [1.0, 0.5], "strayed": [0.1, 0.2]},
+    ]
+    found = {tag: figure["mean"] for tag, figure in knowledge.summarise(rows).items()}
+    assert found["inspect: precision"] == pytest.approx(2 / 3, abs=1e-3)
+    assert found["inspect: recall"] == pytest.approx(2 / 3, abs=1e-3)
+    assert found["inspect: recall, recolour"] == 1 and found["inspect: named, recolour"] == 0.5
+    assert found["inspect: precision, recolour"] == 0.5 and found["inspect: precision, swap"] == 0
+    assert found["inspect: precision, move"] is None
+    assert found["inspect: false alarms, right"] == 1 and found["inspect: false alarms, not drawn yet"] == 0
+    assert found["refine: mended"] == pytest.approx(1 / 3, abs=1e-3)
+    assert found["drift: kept, round 2"] == 0.5 and found["drift: kept, round 3"] is None

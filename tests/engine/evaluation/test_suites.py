@@ -1,0 +1,143 @@
+"""Whole runs of the suites with a painter without a network: report files, going on, the page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.evaluation import best_of, results
+from engine.evaluation.__main__ import main
+from engine.evaluation.cost import cost_of
+from engine.evaluation.floors import Album, carry_on, prompt_step
+from engine.evaluation.journal import examine_all, journal_path
+from engine.evaluation.report import page
+from engine.evaluation.suites import SUITES, Wish, run_floors, run_suite
+from engine.settings import Settings
+from tests.scripted import ScriptedPainter
+
+PROCESS = Settings(timesteps=3, max_rounds=2)
+DIRECT = replace(PROCESS, protocol="direct")
+
+
+def figures_are_whole(figures: dict[str, Any]) -> bool:
+    return all({"mean", "ci95", "n"} <= set(figure) for figure in figures.values())
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_a_suite_runs_from_its_cases_to_its_figures(name: str, tmp_path: Path) -> None:
+    wish = Wish(prompts=1, images=2, json=tmp_path / "r.json", report=tmp_path / "r.html", command="x")
+    report = run_suite(ScriptedPainter(), SUITES[name], PROCESS, wish)
+    assert report == json.loads(wish.json.read_text())
+    assert figures_are_whole(report[name]["process"])
+    about = report["runs"][name]["process"]
+    assert {"command", "date", "fingerprint", "seconds", "prompts", "images", "seed"} <= set(about)
+    assert f"<h2>{name}</h2>" in wish.report.read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.html", "r.json"]
+
+
+def test_suites_and_protocols_are_merged_into_one_file(tmp_path: Path) -> None:
+    wish = Wish(prompts=1, images=4, json=tmp_path / "r.json")
+    floors = run_floors(ScriptedPainter(), PROCESS, wish, {"direct": 2, "process": 1, "edits": 0})
+    assert floors["direct"]["count"] == 2 and "edits" not in floors
+    run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, wish)
+    run_suite(ScriptedPainter(), SUITES["story"], DIRECT, wish)
+    report = run_suite(ScriptedPainter(rounds=1, fault_rounds=(1,)), SUITES["story"], PROCESS, wish)
+    assert report["direct"] == floors["direct"], "the floors stay where the model card reads them"
+    assert set(report["cost"]) == {"process"}
+    assert set(report["story"]) == {"direct", "process", best_of.NAME}
+    about = report["runs"]["story"][best_of.NAME]
+    assert about["pictures"] == 2 and "upper bound" in about["note"]
+    again = run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, replace(wish, prompts=2))
+    assert again["cost"]["process"]["images"]["n"] == 2
+    assert set(again["story"]) == set(report["story"])
+
+
+def test_too_few_pictures_for_the_best_of_n_are_a_note(tmp_path: Path) -> None:
+    wish = Wish(prompts=1, images=1, json=tmp_path / "r.json")
+    run_suite(ScriptedPainter(), SUITES["story"], DIRECT, wish)
+    report = run_suite(ScriptedPainter(rounds=2), SUITES["story"], PROCESS, wish)
+    assert best_of.NAME not in report["story"]
+    assert "--images" in report["runs"]["story"][best_of.NAME]["note"]
+    assert "--images" in page(report, [])
+
+
+def test_an_interrupted_run_goes_on_after_its_last_case(tmp_path: Path) -> None:
+    wish = Wish(prompts=3, json=tmp_path / "r.json")
+
+    def stop_at(number: int) -> ScriptedPainter:
+        def on_update(index: int) -> None:
+            if index == 1 and sum(a["call"] == "draw" for a in painter.asked) == number:
+                raise KeyboardInterrupt
+
+        painter = ScriptedPainter(on_update=on_update)
+        return painter
+
+    with pytest.raises(KeyboardInterrupt):
+        run_suite(stop_at(3), SUITES["cost"], DIRECT, wish)
+    (journal,) = tmp_path.glob("*.partial.jsonl")
+    assert len(journal.read_text().splitlines()) == 2 and not wish.json.exists()
+    rest = ScriptedPainter()
+    report = run_suite(rest, SUITES["cost"], DIRECT, wish)
+    assert report["cost"]["direct"]["images"]["n"] == 3
+    assert sum(asked["call"] == "draw" for asked in rest.asked) == 1
+    assert not journal.exists()
+
+
+def test_half_a_line_is_examined_again_and_whole_ones_are_kept(tmp_path: Path) -> None:
+    journal = tmp_path / "x.partial.jsonl"
+    journal.write_text('{"value": 7}\n{"val')
+    rows = examine_all([1, 2, 3], lambda case: {"value": case}, journal, "x")
+    assert [row["value"] for row in rows] == [7, 2, 3]
+    assert [json.loads(line)["value"] for line in journal.read_text().splitlines()] == [7, 2, 3]
+
+
+def test_another_seed_or_checkpoint_does_not_go_on_from_these_cases(tmp_path: Path) -> None:
+    heading = {"suite": "story", "protocol": "direct", "seed": 0}
+    path = journal_path(tmp_path / "r.json", heading)
+    assert path.parent == tmp_path and path.name.endswith(".partial.jsonl")
+    assert journal_path(tmp_path / "r.json", heading | {"seed": 1}) != path
+
+
+def test_a_suite_says_which_protocols_it_is_for(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--protocol process"):
+        run_suite(ScriptedPainter(), SUITES["knowledge"], DIRECT, Wish(json=tmp_path / "r.json"))
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_file_that_is_no_report_is_left_alone(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="nothing was changed"):
+        results.read(path)
+    assert path.read_text() == text
+
+
+def test_the_cost_counts_the_models_own_steps() -> None:
+    painter = ScriptedPainter(rounds=1, fault_rounds=(1,))
+    steps = carry_on(painter, [prompt_step("a red house", 0)], PROCESS, Album(), 0).steps
+    cost = cost_of(steps)
+    assert (cost["images"], cost["updates"], cost["forwards"]) == (2, 8, 16)
+    assert cost["tokens"] == sum(step.result["tokens"] for step in steps[1:]) > 0
+
+
+def test_the_page_escapes_what_a_model_wrote(tmp_path: Path) -> None:
+    figure = {"mean": 0.5, "ci95": [0.25, 0.75], "n": 4}
+    report = results.merged({}, "story", "direct", {"<b>tag</b>": figure}, {"command": "<script>"})
+    rows = [{"shown": [{"png": "aGVsbG8=", "caption": "<img src=x>", "right": True}]}, {}]
+    html = page(report, rows)
+    assert "<script>" not in html and "<b>tag" not in html and "<img src=x>" not in html
+    assert "&lt;img src=x&gt;" in html and 'src="data:image/png;base64,aGVsbG8="' in html
+    assert "prefers-color-scheme: dark" in html and "0.500" in html and "[0.250, 0.750]" in html
+
+
+def test_the_command_line_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["wise", str(tmp_path / "none.json"), "--out", str(tmp_path)]) == 1
+    assert "none.json" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--suite", "taste"])
+    with pytest.raises(SystemExit):
+        main(["--suite", "cost", "--prompts", "0"])
