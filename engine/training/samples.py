@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.special_tokens import SpecialTokens
+from engine.training.data.script import Part
 from engine.training.packing import CleanImage, NoisedImage, SeenImage, Split, Text
-from engine.training.scripts import Part
 from engine.training.shards import Lesson, Library
 
 CONTEXT_NOISE = 0.08
@@ -69,9 +69,7 @@ class SampleMaker:
         if images and rng.random() < 0.85:
             before = [before[0], *before[images[-1] :]]
         parts = [*map(without_loss, before), lesson.parts[at]]
-        return self.splits(
-            lesson, parts, generator, droppable=len(parts) - 2, copies=COPIES["edit"]
-        )
+        return self.splits(lesson, parts, generator, droppable=len(parts) - 2, copies=COPIES["edit"])
 
     def words(self, lesson: Lesson, rng: random.Random, generator: torch.Generator) -> list[Split]:
         """The prompt, a plan, its picture and the inspection to be written."""

@@ -21,12 +21,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from engine.model.autoencoder import Autoencoder
+from engine.training.data.process import process_script
+from engine.training.data.script import Part, Script, direct_parts
+from engine.training.data.split import sample_training_scene
 from engine.training.precision import fast_precision
-from engine.training.scripts import Part, Script, direct_parts, process_script
 from engine.world import language
 from engine.world.cells import cover
 from engine.world.render import render
-from engine.world.sampling import sample_scene
 from engine.world.scene import Scene
 
 SEEN_SIDE = 128
@@ -51,7 +52,7 @@ def write_scripts(number: int, seed: int, count: int) -> list[Script]:
     """The scripts of shard ``number``: whole trajectories, and scenes that stand alone."""
     rng = random.Random(f"scripts-{seed}-{number}")
     return [
-        Script(scenes=[sample_scene(rng)]) if rng.random() < SINGLE_SHARE else process_script(rng)
+        Script(scenes=[sample_training_scene(rng)]) if rng.random() < SINGLE_SHARE else process_script(rng)
         for _ in range(count)
     ]
 

@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from engine.training.data.changes import by_lot
 from engine.training.data.graph import MAX_STEPS, growth, objects, related
 from engine.world import language
 from engine.world.critique import differences
@@ -30,7 +31,7 @@ from engine.world.palette import COLOURS, KINDS
 from engine.world.sampling import fits, make_thing
 from engine.world.scene import Group, Scene, Thing
 
-VARIED = 0.3
+VARIED = 0.25
 """The share of chains that take a detour. 0: every chain only adds (the papers' ablation)."""
 
 DETOURS = {"recolour": 0.35, "swap": 0.25, "move": 0.2, "remove": 0.2}
@@ -173,9 +174,8 @@ def _sample_detours(goal: Scene, rng: random.Random) -> list[_Detour]:
     found: list[_Detour] = []
     groups = list(goal.groups())
     rng.shuffle(groups)
-    names = sorted(DETOURS, key=lambda name: rng.random() ** (1 / DETOURS[name]), reverse=True)
     wished = 1 + (rng.random() < TWO_DETOURS)
-    for name in names:
+    for name in by_lot(DETOURS, rng):
         if len(found) == wished:
             break
         for group in groups:

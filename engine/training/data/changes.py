@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from engine.world.edits import Add, Edit, Move, Recolour, Remove, Swap, sample_edit
+from engine.world.edits import Edit, Move, Recolour, Remove, Swap, sample_edit
 from engine.world.scene import Scene, Thing
 
 TRIES = 12
-
-
-def touched(edit: Edit) -> tuple[int, ...]:
-    """The indices of the things that an edit speaks of."""
-    match edit:
-        case Recolour(indices) | Swap(indices) | Remove(indices):
-            return indices
-        case Move(index):
-            return (index,)
-    return ()
 
 
 def sample_change(
@@ -31,6 +21,21 @@ def sample_change(
     whole = scene.with_things([*scene.things, *coming])
     for _ in range(TRIES):
         edit = sample_edit(whole, rng, kinds)
-        if edit is not None and all(i in within for i in touched(edit)):
-            return edit if isinstance(edit, Add) or touched(edit) else None
+        if edit is not None and all(index in within for index in touched(edit)):
+            return edit
     return None
+
+
+def touched(edit: Edit) -> tuple[int, ...]:
+    """The indices of the standing things that an edit speaks of."""
+    match edit:
+        case Recolour(indices) | Swap(indices) | Remove(indices):
+            return indices
+        case Move(index):
+            return (index,)
+    return ()
+
+
+def by_lot(weights: Mapping[str, float], rng: random.Random) -> list[str]:
+    """The names in an order drawn by weight: the first as often as its weight says."""
+    return sorted(weights, key=lambda name: rng.random() ** (1 / weights[name]), reverse=True)

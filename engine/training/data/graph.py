@@ -17,10 +17,10 @@ from engine.world.scene import Group, Relation, Scene, Thing
 MAX_STEPS = 5
 """Pictures in a chain, at most."""
 
-BARE_PLACE = 0.15
+BARE_PLACE = 0.12
 """How often the first step is the place alone; otherwise it carries the first objects."""
 
-ROUNDS = (1, 2, 2, 3, 4)
+ROUNDS = (1, 2, 2, 3)
 """In how many steps the objects may join; a scene with fewer kinds of things takes fewer."""
 
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import random
 
+from engine.training.data.script import Script
 from engine.world.sampling import sample_scene
 from engine.world.scene import Scene
 
@@ -41,3 +42,8 @@ def sample_held_out_scene(rng: random.Random) -> Scene:
     while not is_held_out(scene := sample_scene(rng)):
         pass
     return scene
+
+
+def may_be_told(script: Script) -> bool:
+    """Whether a lesson renders no held-out scene. Pictures that a model painted are no matter."""
+    return not any(is_held_out(shown) for shown in script.scenes if isinstance(shown, Scene))
