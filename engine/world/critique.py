@@ -147,25 +147,33 @@ def critique_wrong(
     do as planned. ``later`` says what else a later step will do. Raises ``ValueError`` when the two scenes
     don't differ.
     """
-    edits = differences(wrong, right)
-    if not edits:
-        raise ValueError("nothing to criticise: both scenes show the same things in the same places")
     parts = [rng.choice(("This is wrong.", "Not right yet.", "There is a mistake."))]
     if cause:
         parts.append(rng.choice(CAUSES[cause]))
-    orders: list[str] = []
-    now = wrong
-    for edit in edits:
-        parts.append(sentence(_fault(now, edit, right, rng)))
-        after = apply(now, edit)
-        spoken = _with_relations(after, right)
-        orders.append(instruct_edit(now, edit, spoken, rng))
-        now = after
+    mends = repairs(wrong, right, rng)
+    parts += [fault for fault, _ in mends]
     parts += [text for text in (_pending(pending, rng), later) if text]
-    return " ".join(parts), " ".join(orders)
+    return " ".join(parts), " ".join(order for _, order in mends)
 
 
-def _with_relations(after: Scene, right: Scene) -> Scene:
+def repairs(wrong: Scene, right: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    """What is wrong and the order that mends it, a pair of sentences for each edit of ``differences``.
+
+    Raises ``ValueError`` when the two scenes don't differ.
+    """
+    edits = differences(wrong, right)
+    if not edits:
+        raise ValueError("nothing to criticise: both scenes show the same things in the same places")
+    found, now = [], wrong
+    for edit in edits:
+        fault = sentence(_fault(now, edit, right, rng))
+        after = apply(now, edit)
+        found.append((fault, instruct_edit(now, edit, with_relations(after, right), rng)))
+        now = after
+    return found
+
+
+def with_relations(after: Scene, right: Scene) -> Scene:
     """``after`` with those relations of ``right`` that it shows, so that an order can speak of them."""
     at = {
         i: next((k for k, t in enumerate(after.things) if _same(t, want)), None)
@@ -245,7 +253,7 @@ def _fault(now: Scene, edit: Edit, right: Scene, rng: random.Random) -> str:
             there = some(old.kind, old.colour, len(indices))
             return f"there {verb(len(indices))} {there} in place of {some(kind, colour, len(indices))}"
         case Move(index):
-            spoken = _with_relations(apply(now, edit), right)
+            spoken = with_relations(apply(now, edit), right)
             others = [i for i in range(len(spoken.things)) if i != index]
             return f"{the(now, (index,), rng)} should be {where_phrase(spoken, (index,), others, rng)}"
         case Add(things):
