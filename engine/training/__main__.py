@@ -41,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--autoencoder-minutes", type=float, default=20.0)
     p.add_argument("--unified-minutes", type=float, default=100.0)
     p.add_argument("--shards", type=int, default=16, help="number of shards, of 1000 scripts each")
+    p.add_argument(
+        "--sampled", type=Path, help="lessons from a model's own sketches (python -m engine.training.data)"
+    )
     p.add_argument("--tokens", type=int, default=8192, help="tokens in a batch of the unified model")
     p.add_argument("--machine", default="", help="what the card says it was trained on")
     return p
@@ -65,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             seed=args.seed,
             count=1000,
             device=args.device,
+            sampled=args.sampled,
         )
     if "unified" in stages:
         tokenizer = recipe.make_tokenizer(args.work, args.seed)

@@ -17,7 +17,7 @@ from engine.training.data.chains import Step, chain
 from engine.training.data.conflicts import sample_conflict
 from engine.training.data.mismatches import sample_sketch
 from engine.training.data.rounds import say_fine, say_plan, say_wrong_and_mend
-from engine.training.data.script import Painted, Script, Shown
+from engine.training.data.script import Script, Shown, seen_in
 from engine.training.data.split import may_be_told, sample_training_scene
 from engine.world import language
 from engine.world.critique import differences, with_relations
@@ -50,7 +50,7 @@ def case_script(case: Case, rng: random.Random) -> Script | None:
     more than ``MOST_FAULTS``, and for a lesson that would render a held-out scene.
     """
     script, step = copy.deepcopy(case.told), case.step
-    seen = case.sketch.seen if isinstance(case.sketch, Painted) else case.sketch
+    seen = seen_in(case.sketch)
     edits = differences(seen, step.after)
     if len(edits) > MOST_FAULTS:
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from typing import Literal, get_args
 
-from engine.training.data.script import Script, Shown
+from engine.training.data.script import Script, Shown, seen_in
 from engine.world import language
 from engine.world.scene import Scene
 from engine.world.thoughts import Reflection, reflection, thought
@@ -64,8 +64,8 @@ def irg_script(mode: Mode, goal: Scene, weak: Shown, rng: random.Random) -> Scri
     else:
         script.say(wrapped(thought(goal, rng)), loss=False, follows=None)
         script.show(weak, loss=False, follows=None)
-    seen, is_rough = (weak, False) if isinstance(weak, Scene) else (weak.seen, True)
-    text = headed(reflection(seen, goal, rng, is_rough=is_rough))
+    is_rough = not isinstance(weak, Scene)
+    text = headed(reflection(seen_in(weak), goal, rng, is_rough=is_rough))
     script.say(wrapped(text), loss=True, follows=None)
     if mode == "improving full":
         script.show(goal, loss=True, follows=None)

@@ -22,7 +22,8 @@ OPERATIONS = ("start", "add", "remove", "swap", "recolour", "move")
 class Row:
     """A subset: means a lesson of the prompt's words and of pictures, all inspections, shares of edits.
 
-    Inspections that are mere context don't count; neither do those of the artist.
+    Inspections that are mere context don't count, nor do the artist's; edits are those of all plans, the
+    artist's too.
     """
 
     subset: str

@@ -23,6 +23,11 @@ Shown = Scene | Painted
 """What a picture is made from: a scene to be rendered, or a picture that is there already."""
 
 
+def seen_in(shown: Shown) -> Scene:
+    """What a picture shows."""
+    return shown if isinstance(shown, Scene) else shown.seen
+
+
 @dataclass(frozen=True)
 class Part:
     """One segment. ``scene`` indexes the script's scenes for an image; ``follows`` is what the model should
