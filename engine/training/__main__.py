@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         "--sampled", type=Path, help="lessons from a model's own sketches (python -m engine.training.data)"
     )
     p.add_argument("--tokens", type=int, default=8192, help="tokens in a batch of the unified model")
-    p.add_argument("--machine", default="", help="what the card says it was trained on")
+    p.add_argument("--machine", default="", help="what the history says it was trained on")
     return p
 
 
@@ -82,10 +82,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         start = args.work / "unified.start.safetensors"
         train_unified(args.work, recipe.new_model(tokenizer, args.seed, start), maker, tokens, plan)
     if "export" in stages:
-        export(args.work, args.out, args.seed)
+        export(args.work, args.out, seed=args.seed, machine=args.machine)
     if args.stage == "card":
-        lessons = 1000 * len(list((args.work / "shards").glob("shard-*.json")))
-        write_card(args.work, args.out, seed=args.seed, machine=args.machine, lessons=lessons)
+        write_card(args.out)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from tqdm import tqdm
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.training.group_norm import write_out_group_norms
 from engine.training.optimiser import ConvolutionMuon, rate_factor
+from engine.training.precision import fast_precision
 from engine.training.state import load_state, save_state
 from engine.world.render import render
 from engine.world.sampling import sample_scene
@@ -102,7 +103,7 @@ def reconstruct(model: Autoencoder, norm: LatentNorm, pixels: torch.Tensor, nois
 def psnr(model: Autoencoder, norm: LatentNorm, pixels: torch.Tensor) -> float:
     """Peak signal-to-noise ratio in dB over whole pictures in [-1, 1], without posterior noise."""
     norm.eval()
-    with torch.autocast(pixels.device.type, torch.bfloat16):
+    with fast_precision(pixels.device.type):
         output = reconstruct(model, norm, pixels, 0.0).float().clamp(-1, 1)
     norm.train()
     return (10 * torch.log10(4 / (output - pixels).square().mean())).item()
@@ -155,7 +156,7 @@ def train(work: Path, *, minutes: float, device: str, seed: int = 0, pool: int =
                 group["lr"] = peak * factor
         size, count = crop_size(progress)
         pixels = sample_crops(pictures, count, size, rng).to(device)
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
+        with fast_precision(device):
             output = reconstruct(model, norm, pixels, NOISE)
         loss = reconstruction_loss(output.float(), pixels)
         model.zero_grad(set_to_none=True)

@@ -39,7 +39,7 @@ class CellHead(nn.Module):
         self._rows = next((h for g, h in zip(groups, hidden, strict=True) if g.expert == GEN), None)
 
     def loss(self, batch: PackedBatch) -> Tensor:
-        """Mean cross-entropy of kinds plus that of colours, after a forward of ``batch``; 0 without targets."""
+        """Mean cross-entropy of kinds plus that of colours, after a forward of ``batch``; else 0."""
         if not len(batch.cover) or self._rows is None:
             return torch.zeros((), device=batch.cover.device)
         first = len(batch.row_of) - len(batch.noised)

@@ -11,7 +11,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic that draws all singular values towards 1 (Jordan et al., Muon, 2024)."""
 
@@ -41,9 +40,7 @@ class Muon(torch.optim.Optimizer):
 
     def _step_alike(self, matrices: list[Tensor], group: dict) -> None:
         gradients = [matrix.grad for matrix in matrices]
-        moving = [
-            self.state[m].setdefault("momentum_buffer", torch.zeros_like(m)) for m in matrices
-        ]
+        moving = [self.state[m].setdefault("momentum_buffer", torch.zeros_like(m)) for m in matrices]
         torch._foreach_lerp_(moving, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, moving, group["momentum"])
         rate = group["lr"] * 0.2 * math.sqrt(max(matrices[0].shape))

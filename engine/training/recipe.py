@@ -14,6 +14,7 @@ from engine.checkpoints.special_tokens import SpecialTokens
 from engine.model.autoencoder import Autoencoder
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
+from engine.training import history
 from engine.training.autoencoder import CONFIG as AUTOENCODER
 from engine.training.data.process import process_script
 from engine.training.shards import SEEN_SIDE
@@ -72,7 +73,7 @@ def make_tokenizer(work: Path, seed: int, lessons: int = 6000) -> Tokenizer:
 
 
 def begin_from(folder: Path, work: Path) -> None:
-    """Puts a checkpoint's weights and tokenizer into an empty ``work``, for its stages to go on from.
+    """Puts a checkpoint's weights, tokenizer and history into an empty ``work``, to go on from.
 
     The optimisers start anew. Raises ``FileExistsError`` when ``work`` holds a training already.
     """
@@ -83,6 +84,8 @@ def begin_from(folder: Path, work: Path) -> None:
     (work / "tokenizer").mkdir(parents=True, exist_ok=True)
     for name in ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
         shutil.copyfile(folder / name, work / "tokenizer" / name)
+    if past := history.read(folder):
+        history.write(work, past)
     for source, target in (("ema", "unified.start"), ("ae", "ae")):
         tensors = {k: v.float() for k, v in load_file(folder / f"{source}.safetensors").items()}
         save_file(tensors, work / f"{target}.safetensors")

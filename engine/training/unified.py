@@ -92,8 +92,7 @@ def train(work: Path, model: Bagel, maker: SampleMaker, tokens: SpecialTokens, p
     log = {"seconds": 0.0, "steps": 0, "images": 0, "curve": []}
     if state_path.exists():
         average.shadow = {
-            k: v.to(device)
-            for k, v in load_state(state_path, dict(modules), optimisers)["average"].items()
+            k: v.to(device) for k, v in load_state(state_path, dict(modules), optimisers)["average"].items()
         }
         log = json.loads(log_path.read_text())
     packer = Packer(

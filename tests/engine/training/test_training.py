@@ -6,9 +6,11 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from engine.assets import default_checkpoint
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
@@ -16,21 +18,25 @@ from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 from engine.training import autoencoder as autoencoder_training
 from engine.training.__main__ import main
+from engine.training.cells import CellHead
 from engine.training.group_norm import WrittenOutGroupNorm
 from engine.training.losses import training_losses
 from engine.training.optimiser import (
     ConvolutionMuon,
     MovingAverage,
+    Muon,
     build_optimisers,
     rate_factor,
     split_parameters,
 )
 from engine.training.packing import CleanImage, NoisedImage, Packer, SeenImage, Text
 from engine.training.recipe import begin_from, load_autoencoder, make_tokenizer, new_model, special_tokens
-from engine.training.samples import SampleMaker, length
-from engine.training.shards import Library, write_shards
+from engine.training.samples import COPIES, SampleMaker, length, spread_draws
+from engine.training.shards import PROMPTS, Library, write_shards
 from engine.training.state import load_state, save_state
 from engine.training.unified import Plan, make_batch, mixture, remember, snapshot, train
+from engine.world.cells import COLOUR_NUMBERS, KIND_NUMBERS, cover
+from engine.world.scene import Scene, Thing
 
 SMALL_AUTOENCODER = AutoencoderConfig(
     ch=16, ch_mult=(1, 1, 1, 1, 1), num_res_blocks=1, z_channels=16, norm_groups=4
@@ -73,18 +79,24 @@ class TestSamples:
         assert NoisedImage in kinds
 
     @pytest.mark.parametrize("family", ["direct", "edit"])
-    def test_the_last_split_of_a_short_sample_is_its_only_target(
+    def test_a_short_sample_ends_with_its_only_target_under_several_noises(
         self, maker: SampleMaker, family: str
     ) -> None:
         for seed in range(20):
             splits = maker.draw(family, random.Random(seed), torch.Generator().manual_seed(seed))
-            assert [isinstance(s, NoisedImage) for s in splits] == [False] * (len(splits) - 1) + [True]
+            copies = COPIES[family]
+            noised = [isinstance(s, NoisedImage) for s in splits]
+            assert noised == [False] * (len(splits) - copies) + [True] * copies
+            targets = splits[-copies:]
+            assert all(torch.equal(t.latent, targets[0].latent) for t in targets)
+            assert len({t.draw for t in targets}) == copies
+            assert [t.end_loss for t in targets] == [True] + [False] * (copies - 1)
 
     def test_only_the_newest_text_may_be_dropped(self, maker: SampleMaker) -> None:
         for seed in range(20):
             splits = maker.draw("edit", random.Random(seed), torch.Generator().manual_seed(seed))
             droppable = [i for i, s in enumerate(splits) if isinstance(s, Text) and s.droppable]
-            assert droppable == [len(splits) - 2]
+            assert droppable == [len(splits) - 1 - COPIES["edit"]]
 
     def test_a_decision_is_labelled_on_the_last_token_before_it(self, maker: SampleMaker) -> None:
         tokens = maker.tokens
@@ -102,6 +114,59 @@ class TestSamples:
         splits = maker.draw("whole", random.Random(3), torch.Generator().manual_seed(0))
         batch = Packer(small_model().config, maker.tokens).pack([splits])
         assert batch.sample_lengths == [length(splits)]
+
+    def test_draws_are_spread_over_the_normal_distribution(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        draws = torch.tensor([spread_draws(4, generator) for _ in range(500)])
+        bounds = torch.special.ndtri(torch.arange(1, 4) / 4)
+        assert torch.equal(torch.bucketize(draws, bounds), torch.arange(4).expand(500, 4))
+        assert draws.mean().abs() < 0.1 and (draws.std() - 1).abs() < 0.1
+
+    def test_every_picture_answers_its_prompts(self, maker: SampleMaker) -> None:
+        pictures = {(id(lesson.latents), lesson.parts[1].scene) for lesson in maker.library.direct}
+        assert len(maker.library.direct) == PROMPTS * len(pictures)
+        assert len(pictures) > len(maker.library.process) > 0
+
+
+class TestCells:
+    def test_they_say_what_covers_the_picture(self) -> None:
+        thing = Thing("house", "red", 0.5, 0.6, 0.4)
+        cells = cover(Scene("meadow", (thing,)))
+        assert cells.shape == (2, 16, 16)
+        assert set(np.unique(cells[0])) == {0, KIND_NUMBERS["house"]}
+        assert set(np.unique(cells[1])) == {0, COLOUR_NUMBERS["red"]}
+        rows, columns = np.nonzero(cells[0])
+        assert abs(columns.mean() / 16 - 0.5) < 0.06 and abs(rows.mean() / 16 - 0.57) < 0.06
+
+    def test_the_nearer_thing_hides_the_other(self) -> None:
+        far, near = Thing("tree", "green", 0.5, 0.5, 0.4), Thing("house", "red", 0.5, 0.62, 0.4)
+        kinds = cover(Scene("meadow", (near, far)))[0]
+        assert kinds[10, 8] == KIND_NUMBERS["house"]
+
+    def test_the_head_learns_them_from_a_layer_half_way_up(self, maker: SampleMaker) -> None:
+        model = small_model()
+        head = CellHead(model)
+        packer = Packer(model.config, maker.tokens, generator=torch.Generator().manual_seed(0))
+        batch = make_batch(maker, packer, "direct", random.Random(0), 600)
+        both = nn.ModuleList([model, head])
+        optimisers, values = build_optimisers(both, 3e-3, 3e-3), []
+        for _ in range(12):
+            training_losses(model, batch)
+            loss = head.loss(batch)
+            loss.backward()
+            assert model.language_model.model.layers[-1].mlp_moe_gen.up_proj.weight.grad is None
+            for optimiser in optimisers:
+                optimiser.step()
+                optimiser.zero_grad()
+            values.append(loss.item())
+        assert values[-1] < 0.7 * values[0]
+
+    def test_a_batch_without_pictures_has_none(self, maker: SampleMaker) -> None:
+        model = small_model()
+        head = CellHead(model)
+        batch = Packer(model.config, maker.tokens).pack([[Text([7, 8], loss=True)]])
+        training_losses(model, batch)
+        assert head.loss(batch) == 0
 
 
 class TestTheUnifiedStage:
@@ -142,7 +207,7 @@ class TestTheUnifiedStage:
     @pytest.mark.parametrize("progress", [0.0, 0.3, 0.6, 1.0])
     def test_shares_sum_to_one_and_trajectories_come_last(self, progress: float) -> None:
         assert sum(mixture(progress).values()) == pytest.approx(1)
-        assert mixture(1.0)["whole"] > 3 * mixture(0.0)["whole"]
+        assert mixture(1.0)["whole"] > 2 * mixture(0.0)["whole"]
 
 
 class TestBeginningFromACheckpoint:
@@ -155,7 +220,7 @@ class TestBeginningFromACheckpoint:
         assert load_autoencoder(tmp_path, "cpu").config.z_channels == 16
 
     def test_the_command_begins_from_one(self, tmp_path: Path) -> None:
-        wish = ["data", "--shards", "0", "--direct-shards", "0", "--device", "cpu"]
+        wish = ["data", "--shards", "0", "--device", "cpu"]
         main([*wish, "--work", str(tmp_path), "--begin-from", str(default_checkpoint())])
         assert (tmp_path / "unified.start.safetensors").exists()
         before = (tmp_path / "ae.safetensors").read_bytes()
@@ -199,6 +264,22 @@ class TestTheAutoencoderStage:
 
 
 class TestOptimiser:
+    @pytest.mark.parametrize("shape", [(24, 8), (8, 24), (16, 16)])
+    def test_muon_does_what_torch_s_own_does(self, shape: tuple[int, int]) -> None:
+        torch.manual_seed(0)
+        start, gradients = torch.randn(shape), torch.randn(3, *shape)
+        ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+        mine = Muon([ours], 0.02, decay=0.01)
+        reference = torch.optim.Muon(
+            [theirs], lr=0.02, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
+        )
+        for gradient in gradients:
+            ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+            mine.step()
+            reference.step()
+        moved = (theirs - start).norm()
+        assert (ours - theirs).norm() < 0.02 * moved
+
     def test_muon_moves_the_kernels_themselves(self) -> None:
         torch.manual_seed(0)
         kernel = torch.nn.Parameter(torch.randn(8, 4, 3, 3).contiguous(memory_format=torch.channels_last))
