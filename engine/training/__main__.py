@@ -55,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         help="train low-rank adapters of this rank instead of all weights (unified, dry-run)",
     )
+    p.add_argument(
+        "--sampled", type=Path, help="lessons from a model's own sketches (python -m engine.training.data)"
+    )
     p.add_argument("--machine", default="", help="what the history says it was trained on")
     return p
 
@@ -81,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             seed=args.seed,
             count=1000,
             device=args.device,
+            sampled=args.sampled,
         )
     if "unified" in stages:
         tokenizer = recipe.make_tokenizer(args.work, args.seed)

@@ -20,7 +20,7 @@ from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 from engine.training import history
 from engine.training.autoencoder import CONFIG as AUTOENCODER
-from engine.training.scripts import process_script
+from engine.training.data.process import process_script
 from engine.training.shards import SEEN_SIDE
 from engine.training.tokenizer import train_tokenizer
 from engine.world.corpus import corpus

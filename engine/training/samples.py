@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.special_tokens import SpecialTokens
+from engine.training.data.script import Part
 from engine.training.packing import CleanImage, NoisedImage, SeenImage, Split, Text
-from engine.training.scripts import Part
 from engine.training.shards import Lesson, Library
 
 CONTEXT_NOISE = 0.08
@@ -63,7 +63,8 @@ class SampleMaker:
         Now and then everything before the target is kept. The newest text is droppable: that is the
         text-free guidance context.
         """
-        targets = [i for i, part in enumerate(lesson.parts) if part.kind == "image" and part.loss]
+        while not (targets := image_targets(lesson)):  # a model's own sketch that was right is no target
+            lesson = rng.choice(self.library.process)
         at = rng.choice(targets)
         before = lesson.parts[:at]
         images = [i for i, part in enumerate(before) if part.kind == "image"]
@@ -137,6 +138,11 @@ def spread_draws(count: int, generator: torch.Generator) -> list[float]:
     """Standard normal draws, one from each of ``count`` equally likely stretches."""
     places = (torch.arange(count) + torch.rand(count, generator=generator, dtype=torch.float64)) / count
     return torch.special.ndtri(places.clamp(1e-6, 1 - 1e-6)).tolist()
+
+
+def image_targets(lesson: Lesson) -> list[int]:
+    """Where in the lesson a picture is to be drawn."""
+    return [i for i, part in enumerate(lesson.parts) if part.kind == "image" and part.loss]
 
 
 def without_loss(part: Part) -> Part:

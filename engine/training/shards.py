@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,15 +22,21 @@ from torch import Tensor
 from tqdm import tqdm
 
 from engine.model.autoencoder import Autoencoder
+from engine.training.data.process import process_script
+from engine.training.data.sampled import painted_picture, read_lessons
+from engine.training.data.script import Part, Script, Shown, direct_parts, seen_in
+from engine.training.data.split import sample_training_scene
 from engine.training.precision import fast_precision
-from engine.training.scripts import Part, Script, direct_parts, process_script
 from engine.world import language
 from engine.world.cells import cover
+from engine.world.palette import SIDE
 from engine.world.render import render
-from engine.world.sampling import sample_scene
 from engine.world.scene import Scene
 
 SEEN_SIDE = 128
+SAMPLED_SHARE = 0.35
+"""Share of trajectories that come from a model's own sketches, where there are any."""
+
 SINGLE_SHARE = 0.45
 """Share of scripts that are one picture and its prompts."""
 
@@ -47,13 +54,31 @@ class Lesson:
     cover: Tensor
 
 
-def write_scripts(number: int, seed: int, count: int) -> list[Script]:
-    """The scripts of shard ``number``: whole trajectories, and scenes that stand alone."""
+def write_scripts(number: int, seed: int, count: int, sampled: Sequence[Script] = ()) -> list[Script]:
+    """The scripts of shard ``number``: whole trajectories, and scenes that stand alone.
+
+    With lessons from a model's own sketches (``sampled``) these take the place of the mistakes that
+    trajectories would hold otherwise.
+    """
     rng = random.Random(f"scripts-{seed}-{number}")
-    return [
-        Script(scenes=[sample_scene(rng)]) if rng.random() < SINGLE_SHARE else process_script(rng)
-        for _ in range(count)
-    ]
+    found = []
+    for _ in range(count):
+        if rng.random() < SINGLE_SHARE:
+            found.append(Script(scenes=[sample_training_scene(rng)]))
+        elif sampled and rng.random() < SAMPLED_SHARE:
+            found.append(rng.choice(sampled))
+        else:
+            found.append(process_script(rng, critique="self-sampled" if sampled else "symbolic"))
+    return found
+
+
+def picture(shown: Shown, sampled: Path | None) -> Image.Image:
+    """What is shown as RGB, 256 × 256; a painted picture comes from the folder ``sampled``."""
+    if isinstance(shown, Scene):
+        return render(shown)
+    if sampled is None:
+        raise ValueError(f"the painted picture {shown.name} needs the folder that its lessons were read from")
+    return painted_picture(sampled, shown).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
 @torch.inference_mode()
@@ -68,39 +93,61 @@ def encode_pictures(model: Autoencoder, pictures: np.ndarray, device: str, batch
     return torch.cat(found).contiguous()
 
 
-def write_shard(folder: Path, number: int, model: Autoencoder, *, seed: int, count: int, device: str) -> None:
-    """Renders and encodes one shard; a shard that exists is left alone."""
+def write_shard(
+    folder: Path,
+    number: int,
+    model: Autoencoder,
+    *,
+    seed: int,
+    count: int,
+    device: str,
+    sampled: Path | None = None,
+) -> None:
+    """Renders and encodes one shard; a shard that exists is left alone.
+
+    ``sampled`` is a folder of lessons from a model's own sketches (``data.sampled``).
+    """
     target = folder / f"shard-{number:05d}.json"
     if target.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     words = random.Random(f"prompts-{seed}-{number}")
-    scenes: list[Scene] = []
+    scenes: list[Shown] = []
     lessons = []
-    for script in write_scripts(number, seed, count):
+    for script in write_scripts(number, seed, count, read_lessons(sampled) if sampled else ()):
         if script.parts:
             lessons.append([asdict(part) | {"scene": part.scene + len(scenes)} for part in script.parts])
         scenes += script.scenes
-    pictures = [render(scene) for scene in scenes]
+    pictures = [picture(scene, sampled) for scene in scenes]
     seen = [np.asarray(p.resize((SEEN_SIDE, SEEN_SIDE), Image.Resampling.BICUBIC)) for p in pictures]
     tensors = {
         "latents": encode_pictures(model, np.stack([np.asarray(p) for p in pictures]), device),
         "seen": torch.from_numpy(np.stack(seen)),
-        "cover": torch.from_numpy(np.stack([cover(scene) for scene in scenes])),
+        "cover": torch.from_numpy(np.stack([cover(seen_in(scene)) for scene in scenes])),
     }
     save_file(tensors, target.with_suffix(".safetensors"))
-    prompts = [[language.prompt(scene, words) for _ in range(PROMPTS)] for scene in scenes]
+    prompts = [
+        [language.prompt(scene, words) for _ in range(PROMPTS)] if isinstance(scene, Scene) else []
+        for scene in scenes
+    ]
     part = target.with_suffix(".part")
     part.write_text(json.dumps({"lessons": lessons, "prompts": prompts}))
     part.replace(target)
 
 
 def write_shards(
-    folder: Path, model: Autoencoder, *, shards: int, seed: int, count: int, device: str
+    folder: Path,
+    model: Autoencoder,
+    *,
+    shards: int,
+    seed: int,
+    count: int,
+    device: str,
+    sampled: Path | None = None,
 ) -> None:
     """The first ``shards`` shards of ``count`` scripts each."""
     for number in tqdm(range(shards), desc="shards"):
-        write_shard(folder, number, model, seed=seed, count=count, device=device)
+        write_shard(folder, number, model, seed=seed, count=count, device=device, sampled=sampled)
 
 
 class Library:

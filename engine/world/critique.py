@@ -33,6 +33,12 @@ from engine.world.words import (
 NEAR = 0.15
 """Centres closer than this are one place."""
 
+CAUSES = {
+    "plan": ("The plan is not what was asked for.", "The plan does not fit the prompt."),
+    "sketch": ("The sketch does not follow the plan.", "The sketch is not what was planned."),
+}
+"""Whose fault it is: a plan held against the prompt, or a sketch held against its plan."""
+
 
 def differences(wrong: Scene, right: Scene) -> tuple[Edit, ...]:
     """The edits that turn ``wrong`` into ``right``, in an order in which ``apply`` can run them one by one.
@@ -112,50 +118,62 @@ def pending_groups(now: Scene, whole: Scene) -> tuple[Group, ...]:
     return tuple(later)
 
 
-def critique_ok(scene: Scene, pending: Sequence[Group], rng: random.Random) -> str:
-    """The verdict on a picture that shows ``scene`` as it should, while ``pending`` is still to come."""
+def critique_ok(scene: Scene, pending: Sequence[Group], rng: random.Random, later: str = "") -> str:
+    """The verdict on a picture that shows ``scene`` as it should, while ``pending`` is still to come.
+
+    ``later`` says what else a later step will do (``detours``).
+    """
     opening = (
         ("Fits so far.", "Good so far.", "This fits.")
-        if pending
+        if pending or later
         else ("Everything fits.", "All is right.", "This fits.")
     )
     parts = [rng.choice(opening)]
     facts = _facts(scene, rng)
     if facts:
         parts += rng.sample(facts, min(len(facts), rng.choice((1, 1, 2))))
-    parts.append(
-        _pending(pending, rng)
-        or rng.choice(("The picture is complete.", "Nothing is missing.", "The picture is done."))
-    )
+    parts += [text for text in (_pending(pending, rng), later) if text] or [
+        rng.choice(("The picture is complete.", "Nothing is missing.", "The picture is done."))
+    ]
     return " ".join(parts)
 
 
 def critique_wrong(
-    wrong: Scene, right: Scene, pending: Sequence[Group], rng: random.Random
+    wrong: Scene, right: Scene, pending: Sequence[Group], rng: random.Random, cause: str = "", later: str = ""
 ) -> tuple[str, str]:
     """What is wrong in a picture that shows ``wrong`` for ``right``, and the order that mends it.
+
+    ``cause`` is one of :data:`CAUSES`: the plan that asked for the wrong thing, or the sketch that doesn't
+    do as planned. ``later`` says what else a later step will do. Raises ``ValueError`` when the two scenes
+    don't differ.
+    """
+    parts = [rng.choice(("This is wrong.", "Not right yet.", "There is a mistake."))]
+    if cause:
+        parts.append(rng.choice(CAUSES[cause]))
+    mends = repairs(wrong, right, rng)
+    parts += [fault for fault, _ in mends]
+    parts += [text for text in (_pending(pending, rng), later) if text]
+    return " ".join(parts), " ".join(order for _, order in mends)
+
+
+def repairs(wrong: Scene, right: Scene, rng: random.Random) -> list[tuple[str, str]]:
+    """What is wrong and the order that mends it, a pair of sentences for each edit of ``differences``.
 
     Raises ``ValueError`` when the two scenes don't differ.
     """
     edits = differences(wrong, right)
     if not edits:
         raise ValueError("nothing to criticise: both scenes show the same things in the same places")
-    parts = [rng.choice(("This is wrong.", "Not right yet.", "There is a mistake."))]
-    orders: list[str] = []
-    now = wrong
+    found, now = [], wrong
     for edit in edits:
-        parts.append(sentence(_fault(now, edit, right, rng)))
+        fault = sentence(_fault(now, edit, right, rng))
         after = apply(now, edit)
-        spoken = _with_relations(after, right)
-        orders.append(instruct_edit(now, edit, spoken, rng))
+        found.append((fault, instruct_edit(now, edit, with_relations(after, right), rng)))
         now = after
-    later = _pending(pending, rng)
-    if later:
-        parts.append(later)
-    return " ".join(parts), " ".join(orders)
+    return found
 
 
-def _with_relations(after: Scene, right: Scene) -> Scene:
+def with_relations(after: Scene, right: Scene) -> Scene:
     """``after`` with those relations of ``right`` that it shows, so that an order can speak of them."""
     at = {
         i: next((k for k, t in enumerate(after.things) if _same(t, want)), None)
@@ -235,7 +253,7 @@ def _fault(now: Scene, edit: Edit, right: Scene, rng: random.Random) -> str:
             there = some(old.kind, old.colour, len(indices))
             return f"there {verb(len(indices))} {there} in place of {some(kind, colour, len(indices))}"
         case Move(index):
-            spoken = _with_relations(apply(now, edit), right)
+            spoken = with_relations(apply(now, edit), right)
             others = [i for i in range(len(spoken.things)) if i != index]
             return f"{the(now, (index,), rng)} should be {where_phrase(spoken, (index,), others, rng)}"
         case Add(things):

@@ -1,0 +1,156 @@
+"""Whole process lessons: Plan, Sketch, Inspect, Refine, round after round, and now and then the artist.
+
+A lesson is what one session could have been. The scene graph behind it is exact, so every sentence is true
+of its picture. Grammar: papers, process-driven generation (trajectory grammar, verdict wording). Whether
+plans and sketches go wrong on the way is the critique arm's choice; lessons from a model's own sketches are
+told in ``self_sampling``.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Literal
+
+from engine.protocols.process import inspect_text, prompt_text
+from engine.training.data.chains import VARIED, Step, additive, chain
+from engine.training.data.changes import sample_change
+from engine.training.data.conflicts import sample_conflict
+from engine.training.data.mismatches import sample_mismatch
+from engine.training.data.rounds import after, say_fine, say_plan, say_wrong_and_mend
+from engine.training.data.script import Script
+from engine.training.data.split import may_be_told, sample_training_scene
+from engine.world import language
+from engine.world.edits import EDIT_KINDS, Add, apply
+from engine.world.scene import Scene, Thing
+
+Critique = Literal["none", "symbolic", "self-sampled"]
+"""Where critiques come from (papers, table of critique sources): nowhere, from corrupted scenes told inside
+
+the lessons, or from a model's own sketches, whose lessons ``self_sampling`` tells beside these.
+"""
+
+# How often a lesson holds what (fractions of rounds).
+MISTAKEN_SKETCH = 0.19
+CONFLICTING_PLAN = 0.1
+ARTIST_PLAN = 0.2
+ARTIST_REFINE = 0.06
+ARTIST_AFTERWARDS = 0.14
+MAX_IMAGES = 6
+ARTIST_EDITS = EDIT_KINDS[:5]
+ARTIST_REMARKS = ("Please change it.", "I want it another way.", "Not quite.", "Nearly.", "Change this.")
+
+
+def process_script(rng: random.Random, *, varied: float = VARIED, critique: Critique = "symbolic") -> Script:
+    """One whole trajectory of at most ``MAX_IMAGES`` pictures, none of which is held out.
+
+    ``varied`` is the share of chains that don't only add; 0 is the papers' add-only ablation.
+    """
+    while True:
+        script = _Telling(rng, varied, critique == "symbolic").tell()
+        if script.images <= MAX_IMAGES and may_be_told(script):
+            return script
+
+
+class _Telling:
+    """A trajectory being told: the script so far, and the steps still to come."""
+
+    def __init__(self, rng: random.Random, varied: float, may_fail: bool) -> None:
+        self.rng, self.may_fail, self.script = rng, may_fail, Script()
+        self.goal = sample_training_scene(rng)
+        self.prompt = language.prompt(self.goal, rng)
+        self.steps = chain(self.goal, rng, varied)
+
+    def tell(self) -> Script:
+        self.script.say(prompt_text(self.prompt), loss=False, follows="text")
+        now: Scene | None = None
+        while self.steps:
+            if now is not None and self.happens(ARTIST_PLAN / 2) and self.only_adds():
+                now = self.artist_plan(now)
+                continue
+            step, *self.steps = self.steps
+            now = self.play(step)
+            if now != step.after:
+                self.go_on_from(now)
+        if now is not None and self.happens(ARTIST_AFTERWARDS):
+            self.artist_plan(now)
+        return self.script
+
+    def happens(self, share: float) -> bool:
+        return self.rng.random() < share
+
+    def only_adds(self, *more: Step) -> bool:
+        """Whether what is still to come goes with anything the artist may do."""
+        return all(isinstance(s.edit, Add) and not s.changes for s in (*more, *self.steps))
+
+    def coming(self) -> tuple[Thing, ...]:
+        return tuple(thing for step in self.steps if isinstance(step.edit, Add) for thing in step.edit.things)
+
+    def go_on_from(self, now: Scene) -> None:
+        """The same things still to be added, to what the artist made of the picture."""
+        self.steps = additive(self.goal, now, [s.edit.things for s in self.steps if isinstance(s.edit, Add)])
+
+    def play(self, step: Step) -> Scene:
+        """One round; returns the scene that stands after it."""
+        script, rng = self.script, self.rng
+        if self.happens(ARTIST_PLAN) and self.only_adds(step):
+            step = self.rewritten(step)
+            say_plan(script, step, rng, loss=False, author="person")
+        elif (
+            self.may_fail
+            and self.happens(CONFLICTING_PLAN)
+            and (planned := sample_conflict(step, self.prompt, rng)) is not None
+        ):
+            say_plan(script, planned, rng, loss=False)
+            script.show(planned.after, loss=True, follows="text")
+            say_wrong_and_mend(script, planned.after, step, rng, "plan")
+            return step.after
+        else:
+            say_plan(script, step, rng, loss=True)
+        if self.may_fail and self.happens(MISTAKEN_SKETCH):
+            wrong = sample_mismatch(step, rng)
+            script.show(wrong, loss=False, follows="text")
+            say_wrong_and_mend(script, wrong, step, rng, "sketch")
+            return step.after
+        script.show(step.after, loss=True, follows="text")
+        if self.happens(ARTIST_REFINE) and self.only_adds(step):
+            return self.artist_refine(step)
+        say_fine(script, step, rng)
+        return step.after
+
+    def rewritten(self, step: Step) -> Step:
+        """The step as the artist rewrites the plan that was about to be carried out."""
+        kinds = ("recolour", "swap", "move", "add")
+        edit = sample_change(step.after, step.coming, step.newest, self.rng, kinds)
+        if edit is None:
+            return step
+        changed = apply(step.after, edit)
+        return replace(step, edit=Add(changed.things[step.newest.start :]), after=changed)
+
+    def artist_refine(self, step: Step) -> Scene:
+        """The artist finds a fault where there was none, and the model obeys."""
+        rng, right = self.rng, step.after
+        edit = sample_change(right, step.coming, range(len(right.things)), rng, ARTIST_EDITS)
+        if edit is None:
+            say_fine(self.script, step, rng)
+            return right
+        changed = apply(right, edit)
+        remark, wish = rng.choice(ARTIST_REMARKS), language.instruct_edit(right, edit, changed, rng)
+        self.script.tally["artist"] += 1
+        self.script.say(inspect_text(remark, wish, author="person"), loss=False, follows="image")
+        self.script.show(changed, loss=True, follows=after(step))
+        return changed
+
+    def artist_plan(self, now: Scene) -> Scene:
+        """The artist writes a plan of their own about what already stands."""
+        rng, coming = self.rng, self.coming()
+        edit = sample_change(now, coming, range(len(now.things)), rng, ARTIST_EDITS)
+        if edit is None:
+            return now
+        pending = Scene(now.background, coming).groups()
+        step = Step(now, edit, apply(now, edit), pending, coming)
+        say_plan(self.script, step, rng, loss=False, author="person")
+        self.script.show(step.after, loss=True, follows="text")
+        say_fine(self.script, step, rng)
+        self.go_on_from(step.after)
+        return step.after

@@ -1,0 +1,182 @@
+"""Cases from a model's own plans and sketches, judged: its real errors, to practise inspection on.
+
+Papers, process-driven generation, self-sampling. The judge reads the picture, the scene graph says what it
+should show. Half of the plans are given, so that a sketch is held against a plan known exactly; the others
+are the model's own, read back from its words. ``cases.case_script`` makes the lessons, from these cases as
+from those of corrupted scenes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from engine import protocols
+from engine.events import StepFinished
+from engine.protocols.process import plan_text
+from engine.runner import run
+from engine.settings import Settings
+from engine.training.data.cases import Case, begin
+from engine.training.data.chains import Step
+from engine.training.data.graph import related
+from engine.training.data.rounds import say_plan
+from engine.training.data.script import Painted, Script
+from engine.training.data.split import sample_training_scene
+from engine.trajectory import Step as Card
+from engine.world.edits import Add, find_place
+from engine.world.judge import judge
+from engine.world.palette import COLOURS
+from engine.world.parse import Spec, parse_prompt
+from engine.world.render import render
+from engine.world.scene import Scene, Thing
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from engine.inference.painter import Painter
+
+OWN_PLANS = 0.5
+"""The share of cases in which the plan is the model's own too."""
+
+
+def sample_cases(
+    painter: Painter, settings: Settings, *, count: int, seed: int, keep: Callable[[str, Image], None]
+) -> Iterator[Case]:
+    """At most ``count`` cases; ``keep`` gets every sketch under its name, the SHA-256 of its pixels.
+
+    Sessions that fail, plans that name nothing and pictures in which nothing is seen make no case.
+    """
+    process = protocols.get("process")
+    for number in range(count):
+        rng = random.Random(f"self-sampling-{seed}-{number}")
+        goal = sample_training_scene(rng)
+        told, prompt, step = begin(goal, rng)
+        is_own = rng.random() < OWN_PLANS
+        if not is_own:
+            say_plan(told, step, rng, loss=False)
+        pictures: dict[str, Image] = {}
+
+        def put(image: Image, pictures: dict[str, Image] = pictures) -> str:
+            name = hashlib.sha256(image.tobytes()).hexdigest()
+            pictures[name] = image
+            return name
+
+        made = [
+            event.step
+            for event in run(
+                painter,
+                process,
+                cards(told, prompt, put),
+                settings,
+                pixels=pictures.__getitem__,
+                keep_image=put,
+                session_seed=number,
+                cancel=threading.Event(),
+                steps_limit=1 + is_own,
+            )
+            if isinstance(event, StepFinished)
+        ]
+        if len(made) != 1 + is_own or made[-1].image is None:
+            continue
+        planned = step.after
+        if is_own:
+            fields = made[0].fields
+            spec = parse_prompt(fields["description"] or fields["instruction"])
+            meant = None if spec is None else read_plan(spec, goal, step.before, rng)
+            if meant is None:
+                continue
+            step, planned = meant
+            told.say(plan_text(fields["instruction"], fields["description"]), loss=False, follows="image")
+        name = made[-1].image
+        seen = judge(pictures[name]).scene()
+        if is_own:
+            step, planned = settle(step, planned, seen)
+        if seen.things:
+            keep(name, pictures[name])
+            yield Case(told, step, planned, Painted(name, seen))
+
+
+def cards(told: Script, prompt: str, put: Callable[[Image], str]) -> list[Card]:
+    """A told session as steps of a trajectory, its scenes rendered."""
+    process = protocols.get("process")
+    found = [Card(None, "prompt", "person", {"text": prompt})]
+    for part in told.parts[1:]:
+        shown = told.scenes[part.scene] if part.kind == "image" else None
+        if isinstance(shown, Scene):
+            card = Card(found[-1].id, "sketch", "model", image=put(render(shown)))
+        else:
+            kind = "plan" if found[-1].kind in ("prompt", "inspect") else "inspect"
+            card = Card(found[-1].id, kind, "model", process.parse(kind, part.text))
+        found.append(card)
+    return found
+
+
+def read_plan(spec: Spec, goal: Scene, before: Scene | None, rng: random.Random) -> tuple[Step, Scene] | None:
+    """What a plan in words should lead to by the goal, and what it does lead to.
+
+    Wanted things are those of the goal if they look alike; else one of the kind in another colour; else
+    new ones. None if the plan adds nothing or the page has no room.
+    """
+    standing = before.things if before else ()
+    right, planned = list(standing), list(standing)
+    stood, free = list(standing), [t for t in goal.things if t not in standing]
+    unmet: list[tuple[str, str | None]] = []
+    for kind, colour in [(w.kind, w.colour) for w in spec.wants for _ in range(w.count)]:
+        if thing := _find(stood, kind, colour):
+            stood.remove(thing)
+        elif thing := _find(free, kind, colour):
+            free.remove(thing)
+            right.append(thing)
+            planned.append(thing)
+        else:
+            unmet.append((kind, colour))
+    for kind, colour in unmet:
+        if thing := _find(free, kind, None):
+            free.remove(thing)
+            right.append(thing)
+            planned.append(replace(thing, colour=colour or thing.colour))
+            continue
+        place = Scene(goal.background, (*goal.things, *planned))
+        new = find_place(rng, place, kind, colour or rng.choice(list(COLOURS)), place.things)
+        if new is None:
+            return None
+        planned.append(new)
+    if len(planned) == len(standing):
+        return None
+    after = related(goal, right)
+    coming = tuple(t for t in goal.things if t not in right)
+    pending = Scene(goal.background, coming).groups()
+    step = Step(before, Add(tuple(right[len(standing) :])), after, pending, coming)
+    return step, related(goal, planned, spec.background)
+
+
+def _find(things: list[Thing], kind: str, colour: str | None) -> Thing | None:
+    return next((t for t in things if t.kind == kind and colour in (None, t.colour)), None)
+
+
+def settle(step: Step, planned: Scene, seen: Scene) -> tuple[Step, Scene]:
+    """The new things of both where the picture has them: a plan in words leaves their places open.
+
+    Things that stood before keep their places, and nothing settles where a named relation would break.
+    """
+    after = _settled(step.after, step.newest.start, seen)
+    if len(after.relations) < len(step.after.relations):
+        return step, planned
+    return replace(step, after=after), _settled(planned, step.newest.start, seen)
+
+
+def _settled(scene: Scene, first: int, seen: Scene) -> Scene:
+    things, spare = list(scene.things), list(seen.things)
+    for index, thing in enumerate(things):
+        alike = [s for s in spare if (s.kind, s.colour) == (thing.kind, thing.colour)]
+        if alike:
+            nearest = min(alike, key=lambda s, t=thing: math.dist((s.x, s.y), (t.x, t.y)))
+            spare.remove(nearest)
+            if index >= first:
+                things[index] = replace(thing, x=nearest.x, y=nearest.y)
+    return scene.with_things(things)

@@ -1,0 +1,146 @@
+"""Cases from a model's own sketches: judged as they are, mended where they stand, told like the others."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import PIL.Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.inference.events import FlowUpdate
+from engine.settings import Settings
+from engine.training.data.cases import MOST_FAULTS, Case, case_script, conflict_case, mend, mismatch_case
+from engine.training.data.chains import Step
+from engine.training.data.script import Painted, Script
+from engine.training.data.self_sampling import read_plan, sample_cases, settle
+from engine.training.data.split import is_held_out
+from engine.world.critique import differences
+from engine.world.edits import Add
+from engine.world.mistakes import sample_mistake
+from engine.world.parse import parse_prompt
+from engine.world.render import render
+from engine.world.sampling import make_thing, sample_scene
+from engine.world.scene import Relation, Scene, Thing
+from tests.scripted import ScriptedPainter
+
+SEEDS = st.integers(0, 2**32)
+HOUSE = Thing("house", "red", 0.17, 0.65, 0.32)
+TREE = Thing("tree", "green", 0.83, 0.65, 0.33)
+GOAL = Scene("night", (HOUSE, TREE), (Relation(0, "left of", 1),))
+
+
+def jittered(scene: Scene, rng: random.Random) -> Scene:
+    """The scene as a judge may see it: a little off, poses and relations unknown."""
+    things = [make_thing(rng, t.kind, t.colour, t.row, t.column, 0.5) for t in scene.things]
+    return Scene(scene.background, tuple(replace(t, flip=False, tilt=0.0) for t in things))
+
+
+class OneHouse(ScriptedPainter):
+    """Draws the same picture whatever it is asked for."""
+
+    picture = Scene("night", (Thing("house", "red", 0.5, 0.65, 0.32),))
+
+    def draw(self, *args: Any, **more: Any) -> Iterator[FlowUpdate]:
+        *before, last = super().draw(*args, **more)
+        yield from before
+        yield replace(last, image=render(self.picture))
+
+
+def test_a_painter_is_sampled_and_every_sketch_is_kept() -> None:
+    kept: dict[str, PIL.Image.Image] = {}
+    painter = OneHouse(rounds=1, fault_rounds=())
+    cases = list(sample_cases(painter, Settings(timesteps=3), count=10, seed=0, keep=kept.__setitem__))
+    assert len(cases) >= 5
+    for case in cases:
+        assert isinstance(case.sketch, Painted) and case.sketch.name in kept
+        (thing,) = case.sketch.seen.things
+        assert (thing.kind, thing.colour) == ("house", "red")
+        assert case.told.parts[-1].text.startswith("<ins>")
+        assert not [part for part in case.told.parts if part.loss]
+    plans = [case.told.parts[-1].text for case in cases]
+    assert any("Add a" in text and "The picture shows 1 things" in text for text in plans)
+    again = list(sample_cases(painter, Settings(timesteps=3), count=10, seed=0, keep=lambda *_: None))
+    assert again == cases
+
+
+@settings(max_examples=40)
+@given(SEEDS)
+def test_own_sketches_are_judged_as_corrupted_scenes_are(seed: int) -> None:
+    rng = random.Random(seed)
+    for case in (conflict_case(rng), mismatch_case(rng)):
+        assert isinstance(case.sketch, Scene)
+        own = replace(case, sketch=Painted("a", jittered(case.sketch, rng)))
+        script, exact = case_script(own, rng), case_script(case, rng)
+        if script is None or exact is None:
+            continue
+        assert script.tally["negative"] == exact.tally["negative"]
+        learned = [script.scenes[p.scene] for p in script.parts if p.kind == "image" and p.loss]
+        assert own.sketch not in learned
+        assert not [s for s in script.scenes if isinstance(s, Scene) and is_held_out(s)]
+
+
+@settings(max_examples=40)
+@given(SEEDS)
+def test_mending_puts_right_what_is_wrong_and_leaves_the_rest(seed: int) -> None:
+    rng = random.Random(seed)
+    right = sample_scene(rng)
+    seen = jittered(sample_mistake(right, rng), rng)
+    mended = mend(seen, right)
+    assert differences(mended, right) == ()
+    if mended is not right:
+        wrong = [t for t in seen.things if t not in mended.things]
+        assert len(wrong) <= sum(
+            len(getattr(e, "indices", (0,))) for e in differences(seen, right) if not isinstance(e, Add)
+        )
+
+
+def test_a_hopeless_sketch_makes_no_lesson() -> None:
+    case = Case(Script(), Step(None, Add((HOUSE, TREE)), GOAL), GOAL, Painted("a", GOAL))
+    dog = Thing("dog", "white", 0.83, 0.67, 0.28)
+    bad = Scene("sea", (replace(HOUSE, colour="blue"), dog))
+    hopeless = Scene("sea", (*bad.things, Thing("sun", "red", 0.5, 0.17, 0.28)))
+    assert len(differences(bad, GOAL)) == MOST_FAULTS < len(differences(hopeless, GOAL))
+    assert case_script(replace(case, sketch=Painted("a", bad)), random.Random(0)) is not None
+    assert case_script(replace(case, sketch=Painted("a", hopeless)), random.Random(0)) is None
+
+
+class TestAPlanInWords:
+    def read(self, text: str, before: Scene | None = None) -> tuple[Step, Scene] | None:
+        spec = parse_prompt(text)
+        assert spec is not None
+        return read_plan(spec, GOAL, before, random.Random(0))
+
+    def test_that_fits_is_what_should_be_and_what_is_missing_comes_later(self) -> None:
+        found = self.read("A red house at night.")
+        assert found is not None
+        step, planned = found
+        assert step.after == planned == Scene("night", (HOUSE,))
+        assert step.pending[0].kind == "tree" and step.coming == (TREE,)
+
+    def test_with_another_colour_a_thing_too_many_or_another_place_conflicts(self) -> None:
+        for text, edit in (
+            ("A blue house at night.", "Recolour"),
+            ("A red house and a black cat at night.", "Remove"),
+            ("A red house in the snow.", "Setting"),
+        ):
+            found = self.read(text)
+            assert found is not None
+            step, planned = found
+            assert step.after.things[0] == HOUSE
+            assert [type(e).__name__ for e in differences(planned, step.after)] == [edit]
+
+    def test_that_adds_nothing_is_no_case(self) -> None:
+        assert self.read("A red house at night.", Scene("night", (HOUSE,))) is None
+
+    def test_leaves_places_open_but_not_relations(self) -> None:
+        step = Step(None, Add((HOUSE,)), Scene("night", (HOUSE,)))
+        middle = replace(HOUSE, x=0.5)
+        moved, planned = settle(step, step.after, Scene("night", (middle,)))
+        assert moved.after.things == planned.things == (middle,)
+        both = Step(None, Add((HOUSE, TREE)), GOAL)
+        across = Scene("night", (replace(HOUSE, x=0.83), replace(TREE, x=0.17)))
+        assert settle(both, GOAL, across) == (both, GOAL)
