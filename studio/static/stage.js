@@ -19,7 +19,7 @@ export class Stage {
     this.empty = h("div.nothing", {}, icon("stroke"), h("p", {}, "The picture appears here."));
     this.frame = h("div.stage", {}, this.empty, this.img, this.over, this.knob, this.slider, this.left, this.right);
     const tool = (name, label, onclick, id) => h("button.btn", { type: "button", onclick, "data-do": id }, icon(name), label);
-    this.compareButton = tool("compare", "Compare with …", () => (app.other ? app.endCompare() : app.chooseOther()), "compare-with");
+    this.compareButton = tool("compare", "Compare …", () => (app.other ? app.endCompare() : app.chooseOther()), "compare-with");
     this.paintButton = tool("brush", "Paint over", () => app.paint(app.shown()), "paint");
     this.replaceButton = tool("picture", "Replace", () => app.replace(app.shown()), "replace");
     this.polishButton = tool("polish", "Polish", () => app.polish(app.shown()), "polish-it");
@@ -53,7 +53,7 @@ export class Stage {
       setText(this.left, this.#name(other));
       setText(this.right, wet ? "being drawn" : this.#name(step));
     }
-    setText(this.compareButton.lastChild, other ? "End compare" : "Compare with …");
+    setText(this.compareButton.lastChild, other ? "End compare" : "Compare …");
     for (const button of [this.compareButton, this.paintButton, this.replaceButton]) button.disabled = !step;
     this.polishButton.hidden = !step || app.polishable()?.id !== step.id;
     if (step) {
