@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 from engine.evaluation.bench import Row
@@ -14,7 +15,7 @@ from engine.evaluation.results import Report
 from engine.evaluation.statistics import Summary
 
 SHOWN = 48
-"""Pictures in a report, half of them right ones where there are as many."""
+"""Pictures in a report."""
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fbf8f1; --ink: #2c2825; --soft: #7a7168; --line: #ded6c8;
@@ -41,13 +42,14 @@ def page(report: Report, rows: Sequence[Row]) -> str:
     runs = report.get("runs", {})
     body = [_suite(name, report[name], runs[name]) for name in runs]
     body += _floors(report)
-    pictures = _pictures([picture for row in rows for picture in row.get("shown", [])])
+    pictures = _pictures([row.get("shown", []) for row in rows])
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Restroke: evaluation</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         "<h1>Evaluation</h1>\n<p>By the judge of the storybook world. Brackets: 95% intervals, bootstrapped "
-        f"over prompts.</p>\n{''.join(body)}{pictures}</body>\n</html>\n"
+        "over prompts; where all prompts came out alike they have no width.</p>\n"
+        f"{''.join(body)}{pictures}</body>\n</html>\n"
     )
 
 
@@ -97,22 +99,21 @@ def _floors(report: Report) -> list[str]:
     return [f'<h2>floors</h2>\n<div class="wide"><table>\n{"".join(lines)}</table></div>\n'] if lines else []
 
 
-def _pictures(pictures: Sequence[Mapping[str, Any]]) -> str:
-    """Right and wrong ones in equal shares, the rest (without a verdict) with their neighbours."""
-    if not pictures:
+def _pictures(cases: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+    """The first pictures of cases that went right and of cases that did not, in turn."""
+    fine = [case for case in cases if all(picture["right"] is not False for picture in case)]
+    rest = [case for case in cases if case not in fine]
+    in_turn = chain.from_iterable(zip_longest(fine, rest, fillvalue=()))
+    figures = [_figure(picture) for picture in islice(chain.from_iterable(in_turn), SHOWN)]
+    if not figures:
         return ""
-    right = [picture for picture in pictures if picture["right"]]
-    others = [picture for picture in pictures if not picture["right"]]
-    half = max(SHOWN // 2, SHOWN - len(others))
-    kept = [*right[:half], *others[: SHOWN - len(right[:half])]]
-    figures = "".join(
-        f"<figure{_verdict(picture['right'])}>"
-        f'<img alt="" src="data:image/png;base64,{escape(picture["png"])}">'
-        f"<figcaption>{escape(picture['caption'])}</figcaption></figure>\n"
-        for picture in kept
+    return f'<h2>pictures of the last run</h2>\n<div class="pictures">\n{"".join(figures)}</div>\n'
+
+
+def _figure(picture: Mapping[str, Any]) -> str:
+    verdict = {True: "right", False: "wrong", None: ""}[picture["right"]]
+    says = f'<span class="soft">{verdict}</span> ' if verdict else ""
+    return (
+        f'<figure class="{verdict}"><img alt="" src="data:image/png;base64,{escape(picture["png"])}">'
+        f"<figcaption>{says}{escape(picture['caption'])}</figcaption></figure>\n"
     )
-    return f'<h2>pictures of the last run</h2>\n<div class="pictures">\n{figures}</div>\n'
-
-
-def _verdict(right: bool | None) -> str:
-    return "" if right is None else f' class="{"right" if right else "wrong"}"'

@@ -134,6 +134,18 @@ def test_the_page_escapes_what_a_model_wrote(tmp_path: Path) -> None:
     assert "prefers-color-scheme: dark" in html and "0.500" in html and "[0.250, 0.750]" in html
 
 
+def test_the_page_shows_right_and_wrong_cases_in_turn_and_says_which() -> None:
+    def case(name: str, right: bool) -> dict[str, Any]:
+        before = {"png": "", "caption": f"{name} before", "right": None}
+        return {"shown": [before, {"png": "", "caption": f"{name} after", "right": right}]}
+
+    html = page({}, [case("a", True), case("b", True), case("c", False)])
+    places = [html.index(words) for words in ("a before", "a after", "c before", "c after", "b before")]
+    assert places == sorted(places)
+    assert html.count("<figure") == 6 and html.count(">wrong<") == 1 and html.count(">right<") == 2
+    assert "<figure" not in page({}, [{}])
+
+
 def test_the_command_line_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["wise", str(tmp_path / "none.json"), "--out", str(tmp_path)]) == 1
     assert "none.json" in capsys.readouterr().err
