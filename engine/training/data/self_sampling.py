@@ -33,7 +33,8 @@ from engine.world.judge import judge
 from engine.world.palette import COLOURS
 from engine.world.parse import Spec, parse_prompt
 from engine.world.render import render
-from engine.world.scene import Scene, Thing
+from engine.world.sampling import fits
+from engine.world.scene import COLUMNS, Scene, Thing, holds
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -83,19 +84,15 @@ def sample_cases(
         ]
         if len(made) != 1 + is_own or made[-1].image is None:
             continue
-        planned = step.after
+        name, planned = made[-1].image, step.after
+        seen = judge(pictures[name]).scene()
         if is_own:
             fields = made[0].fields
             spec = parse_prompt(fields["description"] or fields["instruction"])
-            meant = None if spec is None else read_plan(spec, goal, step.before, rng)
-            if meant is None:
+            if spec is None or (meant := read_plan(spec, goal, step.before, rng)) is None:
                 continue
-            step, planned = meant
+            step, planned = settle(*meant, spec, seen)
             told.say(plan_text(fields["instruction"], fields["description"]), loss=False, follows="image")
-        name = made[-1].image
-        seen = judge(pictures[name]).scene()
-        if is_own:
-            step, planned = settle(step, planned, seen)
         if seen.things:
             keep(name, pictures[name])
             yield Case(told, step, planned, Painted(name, seen))
@@ -120,7 +117,8 @@ def read_plan(spec: Spec, goal: Scene, before: Scene | None, rng: random.Random)
     """What a plan in words should lead to by the goal, and what it does lead to.
 
     Wanted things are those of the goal if they look alike; else one of the kind in another colour; else
-    new ones. None if the plan adds nothing or the page has no room.
+    new ones. They stand where the goal has them unless the words name a column. None if the plan adds
+    nothing, or if the page has no room for what it says.
     """
     standing = before.things if before else ()
     right, planned = list(standing), list(standing)
@@ -148,35 +146,62 @@ def read_plan(spec: Spec, goal: Scene, before: Scene | None, rng: random.Random)
         planned.append(new)
     if len(planned) == len(standing):
         return None
+    meant = _at_columns(related(goal, planned, spec.background), len(standing), spec)
     after = related(goal, right)
+    moved = _at_columns(after, len(standing), spec)
+    if len(moved.relations) == len(after.relations):
+        after = moved
     coming = tuple(t for t in goal.things if t not in right)
     pending = Scene(goal.background, coming).groups()
-    step = Step(before, Add(tuple(right[len(standing) :])), after, pending, coming)
-    return step, related(goal, planned, spec.background)
+    step = Step(before, Add(after.things[len(standing) :]), after, pending, coming)
+    return (step, meant) if _keeps_relations(meant, spec) else None
 
 
 def _find(things: list[Thing], kind: str, colour: str | None) -> Thing | None:
     return next((t for t in things if t.kind == kind and colour in (None, t.colour)), None)
 
 
-def settle(step: Step, planned: Scene, seen: Scene) -> tuple[Step, Scene]:
-    """The new things of both where the picture has them: a plan in words leaves their places open.
+def _at_columns(scene: Scene, first: int, spec: Spec) -> Scene:
+    """The scene with its things from ``first`` on in the columns that the words name, where there is room."""
+    named = {w.kind: w.columns[0] for w in spec.wants if w.count == 1 and len(w.columns) == 1}
+    things = list(scene.things)
+    for index, thing in enumerate(things):
+        column = named.get(thing.kind, thing.column)
+        moved = replace(thing, x=COLUMNS[column])
+        if index >= first and column != thing.column and fits(moved, [t for t in things if t is not thing]):
+            things[index] = moved
+    return scene.with_things(things)
 
-    Things that stood before keep their places, and nothing settles where a named relation would break.
+
+def _keeps_relations(scene: Scene, spec: Spec) -> bool:
+    """Whether every relation of the words is true of the things that they are said of."""
+    looks = [
+        [t for t in scene.things if t.kind == w.kind and w.colour in (None, t.colour)] for w in spec.wants
+    ]
+    return all(holds(a, r.name, b) for r in spec.relations for a in looks[r.subject] for b in looks[r.object])
+
+
+def settle(step: Step, planned: Scene, spec: Spec, seen: Scene) -> tuple[Step, Scene]:
+    """The new things of both where the picture has them, as far as the plan's words leave their places open.
+
+    Nothing settles where a relation that the goal names would break.
     """
-    after = _settled(step.after, step.newest.start, seen)
+    placed = {w.kind for w in spec.wants if w.columns}
+    placed |= {spec.wants[i].kind for r in spec.relations for i in (r.subject, r.object)}
+    after = _settled(step.after, step.newest.start, placed, seen)
     if len(after.relations) < len(step.after.relations):
         return step, planned
-    return replace(step, after=after), _settled(planned, step.newest.start, seen)
+    return replace(step, after=after), _settled(planned, step.newest.start, placed, seen)
 
 
-def _settled(scene: Scene, first: int, seen: Scene) -> Scene:
+def _settled(scene: Scene, first: int, placed: set[str], seen: Scene) -> Scene:
     things, spare = list(scene.things), list(seen.things)
     for index, thing in enumerate(things):
-        alike = [s for s in spare if (s.kind, s.colour) == (thing.kind, thing.colour)]
+        of_kind = [s for s in spare if s.kind == thing.kind]
+        alike = [s for s in of_kind if s.colour == thing.colour] or of_kind
         if alike:
             nearest = min(alike, key=lambda s, t=thing: math.dist((s.x, s.y), (t.x, t.y)))
             spare.remove(nearest)
-            if index >= first:
+            if index >= first and thing.kind not in placed:
                 things[index] = replace(thing, x=nearest.x, y=nearest.y)
     return scene.with_things(things)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -46,3 +48,8 @@ def test_no_subset_shows_a_held_out_scene() -> None:
     for name, write in subsets().items():
         rng = random.Random(name)
         assert all(may_be_told(write(rng)) for _ in range(25))
+
+
+def test_the_pipelines_need_no_torch() -> None:
+    code = "import sys, engine.training.data.__main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -136,11 +136,38 @@ class TestAPlanInWords:
     def test_that_adds_nothing_is_no_case(self) -> None:
         assert self.read("A red house at night.", Scene("night", (HOUSE,))) is None
 
-    def test_leaves_places_open_but_not_relations(self) -> None:
-        step = Step(None, Add((HOUSE,)), Scene("night", (HOUSE,)))
-        middle = replace(HOUSE, x=0.5)
-        moved, planned = settle(step, step.after, Scene("night", (middle,)))
-        assert moved.after.things == planned.things == (middle,)
+    def test_leaves_places_open_that_it_does_not_name(self) -> None:
+        found = self.read("A red house at night.")
+        named = self.read("A red house on the right at night.")
+        assert found is not None and named is not None
+        middle = Scene("night", (replace(HOUSE, x=0.5),))
+        open_spec, named_spec = parse_prompt("a red house"), parse_prompt("a red house on the right")
+        assert open_spec is not None and named_spec is not None
+        step, planned = settle(*found, open_spec, middle)
+        assert step.after.things == planned.things == middle.things
+        step, planned = settle(*named, named_spec, middle)
+        assert step.after.things == planned.things == (replace(HOUSE, x=0.83),)
+
+    def test_against_a_relation_of_the_prompt_is_a_conflict(self) -> None:
+        house = Scene("night", (HOUSE,))
+        found = self.read("A red house and a green tree on the left at night.")
+        assert found is not None and found[0].after.things == found[1].things  # no room there: left as it is
+        goal = Scene("night", (replace(HOUSE, x=0.5), TREE), (Relation(0, "left of", 1),))
+        spec = parse_prompt("a red house in the middle and a green tree on the left at night")
+        assert spec is not None
+        read = read_plan(spec, goal, house.with_things(goal.things[:1]), random.Random(0))
+        assert read is not None
+        step, planned = read
+        assert step.after == goal
+        assert [type(e).__name__ for e in differences(planned, step.after)] == ["Move"]
+
+    def test_whose_own_relation_cannot_be_laid_out_is_no_case(self) -> None:
+        assert self.read("A red house to the left of a green tree at night.") is not None
+        assert self.read("A red house to the right of a green tree at night.") is None
+
+    def test_settles_nothing_where_the_goal_names_a_relation(self) -> None:
         both = Step(None, Add((HOUSE, TREE)), GOAL)
         across = Scene("night", (replace(HOUSE, x=0.83), replace(TREE, x=0.17)))
-        assert settle(both, GOAL, across) == (both, GOAL)
+        spec = parse_prompt("a red house and a green tree")
+        assert spec is not None
+        assert settle(both, GOAL, spec, across) == (both, GOAL)
