@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--autoencoder-minutes", type=float, default=20.0)
+    p.add_argument("--autoencoder-steps", type=int, default=3000)
     p.add_argument("--plan", default="default", help="the stage plan: a name in assets/training")
     p.add_argument("--steps", type=int, help="shorten or stretch the plan to this many steps in all")
     p.add_argument("--shards", type=int, default=16, help="number of shards, of 1000 scripts each")
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Latents are the autoencoder's own: weights taken from a checkpoint go with its autoencoder and no other.
     begun = (args.work / "unified.start.safetensors").exists()
     if "autoencoder" in stages and not begun:
-        train_autoencoder(args.work, minutes=args.autoencoder_minutes, device=args.device, seed=args.seed)
+        train_autoencoder(args.work, steps=args.autoencoder_steps, device=args.device, seed=args.seed)
     if "data" in stages:
         model = recipe.load_autoencoder(args.work, args.device)
         write_shards(

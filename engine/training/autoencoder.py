@@ -124,8 +124,8 @@ def build_optimisers(model: Autoencoder) -> tuple[ConvolutionMuon, torch.optim.A
     return ConvolutionMuon(kernels, MUON_RATE), torch.optim.AdamW(rest, lr=ADAM_RATE, betas=(0.9, 0.99))
 
 
-def train(work: Path, *, minutes: float, device: str, seed: int = 0, pool: int = 3000) -> Path:
-    """Trains for ``minutes`` of wall clock (earlier runs in ``work`` count), returns the weights' path.
+def train(work: Path, *, steps: int, device: str, seed: int = 0, pool: int = 3000) -> Path:
+    """Trains for ``steps`` steps (those of earlier runs in ``work`` count), returns the weights' path.
 
     Resumes from ``work/autoencoder.state.safetensors``. Writes ``work/ae.safetensors`` (folded) and
     ``work/autoencoder.json`` (the curve and the held-out PSNR).
@@ -138,19 +138,21 @@ def train(work: Path, *, minutes: float, device: str, seed: int = 0, pool: int =
     norm = LatentNorm(CONFIG.z_channels).to(device)
     muon, adam = build_optimisers(model)
     state_path, log_path = work / "autoencoder.state.safetensors", work / "autoencoder.json"
-    spent, steps, curve = 0.0, 0, []
+    spent, done, curve = 0.0, 0, []
     modules, optimisers = {"model": model, "norm": norm}, [muon.inner, adam]
     if state_path.exists():
         load_state(state_path, modules, optimisers)
         log = json.loads(log_path.read_text())
-        spent, steps, curve = log["seconds"], log["steps"], log["curve"]
-    rng = random.Random(f"{seed}-{steps}")
+        spent, done, curve = log["seconds"], log["steps"], log["curve"]
     pictures, held_out = picture_pool(pool, seed + 1), to_pixels(picture_pool(16, seed + 2)).to(device)
-    started, last_save, budget = time.monotonic(), time.monotonic(), minutes * 60
-    bar = tqdm(total=round(budget), initial=round(spent), unit="s", desc="autoencoder")
-    while (elapsed := spent + time.monotonic() - started) < budget:
-        progress = elapsed / budget
-        factor = min(1, (steps + 1) / 30) * rate_factor(progress, warm=0.0)
+    started = last_save = time.monotonic()
+    bar = tqdm(total=steps, initial=done, desc="autoencoder")
+    while done < steps:
+        progress = done / steps
+        # Crops and posterior noise of a step come from its own number, so that a resumed run goes on exactly.
+        rng = random.Random(f"{seed}-{done}")
+        torch.manual_seed(rng.getrandbits(48))
+        factor = min(1, (done + 1) / 30) * rate_factor(progress, warm=0.0)
         for optimiser, peak in ((muon.inner, MUON_RATE), (adam, ADAM_RATE)):
             for group in optimiser.param_groups:
                 group["lr"] = peak * factor
@@ -164,17 +166,17 @@ def train(work: Path, *, minutes: float, device: str, seed: int = 0, pool: int =
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         muon.step()
         adam.step()
-        steps += 1
-        bar.update(round(spent + time.monotonic() - started) - bar.n)
-        if steps % 25 == 0:
-            bar.set_postfix(loss=f"{loss.item():.4f}", steps=steps)
-        if time.monotonic() - last_save > 90 or spent + time.monotonic() - started >= budget:
+        done += 1
+        bar.update()
+        if done % 25 == 0:
+            bar.set_postfix(loss=f"{loss.item():.4f}")
+        if time.monotonic() - last_save > 90 or done == steps:
             last_save = time.monotonic()
             elapsed = spent + time.monotonic() - started
             quality = psnr(model, norm, held_out)
-            curve.append({"seconds": round(elapsed), "steps": steps, "loss": loss.item(), "psnr": quality})
+            curve.append({"seconds": round(elapsed), "steps": done, "loss": loss.item(), "psnr": quality})
             save_state(state_path, modules, optimisers)
-            log_path.write_text(json.dumps({"seconds": elapsed, "steps": steps, "curve": curve}, indent=1))
+            log_path.write_text(json.dumps({"seconds": elapsed, "steps": done, "curve": curve}, indent=1))
             tqdm.write(f"{curve[-1]}")
     bar.close()
     norm.fold_into(model)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import random
 from typing import Literal, get_args
 
+from engine.protocols.thoughts import prompt_text, thought_text
+from engine.protocols.thoughts import reflection as written
 from engine.training.data.script import Script, Shown, seen_in
 from engine.world import language
 from engine.world.scene import Scene
-from engine.world.thoughts import Reflection, reflection, thought
+from engine.world.thoughts import reflection, thought
 
 Mode = Literal[
     "initial thinking understanding",
@@ -29,31 +31,18 @@ HOW_TO_THINK = "How to think of this picture before painting it?"
 HOW_TO_IMPROVE = "How to improve the first picture so that it becomes the second?"
 
 
-def wrapped(text: str) -> str:
-    """A thought as the model writes it."""
-    return f"<think>{text}</think>"
-
-
-def headed(parts: Reflection) -> str:
-    """The four parts of a reflection as one text."""
-    return (
-        f"{parts.shortcomings}\n### What to improve\n{parts.improvements}\n"
-        f"### Step by step\n{parts.guidance}\n### The whole picture then\n{parts.picture}"
-    )
-
-
 def irg_script(mode: Mode, goal: Scene, weak: Shown, rng: random.Random) -> Script:
     """The lesson of a mode about ``goal``, whose first picture came out as ``weak`` (the improving modes).
 
     Raises ``ValueError`` when the weak picture is a scene in which nothing is to be improved.
     """
     script = Script()
-    script.say(language.prompt(goal, rng), loss=False, follows=None)
+    script.say(prompt_text(language.prompt(goal, rng)), loss=False, follows=None)
     if mode.startswith("initial"):
         if mode == "initial thinking understanding":
             script.show(goal, loss=False, follows=None)
             script.say(HOW_TO_THINK, loss=False, follows=None)
-        script.say(wrapped(thought(goal, rng)), loss=True, follows=None)
+        script.say(thought_text(thought(goal, rng)), loss=True, follows=None)
         if mode == "initial full":
             script.show(goal, loss=True, follows=None)
         return script
@@ -62,11 +51,11 @@ def irg_script(mode: Mode, goal: Scene, weak: Shown, rng: random.Random) -> Scri
         script.show(goal, loss=False, follows=None)
         script.say(HOW_TO_IMPROVE, loss=False, follows=None)
     else:
-        script.say(wrapped(thought(goal, rng)), loss=False, follows=None)
+        script.say(thought_text(thought(goal, rng)), loss=False, follows=None)
         script.show(weak, loss=False, follows=None)
     is_rough = not isinstance(weak, Scene)
-    text = headed(reflection(seen_in(weak), goal, rng, is_rough=is_rough))
-    script.say(wrapped(text), loss=True, follows=None)
+    text = written(*reflection(seen_in(weak), goal, rng, is_rough=is_rough))
+    script.say(thought_text(text), loss=True, follows=None)
     if mode == "improving full":
         script.show(goal, loss=True, follows=None)
     return script

@@ -300,7 +300,7 @@ class TestBeginningFromACheckpoint:
         main([*wish, "--work", str(tmp_path), "--begin-from", str(default_checkpoint())])
         assert (tmp_path / "unified.start.safetensors").exists()
         before = (tmp_path / "ae.safetensors").read_bytes()
-        main(["autoencoder", "--work", str(tmp_path), "--autoencoder-minutes", "0.01", "--device", "cpu"])
+        main(["autoencoder", "--work", str(tmp_path), "--autoencoder-steps", "1", "--device", "cpu"])
         assert (tmp_path / "ae.safetensors").read_bytes() == before
 
     def test_a_training_under_way_is_not_overwritten(self, tmp_path: Path) -> None:
@@ -314,11 +314,11 @@ class TestTheAutoencoderStage:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(autoencoder_training, "CONFIG", SMALL_AUTOENCODER)
-        weights = autoencoder_training.train(tmp_path, minutes=0.06, device="cpu", pool=12)
+        weights = autoencoder_training.train(tmp_path, steps=12, device="cpu", pool=12)
         before = json.loads((tmp_path / "autoencoder.json").read_text())
-        autoencoder_training.train(tmp_path, minutes=0.12, device="cpu", pool=12)
+        autoencoder_training.train(tmp_path, steps=24, device="cpu", pool=12)
         after = json.loads((tmp_path / "autoencoder.json").read_text())
-        assert after["steps"] > before["steps"] > 0
+        assert (before["steps"], after["steps"]) == (12, 24)
         model = Autoencoder(SMALL_AUTOENCODER)
         model.load_state_dict(load_file(weights))
         pixels = autoencoder_training.to_pixels(autoencoder_training.picture_pool(6, 5))
