@@ -96,10 +96,14 @@ def set_rates(
 
 
 class MovingAverage:
-    """Exponential moving average of the trained parameters; what the checkpoint is made of."""
+    """Exponential moving average of the trained parameters; what the checkpoint is made of.
 
-    def __init__(self, model: nn.Module, decay: float = 0.998) -> None:
-        self.decay = decay
+    It looks back over a twentieth of the ``steps`` of the training, and over 500 at most: a longer memory
+    would hold on to weights from before the rates came down.
+    """
+
+    def __init__(self, model: nn.Module, steps: int) -> None:
+        self.decay = 1 - 1 / min(500, max(2, steps / 20))
         self.shadow = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
 
     @torch.no_grad()

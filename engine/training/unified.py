@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +38,7 @@ SAVE_EVERY = 180.0
 NOTE_EVERY = 20
 TIMESTEP_SHIFT = 1.5
 POOL = 128
+PIECE = 2048
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,22 @@ class Trainee(nn.Module):
         super().__init__()
         self.model, self.cells = model, CellHead(model)
 
-    def forward(self, batch: PackedBatch) -> tuple[Tensor, Tensor]:
-        """Sums of the losses (words, velocities, cells), and how many terms each sum has; both [3]."""
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """Sums of the losses over their terms (words, velocities, cells), [3]; see :func:`count_terms`."""
         losses = training_losses(self.model, batch)
-        counts = torch.tensor([len(losses.ce), losses.mse.numel(), len(batch.cover)], device=losses.ce.device)
         cells = self.cells.loss(batch) * len(batch.cover)
-        return torch.stack([losses.ce.sum(), losses.mse.sum(), cells]), counts
+        return torch.stack([losses.ce.sum(), losses.mse.sum(), cells])
+
+
+def count_terms(pieces: list[PackedBatch]) -> Tensor:
+    """How many terms the three losses of a step have, [3]."""
+    return torch.tensor(
+        [
+            sum(len(piece.ce_index) for piece in pieces),
+            sum(piece.velocity.numel() for piece in pieces),
+            sum(len(piece.cover) for piece in pieces),
+        ]
+    )
 
 
 def draw_samples(
@@ -99,16 +111,30 @@ def draw_samples(
     return samples
 
 
-def own_batch(samples: list[list[Split]], packer: Packer, seed: int, accelerator: Accelerator) -> PackedBatch:
-    """This process's share of a step's samples, each with the noise it would have in a single process."""
+def own_pieces(
+    samples: list[list[Split]], packer: Packer, seed: int, accelerator: Accelerator
+) -> list[PackedBatch]:
+    """This process's share of a step, in pieces of about ``PIECE`` tokens.
+
+    Every sample has the noise it would have in a single process. Small pieces stay in a CPU's cache: 2048
+    tokens at a time are 1.2 to 1.6 times as fast as 8192.
+    """
     rank, processes = accelerator.process_index, accelerator.num_processes
     if len(samples) < processes:
         raise ValueError(
             f"a step has {len(samples)} samples for {processes} processes; "
             "use fewer processes, or give the stage more tokens"
         )
-    seeds = [seed + index for index in range(len(samples))]
-    return packer.pack(samples[rank::processes], seeds[rank::processes])
+    pieces: list[tuple[list[list[Split]], list[int]]] = []
+    room = 0
+    for number in range(rank, len(samples), processes):
+        if not pieces or room < length(samples[number]):
+            pieces.append(([], []))
+            room = PIECE
+        pieces[-1][0].append(samples[number])
+        pieces[-1][1].append(seed + number)
+        room -= length(samples[number])
+    return [packer.pack(*piece).to(accelerator.device) for piece in pieces]
 
 
 def train(work: Path, model: Bagel, maker: Maker, tokens: SpecialTokens, run: Run) -> MovingAverage:
@@ -126,7 +152,7 @@ def train(work: Path, model: Bagel, maker: Maker, tokens: SpecialTokens, run: Ru
         torch.manual_seed(run.seed)
         bare = Trainee(model).to(accelerator.device)
     optimisers = build_optimisers(bare, run.stages[0].matrix_rate, run.stages[0].other_rate)
-    average = MovingAverage(model)
+    average = MovingAverage(model, run.steps)
     log = resume(work, bare, optimisers, average)
     trainee = accelerator.prepare(bare)
     packer = Packer(
@@ -136,6 +162,7 @@ def train(work: Path, model: Bagel, maker: Maker, tokens: SpecialTokens, run: Ru
         dropout=Dropout(text=0.1, clean=0.0, seen=0.0),
         generator=torch.Generator(),
     )
+    weigh = torch.tensor([WORD_WEIGHT, 1.0, CELL_WEIGHT], device=accelerator.device)
     started = last_save = time.monotonic()
     before = log["seconds"]
     bar = tqdm(total=run.steps, initial=log["steps"], desc="unified", disable=not accelerator.is_main_process)
@@ -147,19 +174,24 @@ def train(work: Path, model: Bagel, maker: Maker, tokens: SpecialTokens, run: Ru
         shares = stage.shares(progress)
         family = rng.choices(list(shares), list(shares.values()))[0]
         samples = draw_samples(maker, family, rng, torch.Generator().manual_seed(seed), stage.tokens)
-        batch = own_batch(samples, packer, seed, accelerator).to(accelerator.device)
+        pieces = own_pieces(samples, packer, seed, accelerator)
         set_rates(optimisers, stage.matrix_rate, stage.other_rate, rate_factor(progress))
-        sums, counts = trainee(batch)
-        counts = accelerator.reduce(counts, "sum").clamp(min=1)
+        counts = accelerator.reduce(count_terms(pieces).to(accelerator.device), "sum").clamp(min=1)
         # Gradients are averaged over the processes; every term counts the same wherever it was computed.
-        words, velocities, cells = sums * (accelerator.num_processes / counts)
-        accelerator.backward(WORD_WEIGHT * words + velocities + CELL_WEIGHT * cells)
+        weights = accelerator.num_processes * weigh / counts
+        sums = torch.zeros(3, device=accelerator.device)
+        for number, piece in enumerate(pieces, 1):
+            waits = accelerator.no_sync(trainee) if number < len(pieces) else nullcontext()
+            with waits:
+                found = trainee(piece)
+                accelerator.backward((found * weights).sum())
+            sums += found.detach()
         accelerator.clip_grad_norm_(trainee.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         average.update(model, step)
-        means = (accelerator.reduce(sums.detach(), "sum") / counts).tolist()
+        means = (accelerator.reduce(sums, "sum") / counts).tolist()
         log["steps"] += 1
         log["images"] += sum(isinstance(split, NoisedImage) for sample in samples for split in sample)
         note(log, family, stage.name, means, before + time.monotonic() - started)

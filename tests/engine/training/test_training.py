@@ -40,7 +40,7 @@ from engine.training.samples import COPIES, SampleMaker, length, spread_draws
 from engine.training.shards import PROMPTS, Library, write_shards
 from engine.training.stages import Stage, read_plan, stretched
 from engine.training.state import load_state, save_state
-from engine.training.unified import Run, draw_samples, own_batch, train
+from engine.training.unified import Run, draw_samples, own_pieces, train
 from engine.world.cells import COLOUR_NUMBERS, KIND_NUMBERS, cover
 from engine.world.scene import Scene, Thing
 
@@ -209,6 +209,21 @@ class TestTheUnifiedStage:
         one, two = (json.loads((f / "unified.json").read_text()) for f in (whole, parts))
         assert one["means"] == two["means"] and one["images"] == two["images"] > 0
 
+    def test_pieces_add_up_to_the_whole_step(
+        self, maker: SampleMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        logs = []
+        for piece in (150, 10_000):
+            monkeypatch.setattr(unified, "PIECE", piece)
+            folder = tmp_path / f"{piece}"
+            folder.mkdir()
+            train(folder, small_model(), maker, maker.tokens, Run(small_plan(4)))
+            logs.append(json.loads((folder / "unified.json").read_text())["means"])
+        small, whole = logs
+        assert small.keys() == whole.keys()
+        for family, values in whole.items():
+            assert small[family] == pytest.approx(values, rel=1e-3, abs=1e-6)
+
     def test_two_processes_take_the_steps_of_one(self, work: Path, tmp_path: Path) -> None:
         plan = tmp_path / "small.toml"
         shares = "shares = { direct = 0.5, edit = 0.25, words = 0.25 }"
@@ -245,7 +260,7 @@ class TestTheUnifiedStage:
 
     def test_a_process_without_samples_says_so(self) -> None:
         with pytest.raises(ValueError, match="1 samples for 2 processes"):
-            own_batch([[]], None, 0, SimpleNamespace(process_index=1, num_processes=2))
+            own_pieces([[]], None, 0, SimpleNamespace(process_index=1, num_processes=2))
 
 
 class TestStages:
@@ -314,11 +329,11 @@ class TestTheAutoencoderStage:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(autoencoder_training, "CONFIG", SMALL_AUTOENCODER)
-        weights = autoencoder_training.train(tmp_path, steps=12, device="cpu", pool=12)
+        weights = autoencoder_training.train(tmp_path, steps=8, device="cpu", pool=12)
         before = json.loads((tmp_path / "autoencoder.json").read_text())
-        autoencoder_training.train(tmp_path, steps=24, device="cpu", pool=12)
+        autoencoder_training.train(tmp_path, steps=16, device="cpu", pool=12)
         after = json.loads((tmp_path / "autoencoder.json").read_text())
-        assert (before["steps"], after["steps"]) == (12, 24)
+        assert (before["steps"], after["steps"]) == (8, 16)
         model = Autoencoder(SMALL_AUTOENCODER)
         model.load_state_dict(load_file(weights))
         pixels = autoencoder_training.to_pixels(autoencoder_training.picture_pool(6, 5))
@@ -377,7 +392,7 @@ class TestOptimiser:
 
     def test_the_average_follows_and_the_state_comes_back(self, tmp_path: Path) -> None:
         model = torch.nn.Linear(3, 2)
-        average = MovingAverage(model)
+        average = MovingAverage(model, 3)
         optimiser = torch.optim.AdamW(model.parameters(), lr=0.1)
         for step in range(3):
             model(torch.ones(1, 3)).sum().backward()
