@@ -6,14 +6,18 @@ with one click, the plan is rewritten into a branch, and everything is still the
 
 from __future__ import annotations
 
+import io
 import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
+from engine.world.judge import judge
 from tests.studio.pages import Served, Tab
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +71,18 @@ def test_the_whole_story(studio: Served, browser: Browser) -> None:
     expect(fresh.card("plan")).to_contain_text("blue house", timeout=PATIENCE)
     assert fresh.kinds() == after
     assert len(fresh.branches()) == 2
+    # The judge need not make out a house yet (the model card says how often it can), but blue must be there.
+    colours = {thing.colour for thing in judge(large_picture(fresh)).things}
+    assert "blue" in colours and "red" not in colours
     fresh.page.locator(".bar select").select_option(label="first idea")
     expect(fresh.card("plan")).not_to_contain_text("rewritten by you")
     assert fresh.kinds() == before
+
+
+def large_picture(tab: Tab) -> Image.Image:
+    """The picture in the large view, as the studio serves it."""
+    shown = tab.page.locator(".stage img.whole")
+    expect(shown).to_have_attribute("src", re.compile("."), timeout=PATIENCE)
+    answer = tab.page.request.get(urljoin(tab.page.url, shown.get_attribute("src") or ""))
+    assert answer.ok
+    return Image.open(io.BytesIO(answer.body())).convert("RGB")

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 HERE = Path(__file__).parent
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=20_000)
 
 
 class Served:
