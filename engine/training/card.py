@@ -93,7 +93,7 @@ def write_card(target: Path) -> None:
         kinds=len(KINDS),
         colours=len(COLOURS),
         places=len(BACKGROUNDS),
-        groups=json.loads((target / "config.json").read_text())["norm_groups"],
+        groups=json.loads((target / "config.json").read_text())["vae_config"]["norm_groups"],
         ae_parameters=weights["ae"],
         parameters=weights["ema"],
         stages=stage_rows(history.read(target)),
