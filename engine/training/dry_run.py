@@ -1,7 +1,8 @@
 """What fine-tuning a checkpoint would need, from its shapes alone: nothing is loaded, nothing is trained.
 
 The model is made on the meta device. The figures are arithmetic under the assumptions that the table
-prints with them, not measurements.
+prints with them, not measurements; the loop here neither splits a model over cards nor recomputes layers
+yet, and the table says that too.
 """
 
 from __future__ import annotations
@@ -117,7 +118,8 @@ def report(config: BagelConfig, *, gpus: int, tokens: int, rank: int | None, tit
         lines.append("Sharding: none, one card holds everything.")
     lines.append(
         f"Assumed: {tokens} tokens a card and step, float32 masters, moments and averages, frozen weights in "
-        "bfloat16, layers recomputed in the backward pass. The autoencoder isn't counted: pictures are "
+        "bfloat16, layers recomputed in the backward pass (the training here does neither that nor the "
+        "splitting yet). The autoencoder isn't counted: pictures are "
         "encoded beforehand."
     )
     return "\n".join(lines)
