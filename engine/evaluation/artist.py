@@ -18,7 +18,7 @@ from engine.evaluation.statistics import Summary, summary, summary_with_median
 from engine.trajectory import Step, last_image, step_seed
 from engine.world import language
 from engine.world.critique import differences
-from engine.world.edits import Add, Edit, Move, Recolour, Remove, Swap, apply
+from engine.world.edits import Add, Edit, Move, Recolour, Remove, Resize, Swap, apply
 from engine.world.faults import faults
 from engine.world.judge import Seen
 from engine.world.scene import Scene
@@ -100,7 +100,7 @@ def next_edit(seen: Seen | None, goal: Scene) -> Edit | None:
     match edit:
         case Add(things):
             return Add(tuple(t for t in things if look(t) == look(things[0])))
-        case Remove(indices) | Recolour(indices) | Swap(indices):
+        case Remove(indices) | Recolour(indices) | Resize(indices) | Swap(indices):
             first = look(now.things[indices[0]])
             return replace(edit, indices=tuple(i for i in indices if look(now.things[i]) == first))
     return edit

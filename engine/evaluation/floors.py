@@ -23,7 +23,7 @@ from engine.runner import run
 from engine.settings import Settings
 from engine.trajectory import Step, last_image
 from engine.world import language
-from engine.world.edits import Edit, Move, Recolour, Swap, apply, sample_edit
+from engine.world.edits import Edit, Move, Recolour, Resize, Swap, apply, sample_edit
 from engine.world.faults import faults, objects_right
 from engine.world.judge import Seen, judge
 from engine.world.sampling import sample_scene
@@ -33,7 +33,7 @@ from engine.world.words import COUNTS
 if TYPE_CHECKING:
     from engine.inference.painter import Painter
 
-EDIT_KINDS = ("recolour", "swap", "add", "move")
+EDIT_KINDS = ("recolour", "resize", "swap", "add", "move")
 HELD_OUT = "held-out"
 
 
@@ -205,6 +205,11 @@ def obeyed(before: Scene, edit: Edit, after: Scene, seen: Seen) -> bool:
             (t.kind, t.colour) == (thing.kind, thing.colour) and abs(t.x - thing.x) < 0.17
             for t in seen.things
         )
+    if isinstance(edit, Resize):
+        meant = [after.things[i] for i in edit.indices]
+        look = (meant[0].kind, meant[0].colour)
+        sizes = [t.scale for t in seen.things if (t.kind, t.colour) == look]
+        return len(sizes) == count(after.things, look) and sizes.count(edit.scale) >= len(meant)
     changed = {(t.kind, t.colour) for t in after.things} - {(t.kind, t.colour) for t in before.things}
     gone = set()
     if isinstance(edit, Recolour | Swap):

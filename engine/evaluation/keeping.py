@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from engine.world.critique import NEAR
-from engine.world.edits import Add, Edit, Move, Recolour, Remove, Swap
+from engine.world.edits import Add, Edit, Move, Recolour, Remove, Resize, Swap
 from engine.world.judge import Seen
 from engine.world.scene import Scene, Thing
 
@@ -14,7 +14,7 @@ from engine.world.scene import Scene, Thing
 def untouched(before: Scene, edit: Edit) -> tuple[Thing, ...]:
     """The things of ``before`` that the edit does not mention."""
     match edit:
-        case Recolour(indices) | Swap(indices) | Remove(indices):
+        case Recolour(indices) | Resize(indices) | Swap(indices) | Remove(indices):
             touched = set(indices)
         case Move(index):
             touched = {index}

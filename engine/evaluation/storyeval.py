@@ -18,7 +18,7 @@ from engine.trajectory import last_image, step_seed
 from engine.world import language
 from engine.world.faults import CLEAR
 from engine.world.judge import Seen, SeenThing, judge
-from engine.world.scene import Scene
+from engine.world.scene import Scene, gap
 
 PLENTY = 1_000_000
 """More held-out scenes than any run looks through for its prompts."""
@@ -54,13 +54,7 @@ def in_relation(wanted: Scene, seen: Seen) -> bool:
     if not all_kinds(wanted, seen):
         return False
     surest = [_of_kind(thing.kind, seen)[0] for thing in wanted.things]
-    gaps = {
-        "left of": lambda a, b: b.x - a.x,
-        "right of": lambda a, b: a.x - b.x,
-        "above": lambda a, b: b.y - a.y,
-        "below": lambda a, b: a.y - b.y,
-    }
-    return all(gaps[r.name](surest[r.subject], surest[r.object]) >= CLEAR for r in wanted.relations)
+    return all(gap(surest[r.subject], r.name, surest[r.object]) >= CLEAR for r in wanted.relations)
 
 
 RULES: dict[str, Callable[[Scene, Seen], bool]] = {

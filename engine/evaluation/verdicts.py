@@ -9,11 +9,11 @@ import random
 import re
 
 from engine.world.critique import differences
-from engine.world.edits import Add, Edit, Move, Recolour, Remove, Swap
+from engine.world.edits import Add, Edit, Move, Recolour, Remove, Resize, Swap
 from engine.world.mistakes import sample_mistake
 from engine.world.scene import Scene
 
-MISTAKES = ("recolour", "swap", "move", "missing", "extra", "count", "background")
+MISTAKES = ("recolour", "resize", "swap", "move", "missing", "extra", "count", "background")
 
 _NAMED = (
     (re.compile(r"\bbackground should be\b"), "background"),
@@ -21,6 +21,7 @@ _NAMED = (
     (re.compile(r"\bshould not be there\b"), "extra"),
     (re.compile(r"\b(is|are) missing\b"), "missing"),
     (re.compile(r"\bthere should be\b"), "count"),
+    (re.compile(r"\b(is|are) (small|medium-sized|large) and should be\b"), "resize"),
     (re.compile(r"\b(is|are) \w+ and should be\b"), "recolour"),
     (re.compile(r"\bshould be\b"), "move"),
 )
@@ -46,6 +47,8 @@ def _kind(edit: Edit, wrong: Scene, right: Scene) -> str:
     match edit:
         case Recolour():
             return "recolour"
+        case Resize():
+            return "resize"
         case Swap():
             return "swap"
         case Move():

@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.world.edits import Add, Edit, Move, Recolour, Remove, Setting, Swap, apply
+from engine.world.edits import Add, Edit, Move, Recolour, Remove, Resize, Setting, Swap, apply
 from engine.world.language import instruct_edit
 from engine.world.palette import KINDS
 from engine.world.scene import Group, Relation, Scene, Thing, holds
@@ -24,6 +24,7 @@ from engine.world.words import (
     plural,
     relation_phrase,
     sentence,
+    size_word,
     some,
     the,
     verb,
@@ -53,6 +54,8 @@ def differences(wrong: Scene, right: Scene) -> tuple[Edit, ...]:
             edits.append(Swap((have,), new.kind, new.colour))
         elif old.colour != new.colour:
             edits.append(Recolour((have,), new.colour))
+        if old.scale != new.scale:
+            edits.append(Resize((have,), new.scale))
         if math.dist((old.x, old.y), (new.x, new.y)) > NEAR:
             edits.append(Move(have, new.x, new.y))
     edits = _together(edits)
@@ -86,7 +89,7 @@ def _match(wrong: Scene, right: Scene) -> dict[int, int]:
 
 
 def _together(edits: list[Edit]) -> list[Edit]:
-    """Recolours and swaps to the same look as one edit."""
+    """Recolours, resizes and swaps to the same look as one edit."""
     merged: dict[tuple[object, ...], Edit] = {}
     for edit in edits:
         match edit:
@@ -95,6 +98,12 @@ def _together(edits: list[Edit]) -> list[Edit]:
                 before = merged.get(key)
                 merged[key] = Recolour(
                     (*(before.indices if isinstance(before, Recolour) else ()), *indices), colour
+                )
+            case Resize(indices, scale):
+                key = ("resize", scale)
+                before = merged.get(key)
+                merged[key] = Resize(
+                    (*(before.indices if isinstance(before, Resize) else ()), *indices), scale
                 )
             case Swap(indices, kind, colour):
                 key = ("swap", kind, colour)
@@ -114,7 +123,7 @@ def pending_groups(now: Scene, whole: Scene) -> tuple[Group, ...]:
     for group in whole.groups():
         done = there.get((group.kind, group.colour), 0)
         if done < group.count:
-            later.append(Group(group.kind, group.colour, group.indices[done:]))
+            later.append(replace(group, indices=group.indices[done:]))
     return tuple(later)
 
 
@@ -196,8 +205,8 @@ def _facts(scene: Scene, rng: random.Random) -> list[str]:
     of = {i: g for g in groups for i in g.indices}
     facts = []
     for relation in scene.relations:
-        a, b = scene.things[relation.subject], scene.things[relation.object]
-        name = relation_phrase(a, relation.name, b, rng)
+        a = scene.things[relation.subject]
+        name = relation_phrase(relation.name, rng)
         facts.append(
             f"the {_bare(of[relation.subject], groups)} is {a.colour} and {name} "
             f"{the(scene, (relation.object,), rng)}"
@@ -205,7 +214,9 @@ def _facts(scene: Scene, rng: random.Random) -> list[str]:
     for group in groups:
         things = [scene.things[i] for i in group.indices]
         if group.count > 1:
-            facts.append(f"there are {some(group.kind, group.colour, group.count)}")
+            facts.append(f"there are {some(group.kind, group.colour, group.count, group.scale)}")
+        elif group.scale != "medium" and rng.random() < 0.5:
+            facts.append(f"the {_bare(group, groups)} is {group.scale}")
         elif rng.random() < 0.5:
             facts.append(f"the {_bare(group, groups)} is {group.colour}")
         else:
@@ -248,6 +259,10 @@ def _fault(now: Scene, edit: Edit, right: Scene, rng: random.Random) -> str:
             old = now.things[indices[0]].colour
             kinds, are = plural(now.things[indices[0]].kind, len(indices)), verb(len(indices))
             return f"the {kinds} {are} {old} and should be {colour}"
+        case Resize(indices, scale):
+            old = now.things[indices[0]]
+            kinds, are = plural(old.kind, len(indices)), verb(len(indices))
+            return f"the {kinds} {are} {size_word(old.scale)} and should be {size_word(scale)}"
         case Swap(indices, kind, colour):
             old = now.things[indices[0]]
             there = some(old.kind, old.colour, len(indices))

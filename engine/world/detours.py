@@ -8,9 +8,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from engine.world.edits import Edit, Move, Recolour, Remove, Swap
+from engine.world.edits import Edit, Move, Recolour, Remove, Resize, Swap
 from engine.world.scene import Scene
-from engine.world.words import sentence, some, the
+from engine.world.words import sentence, size_word, some, the
 
 
 def for_now(instruction: str) -> str:
@@ -31,6 +31,9 @@ def _change(now: Scene, edit: Edit, rng: random.Random) -> str:
         case Recolour(indices, colour):
             turn = "turns" if len(indices) == 1 else "turn"
             return f"{the(now, indices, rng)} {turn} {colour} in a later step"
+        case Resize(indices, scale):
+            become = "becomes" if len(indices) == 1 else "become"
+            return f"{the(now, indices, rng)} {become} {size_word(scale)} in a later step"
         case Swap(indices, kind, colour):
             become = "becomes" if len(indices) == 1 else "become"
             return f"{the(now, indices, rng)} {become} {some(kind, colour, len(indices))} in a later step"

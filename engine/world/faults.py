@@ -1,11 +1,11 @@
-"""What is seen held against what was wanted: objects, colours, counts, relations, places, background."""
+"""What is seen against what was wanted: things, colours, sizes, counts, relations, places, background."""
 
 from __future__ import annotations
 
 from engine.world.judge import Seen, SeenThing
 from engine.world.parse import Spec, Want
-from engine.world.scene import COLUMNS, Relation, Scene
-from engine.world.words import COUNTS, plural, some, verb
+from engine.world.scene import COLUMNS, Relation, Scene, gap
+from engine.world.words import COUNTS, plural, size_word, some, verb
 
 CLEAR = 0.06
 """The least distance between seen centres for a relation to count as shown."""
@@ -16,7 +16,9 @@ def wanted(scene: Scene) -> Spec:
     groups = scene.groups()
     of = {index: position for position, group in enumerate(groups) for index in group.indices}
     relations = tuple(Relation(of[r.subject], r.name, of[r.object]) for r in scene.relations)
-    return Spec(scene.background, tuple(Want(g.count, g.colour, g.kind) for g in groups), relations)
+    return Spec(
+        scene.background, tuple(Want(g.count, g.colour, g.kind, scale=g.scale) for g in groups), relations
+    )
 
 
 def faults(wish: Spec | Scene, seen: Seen) -> list[str]:
@@ -32,13 +34,15 @@ def faults(wish: Spec | Scene, seen: Seen) -> list[str]:
             found.append(_object_fault(want, len(things), other))
             if other is not None:
                 spare.remove(other)
+        if want.scale and (wrong := next((t.scale for t in things if t.scale != want.scale), None)):
+            found.append(f"the {want.kind} is {size_word(wrong)}, not {size_word(want.scale)}")
         columns = {min(range(3), key=lambda c: abs(COLUMNS[c] - t.x)) for t in things}
         if want.columns and things and columns != set(want.columns):
             found.append(f"the {want.kind} is not where it should be")
     found += [f"there is {some(t.kind, t.colour)} that nobody asked for" for t in spare]
     for relation in spec.relations:
         pairs = [(a, b) for a in shares[relation.subject] for b in shares[relation.object]]
-        if not all(_shows(a, relation.name, b) for a, b in pairs):
+        if not all(gap(a, relation.name, b) >= CLEAR for a, b in pairs):
             subject, other = spec.wants[relation.subject].kind, spec.wants[relation.object].kind
             found.append(f"the {subject} is not {relation.name} the {other}")
     if spec.background not in (None, seen.background):
@@ -47,11 +51,16 @@ def faults(wish: Spec | Scene, seen: Seen) -> list[str]:
 
 
 def objects_right(wish: Spec | Scene, seen: Seen) -> bool:
-    """Whether every wanted object is there in its colour and exact number (other extras are let pass)."""
+    """Whether every wanted object is there in its colour, exact number and named size.
+
+    Other extras are let pass, and so is any size that goes without saying.
+    """
     spec = wanted(wish) if isinstance(wish, Scene) else wish
     shares, spare = _share_out(spec, seen)
     return all(
-        len(things) == want.count and not any(_is(want, t) for t in spare)
+        len(things) == want.count
+        and not any(_is(want, t) for t in spare)
+        and (want.scale in (None, "medium") or all(t.scale == want.scale for t in things))
         for want, things in zip(spec.wants, shares, strict=True)
     )
 
@@ -79,8 +88,3 @@ def _object_fault(want: Want, have: int, other: SeenThing | None) -> str:
         return f"the {colour}{plural(want.kind, want.count)} {verb(want.count)} missing"
     number = COUNTS[min(have, 6)]
     return f"there {verb(have)} {number} {colour}{plural(want.kind, have)}, not {COUNTS[min(want.count, 6)]}"
-
-
-def _shows(a: SeenThing, name: str, b: SeenThing) -> bool:
-    gap = {"left of": b.x - a.x, "right of": a.x - b.x, "above": b.y - a.y, "below": a.y - b.y}[name]
-    return gap >= CLEAR

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 from PIL import Image
 
-from engine.world.palette import COLOURS, KINDS, SIDE
+from engine.world.palette import COLOURS, KINDS, SIDE, size_name
 from engine.world.scene import Scene, Thing
 from engine.world.segments import box_of, cuts, figures, near, nearest_background, pieces
 from engine.world.sprites import EDGE, own_paints, sprite
@@ -24,6 +24,9 @@ GRID = 32
 
 DOUBT = 0.72
 """A figure that matches worse may be two that touch, or only a part of one."""
+
+RASTER = 84
+"""Pixels of height at which the known sprites are kept."""
 
 SMALLEST = 0.09
 """What is less high than this is a speck."""
@@ -43,6 +46,15 @@ class SeenThing:
     size: float
     match: float
 
+    @property
+    def foot(self) -> float:
+        return self.y + self.size / 2
+
+    @property
+    def scale(self) -> str:
+        """Its named size, for its kind."""
+        return size_name(self.size / KINDS[self.kind].size)
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -61,17 +73,18 @@ class _Likenesses:
     kinds: list[str]
     masks: np.ndarray  # n × cells
     aspects: np.ndarray  # n
+    heights: np.ndarray  # n, of the sprite's box over the thing's own height
     looks: np.ndarray  # n × colours × cells × 3
 
 
 @lru_cache(maxsize=1)
 def _likenesses() -> _Likenesses:
-    kinds, masks, aspects, looks = [], [], [], []
+    kinds, masks, aspects, heights, looks = [], [], [], [], []
     papers = np.stack([own_paints(colour) for colour in COLOURS])
     for kind in KINDS:
         for flip in (False, True):
             for tilt in (-5, 0, 5):
-                shape = sprite(kind, 84, flip, tilt)
+                shape = sprite(kind, RASTER, flip, tilt)
                 solid = shape.alpha > 127
                 box = box_of(solid)
                 own = np.stack([_grid(layer, box) for layer in shape.own]) / 255
@@ -79,8 +92,11 @@ def _likenesses() -> _Likenesses:
                 kinds.append(kind)
                 masks.append(_grid(shape.alpha, box) / 255)
                 aspects.append((box[2] - box[0]) / (box[3] - box[1]))
+                heights.append((box[3] - box[1] - 2 * EDGE) / RASTER)
                 looks.append(np.einsum("pn,cpk->cnk", own, papers) + fixed)
-    return _Likenesses(kinds, np.stack(masks), np.array(aspects), np.stack(looks).astype(np.float32))
+    return _Likenesses(
+        kinds, np.stack(masks), np.array(aspects), np.array(heights), np.stack(looks).astype(np.float32)
+    )
 
 
 def _grid(layer: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
@@ -148,6 +164,6 @@ def _recognise(pixels: np.ndarray, piece: np.ndarray) -> SeenThing:
         list(COLOURS)[colour],
         round((left + right) / 2 / SIDE, 4),
         round((top + bottom) / 2 / SIDE, 4),
-        round((bottom - top - 2 * EDGE) / SIDE, 4),
+        round(max(bottom - top - 2 * EDGE, 1) / SIDE / float(known.heights[best[row]]), 4),
         round(float(score[row, colour]), 4),
     )

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import random
 
-from engine.world.edits import Add, Edit, Move, Recolour, Remove, Setting, Swap
+from engine.world.edits import Add, Edit, Move, Recolour, Remove, Resize, Setting, Swap
 from engine.world.palette import KINDS
-from engine.world.scene import Group, Scene
+from engine.world.scene import OPPOSITE, Group, Scene
 from engine.world.words import (
     PLACE,
     SETTING,
@@ -17,6 +17,7 @@ from engine.world.words import (
     joined,
     relation_phrase,
     sentence,
+    size_word,
     some,
     the,
     where_phrase,
@@ -40,7 +41,7 @@ PLAIN = 0.06
 
 def prompt(scene: Scene, rng: random.Random) -> str:
     """What a person might ask for: every thing, the named relations and the place."""
-    clauses = _clauses(scene, rng, places=0.25)
+    clauses = [_in_own_words(clause, rng) for clause in _clauses(scene, rng, places=0.25)]
     body = joined(clauses) if rng.random() < 0.75 or len(clauses) < 2 else _with(clauses)
     setting = rng.choice(SETTING[scene.background])
     if rng.random() < 0.2:
@@ -107,6 +108,9 @@ def instruct_edit(before: Scene, edit: Edit, after: Scene, rng: random.Random) -
                 f"turn {name} {colour}",
             )
             return sentence(rng.choice(forms))
+        case Resize(indices, scale):
+            name, size = the(before, indices, rng), size_word(scale)
+            return sentence(f"{rng.choice(('make', 'paint', 'draw'))} {name} {size}")
         case Swap(indices, kind, colour):
             name, new = the(before, indices, rng), some(kind, colour, len(indices))
             forms = (
@@ -147,14 +151,22 @@ def _say_add(before: Scene, after: Scene, rng: random.Random) -> str:
             continue
         where = where_phrase(after, new, range(old), rng)
         if (group.kind, group.colour) in looks:
-            noun = some(group.kind, group.colour, len(new)).split(" ", 1)[1]
+            noun = some(group.kind, group.colour, len(new), group.scale).split(" ", 1)[1]
             count = (
                 "another" if len(new) == 1 else f"{some(group.kind, None, len(new)).split(' ', 1)[0]} more"
             )
             parts.append(f"{count} {noun} {where}")
         else:
-            parts.append(f"{some(group.kind, group.colour, len(new))} {where}")
+            parts.append(f"{some(group.kind, group.colour, len(new), group.scale)} {where}")
     return f"{rng.choice(('add', 'add', 'now add', 'put', 'paint', 'draw'))} {joined(parts)}"
+
+
+def _in_own_words(clause: str, rng: random.Random) -> str:
+    """Sizes as people also call them; the model itself keeps to one word a size."""
+    for size, other in (("small", "little"), ("large", "big")):
+        if rng.random() < 0.35:
+            clause = clause.replace(f"{size} ", f"{other} ")
+    return clause
 
 
 def _with(clauses: list[str]) -> str:
@@ -173,13 +185,11 @@ def _clauses(scene: Scene, rng: random.Random, places: float) -> list[str]:
     for relation in todo:
         subject, name, other = relation.subject, relation.name, relation.object
         if of[subject] in said and of[other] not in said:
-            flip = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-            subject, name, other = other, flip[name], subject
-        ends = [scene.things[subject], scene.things[other]]
+            subject, name, other = other, OPPOSITE[name], subject
         first, last = (
             the(scene, (i,), rng) if of[i] in said else _some(of[i], rng, places) for i in (subject, other)
         )
-        clauses.append(f"{first} {relation_phrase(ends[0], name, ends[1], rng)} {last}")
+        clauses.append(f"{first} {relation_phrase(name, rng)} {last}")
         said += [of[subject], of[other]]
     rest = [g for g in groups if g not in said]
     if places < 0.5:
@@ -194,4 +204,4 @@ def _clauses(scene: Scene, rng: random.Random, places: float) -> list[str]:
 
 def _some(group: Group, rng: random.Random, places: float) -> str:
     plain = places < 0.5 and group.colour == KINDS[group.kind].natural and rng.random() < PLAIN
-    return some(group.kind, None if plain else group.colour, group.count)
+    return some(group.kind, None if plain else group.colour, group.count, group.scale)

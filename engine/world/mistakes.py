@@ -10,11 +10,12 @@ from engine.world.edits import Edit, Remove, apply, sample_add, sample_another, 
 from engine.world.scene import Scene
 
 MISTAKES = {
-    "recolour": 0.28,
-    "swap": 0.18,
-    "move": 0.2,
-    "missing": 0.14,
-    "add": 0.1,
+    "recolour": 0.25,
+    "swap": 0.16,
+    "resize": 0.11,
+    "move": 0.16,
+    "missing": 0.13,
+    "add": 0.09,
     "count": 0.07,
     "setting": 0.03,
 }
@@ -23,7 +24,7 @@ MISTAKES = {
 def sample_mistake(right: Scene, rng: random.Random, newest: Sequence[int] = ()) -> Scene:
     """A scene that went wrong in one way; ``newest`` are the things that may have been left out.
 
-    The mistake is a wrong colour, kind, side, count or background, a missing thing or one too many.
+    The mistake is a wrong colour, kind, size, side, count or background, a missing thing or one too many.
     """
     while True:
         name = rng.choices(list(MISTAKES), list(MISTAKES.values()))[0]

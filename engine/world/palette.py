@@ -1,10 +1,11 @@
-"""The names of the world: kinds, colours and backgrounds, with their sizes, habits and paints.
+"""The names of the world: kinds, colours, sizes and backgrounds, with their measures, habits and paints.
 
 Only tables and look-ups; drawing is in ``drawings`` and ``backgrounds``, placing in ``scene``.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 SIDE = 256
@@ -24,6 +25,14 @@ COLOURS: dict[str, RGB] = {
     "white": (250, 248, 243),
 }
 BACKGROUNDS = ("meadow", "night", "sea", "snow", "desert")
+
+SIZES = {"small": 0.66, "medium": 0.98, "large": 1.3}
+"""The named sizes, as shares of a kind's usual height. What is medium goes without saying."""
+
+
+def size_name(share: float) -> str:
+    """The named size of a thing that has this share of its kind's usual height."""
+    return min(SIZES, key=lambda name: abs(math.log(share / SIZES[name])))
 
 
 @dataclass(frozen=True)

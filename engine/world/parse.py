@@ -23,11 +23,20 @@ SETTING_WORDS = {
     "meadow": "meadow",
     "hills": "meadow",
 }
+SIZE_WORDS = {
+    "small": "small",
+    "little": "small",
+    "medium": "medium",
+    "large": "large",
+    "big": "large",
+}
 RELATIONS = (
     (re.compile(r"\bleft of\b"), "left of"),
     (re.compile(r"\bright of\b"), "right of"),
-    (re.compile(r"\b(above|over|behind)\b"), "above"),
-    (re.compile(r"\b(below|under|in front of)\b"), "below"),
+    (re.compile(r"\b(above|over)\b"), "above"),
+    (re.compile(r"\b(below|under)\b"), "below"),
+    (re.compile(r"\bbehind\b"), "behind"),
+    (re.compile(r"\bin front of\b"), "in front of"),
 )
 COLUMNS = (
     (re.compile(r"\bleft\b(?! of)"), 0),
@@ -45,7 +54,7 @@ GRAMMAR = frozenset(
         nothing now of on one or our over page paint picture place please put remove replace right row
         scene should show shows side six sky so soft some start step take away than that the their them
         then there these they this those three to turn two under up upper lower us want we where which
-        will with would wrong yet you
+        will with would wrong yet you low rows sized
         """,
     )
 )
@@ -54,12 +63,16 @@ GRAMMAR = frozenset(
 
 @dataclass(frozen=True)
 class Want:
-    """``count`` things of a kind; no colour means any. ``columns`` are the named ones (0 left to 2 right)."""
+    """``count`` things of a kind; no colour and no ``scale`` mean any.
+
+    ``columns`` are the named ones (0 left to 2 right).
+    """
 
     count: int
     colour: str | None
     kind: str
     columns: tuple[int, ...] = ()
+    scale: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,16 +94,18 @@ def parse_prompt(text: str) -> Spec | None:
         kind = _kind(word)
         if kind is None:
             continue
-        begin, colour = at, None
-        if begin > gap and words[begin - 1] in COLOURS:
-            begin, colour = begin - 1, words[begin - 1]
+        begin, colour, scale = at, None, None
+        while begin > gap and (words[begin - 1] in COLOURS or words[begin - 1] in SIZE_WORDS):
+            begin -= 1
+            colour = words[begin] if words[begin] in COLOURS else colour
+            scale = SIZE_WORDS.get(words[begin], scale)
         between = words[gap:begin]
         plural = word != kind
         count = NUMBERS.get(between[-1]) if between else None
         known = _known(wants, kind, colour) if between and between[-1] == "the" else None
         now = len(wants) if known is None else known
         if known is None:
-            wants.append(Want(count or (2 if plural else 1), colour, kind))
+            wants.append(Want(count or (2 if plural else 1), colour, kind, scale=scale))
         if last >= 0:
             name = _relation(" ".join(between))
             if name is not None and now != last:
@@ -109,7 +124,7 @@ def parse_prompt(text: str) -> Spec | None:
 
 def unknown_words(text: str) -> list[str]:
     """The words of ``text`` that mean nothing in this world, once each, in order."""
-    known = GRAMMAR | set(COLOURS) | set(SETTING_WORDS) | set(NUMBERS)
+    known = GRAMMAR | set(COLOURS) | set(SIZE_WORDS) | set(SETTING_WORDS) | set(NUMBERS)
     return list(dict.fromkeys(w for w in _words(text) if w not in known and _kind(w) is None))
 
 

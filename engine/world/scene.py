@@ -10,15 +10,28 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
-from engine.world.palette import BACKGROUNDS, COLOURS, KINDS
+from engine.world.palette import BACKGROUNDS, COLOURS, KINDS, size_name
 
-RELATIONS = ("left of", "right of", "above", "below")
+OPPOSITE = {
+    "left of": "right of",
+    "right of": "left of",
+    "above": "below",
+    "below": "above",
+    "in front of": "behind",
+    "behind": "in front of",
+}
+RELATIONS = tuple(OPPOSITE)
+"""Among things on the ground the lower one stands in front; above and below need the sky."""
+
 MARGIN = 0.12
 """How far apart two centres must be for a relation to be called true."""
 
 COLUMNS = (0.17, 0.5, 0.83)
-SKY_Y = 0.172
+SKY_Y = {"sky": 0.172, "low": 0.49}
+"""Where the middles of things in the sky are, by row."""
+
 FEET = {"back": 0.65, "middle": 0.81, "front": 0.955}
 """Where the feet of ground things stand, by row."""
 
@@ -49,11 +62,19 @@ class Thing:
 
     @property
     def row(self) -> str:
-        """``sky``, ``back``, ``middle`` or ``front``."""
+        """``sky`` or ``low`` in the sky, ``back``, ``middle`` or ``front`` on the ground."""
         if KINDS[self.kind].sky:
-            return "sky"
-        foot = self.y + self.size / 2
-        return min(FEET, key=lambda name: abs(FEET[name] - foot))
+            return min(SKY_Y, key=lambda name: abs(SKY_Y[name] - self.y))
+        return min(FEET, key=lambda name: abs(FEET[name] - self.foot))
+
+    @property
+    def foot(self) -> float:
+        return self.y + self.size / 2
+
+    @property
+    def scale(self) -> str:
+        """``small``, ``medium`` or ``large``, for its kind."""
+        return size_name(self.size / KINDS[self.kind].size)
 
     @property
     def column(self) -> int:
@@ -72,11 +93,15 @@ class Relation:
 
 @dataclass(frozen=True)
 class Group:
-    """Things of one kind and colour, spoken of together; ``indices`` point into the scene's things."""
+    """Things of one kind and colour, spoken of together; ``indices`` point into the scene's things.
+
+    ``scale`` is the first one's named size: sampled scenes have one size a group.
+    """
 
     kind: str
     colour: str
     indices: tuple[int, ...]
+    scale: str = "medium"
 
     @property
     def count(self) -> int:
@@ -105,7 +130,10 @@ class Scene:
         found: dict[tuple[str, str], list[int]] = {}
         for index, thing in enumerate(self.things):
             found.setdefault((thing.kind, thing.colour), []).append(index)
-        return tuple(Group(kind, colour, tuple(where)) for (kind, colour), where in found.items())
+        return tuple(
+            Group(kind, colour, tuple(where), self.things[where[0]].scale)
+            for (kind, colour), where in found.items()
+        )
 
     def subset(self, indices: Iterable[int]) -> Scene:
         """The same place with only these things, unmoved, in the order given.
@@ -132,10 +160,36 @@ class Scene:
         return replace(self, things=things, relations=relations)
 
 
+class Placed(Protocol):
+    """What stands somewhere: a thing of a scene, or one that is seen."""
+
+    @property
+    def x(self) -> float: ...
+
+    @property
+    def y(self) -> float: ...
+
+    @property
+    def foot(self) -> float: ...
+
+
 def holds(a: Thing, name: str, b: Thing) -> bool:
-    """Whether ``a`` is ``name`` ``b`` by at least ``MARGIN`` between their centres."""
-    gap = {"left of": b.x - a.x, "right of": a.x - b.x, "above": b.y - a.y, "below": a.y - b.y}[name]
-    return gap >= MARGIN
+    """Whether ``a`` is ``name`` ``b`` by at least ``MARGIN``, in a relation that fits where the two are."""
+    grounded = not (KINDS[a.kind].sky or KINDS[b.kind].sky)
+    deep = name in ("in front of", "behind")
+    return (deep == grounded or name in ("left of", "right of")) and gap(a, name, b) >= MARGIN
+
+
+def gap(a: Placed, name: str, b: Placed) -> float:
+    """How far ``a`` is ``name`` ``b``: between their centres, or in depth between their feet."""
+    match name:
+        case "left of":
+            return b.x - a.x
+        case "above":
+            return b.y - a.y
+        case "behind":
+            return b.foot - a.foot
+    return -gap(a, OPPOSITE[name], b)
 
 
 def apart(a: Thing, b: Thing, gap: float) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from engine.world.critique import differences, repairs
 from engine.world.language import describe
+from engine.world.palette import KINDS
 from engine.world.scene import Scene
 from engine.world.words import (
     PLACE,
@@ -47,13 +48,12 @@ def thought(scene: Scene, rng: random.Random) -> str:
     for group in scene.groups():
         things = [scene.things[i] for i in group.indices]
         where = column_phrase(things, rng)
-        name = some(group.kind, group.colour, group.count)
+        name = some(group.kind, group.colour, group.count, group.scale)
         stand = "stands" if group.count == 1 else "stand"
         forms = (f"{name} {stand} {where}", f"there {verb(group.count)} {name} {where}")
-        parts.append(sentence(rng.choice(forms if things[0].row != "sky" else forms[1:])))
+        parts.append(sentence(rng.choice(forms if not KINDS[group.kind].sky else forms[1:])))
     for relation in scene.relations:
-        a, b = scene.things[relation.subject], scene.things[relation.object]
-        phrase = relation_phrase(a, relation.name, b, rng)
+        phrase = relation_phrase(relation.name, rng)
         names = (the(scene, (i,), rng) for i in (relation.subject, relation.object))
         parts.append(sentence(f" {verb(1)} {phrase} ".join(names)))
     parts.append(rng.choice(("Nothing else is in the picture.", "That is all.", "There is nothing more.")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from engine.world.scene import Group, Relation, Scene, Thing, holds
+from engine.world.scene import OPPOSITE, Group, Relation, Scene, Thing, holds
 
 COUNTS = ("no", "one", "two", "three", "four", "five", "six")
 COLUMN_WORDS = (
@@ -27,14 +27,21 @@ PLACE = {
     "snow": ("a snow scene", "snowy hills"),
     "desert": ("a desert", "a hot desert"),
 }
+DEPTHS = {
+    "sky": "in the sky ",
+    "low": "low in the sky ",
+    "front": "in front ",
+    "back": "at the back ",
+    "middle": "",
+}
 RELATION_WORDS = {
     "left of": ("left of", "to the left of", "on the left of"),
     "right of": ("right of", "to the right of", "on the right of"),
     "above": ("above", "over"),
     "below": ("below", "under"),
+    "in front of": ("in front of",),
+    "behind": ("behind",),
 }
-DEPTH_WORDS = {"above": ("behind",), "below": ("in front of",)}
-"""Among things on the ground, the lower one stands in front."""
 
 
 def joined(parts: Sequence[str]) -> str:
@@ -51,9 +58,10 @@ def plural(kind: str, count: int) -> str:
     return kind if count == 1 else kind + "s"
 
 
-def some(kind: str, colour: str | None, count: int = 1) -> str:
-    """``a red house``, ``an orange cat``, ``two boats``."""
-    noun = plural(kind, count) if colour is None else f"{colour} {plural(kind, count)}"
+def some(kind: str, colour: str | None, count: int = 1, scale: str = "medium") -> str:
+    """``a red house``, ``an orange cat``, ``two small boats``."""
+    size = "" if scale == "medium" else scale
+    noun = " ".join(word for word in (size, colour, plural(kind, count)) if word)
     if count > 1:
         return f"{COUNTS[count]} {noun}"
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
@@ -82,6 +90,11 @@ def _position_in(scene: Scene, group: Group, index: int) -> str:
     return "left" if spot == 0 else "right" if spot == group.count - 1 else "middle"
 
 
+def size_word(scale: str) -> str:
+    """A size where it stands after what it is said of."""
+    return "medium-sized" if scale == "medium" else scale
+
+
 def verb(count: int) -> str:
     return "is" if count == 1 else "are"
 
@@ -96,24 +109,24 @@ def column_phrase(things: Sequence[Thing], rng: random.Random) -> str:
         text = "in a row"
     elif len(columns) == 2:
         text = f"{COLUMN_WORDS[columns[0]][0]} and {COLUMN_WORDS[columns[1]][0]}"
+    elif len(columns) == 1:
+        text = COLUMN_WORDS[columns[0]][0]
     else:
-        text = COLUMN_WORDS[columns[0]][0] if len(columns) == 1 else "in a row"
+        text = "in two rows"
     if len(rows) == 1 and rng.random() < 0.5:
-        depth = {"sky": "in the sky ", "front": "in front ", "back": "at the back ", "middle": ""}[rows.pop()]
-        return depth + text
+        return DEPTHS[rows.pop()] + text
     return text
 
 
-def relation_phrase(a: Thing, name: str, b: Thing, rng: random.Random) -> str:
-    """The words for a relation, before the name of ``b``."""
-    if "sky" not in (a.row, b.row) and name in DEPTH_WORDS and rng.random() < 0.6:
-        return rng.choice(DEPTH_WORDS[name])
+def relation_phrase(name: str, rng: random.Random) -> str:
+    """The words for a relation, before the name of the thing that it is to."""
     return rng.choice(RELATION_WORDS[name])
 
 
 def true_relation(a: Thing, b: Thing) -> str | None:
     """The one relation of ``a`` to ``b`` that a person would say first."""
-    names = ("above", "below") if a.column == b.column else ("left of", "right of")
+    sideways = ("left of", "right of")
+    names = [name for name in OPPOSITE if (name in sideways) == (a.column != b.column)]
     return next((name for name in names if holds(a, name, b)), None)
 
 
@@ -125,14 +138,14 @@ def where_phrase(scene: Scene, indices: Sequence[int], anchors: Sequence[int], r
         named = [(name, other) for name, other in named if other in anchors]
         if named and rng.random() < 0.8:
             name, other = rng.choice(named)
-            phrase = relation_phrase(scene.things[index], name, scene.things[other], rng)
+            phrase = relation_phrase(name, rng)
             return f"{phrase} {the(scene, (other,), rng)}"
         lone = [i for g in scene.groups() if g.count == 1 for i in g.indices if i in anchors and i != index]
         if lone and rng.random() < 0.45:
             other = rng.choice(lone)
             name = true_relation(scene.things[index], scene.things[other])
             if name is not None:
-                phrase = relation_phrase(scene.things[index], name, scene.things[other], rng)
+                phrase = relation_phrase(name, rng)
                 return f"{phrase} {the(scene, (other,), rng)}"
     return column_phrase([scene.things[i] for i in indices], rng)
 
@@ -140,5 +153,4 @@ def where_phrase(scene: Scene, indices: Sequence[int], anchors: Sequence[int], r
 def _from(relation: Relation, index: int) -> tuple[str, int]:
     if relation.subject == index:
         return relation.name, relation.object
-    other = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-    return other[relation.name], relation.subject
+    return OPPOSITE[relation.name], relation.subject

@@ -1,9 +1,8 @@
 """Chains of steps that lead to a scene: additive ones, and equal ones that take a detour.
 
 Papers, process-driven generation, augmentation: chains that only add are too uniform, so some let a thing
-enter in another colour, as another kind or in another place, or let one enter that is not wanted, and mend
-that in a later step. Whatever the way, the last state is the goal. The world has no sizes to name, so
-nothing is resized.
+enter in another colour or size, as another kind or in another place, or let one enter that is not wanted, and
+mend that in a later step. Whatever the way, the last state is the goal.
 """
 
 from __future__ import annotations
@@ -23,18 +22,20 @@ from engine.world.edits import (
     Move,
     Recolour,
     Remove,
+    Resize,
     Swap,
     exchanged,
+    resized,
     sample_add,
 )
-from engine.world.palette import COLOURS, KINDS
+from engine.world.palette import COLOURS, KINDS, SIZES
 from engine.world.sampling import fits, make_thing
 from engine.world.scene import Group, Scene, Thing
 
 VARIED = 0.25
 """The share of chains that take a detour. 0: every chain only adds (the papers' ablation)."""
 
-DETOURS = {"recolour": 0.35, "swap": 0.25, "move": 0.2, "remove": 0.2}
+DETOURS = {"recolour": 0.3, "resize": 0.12, "swap": 0.22, "move": 0.18, "remove": 0.18}
 TWO_DETOURS = 0.2
 
 
@@ -121,6 +122,8 @@ class _Detour:
             return Swap(indices, new.kind, new.colour)
         if old.colour != new.colour:
             return Recolour(indices, new.colour)
+        if old.scale != new.scale:
+            return Resize(indices, new.scale)
         return Move(indices[0], new.x, new.y)
 
 
@@ -199,6 +202,12 @@ def _sample_detour(
         taken = {t.colour for t in (*goal.things, *decoys) if t.kind == group.kind}
         colour = rng.choice([c for c in COLOURS if c not in taken])
         return _Detour(tuple(replace(t, colour=colour) for t in wanted), wanted)
+    if name == "resize":
+        for scale in rng.sample([s for s in SIZES if s != group.scale], 2):
+            new = tuple(resized(t, scale) for t in wanted)
+            back = tuple(resized(t, group.scale) for t in new)
+            if back == wanted and all(fits(t, [*room, *(o for o in new if o != t)]) for t in new):
+                return _Detour(new, wanted)
     if name == "swap":
         pool = [k for k in KINDS if KINDS[k].sky == KINDS[group.kind].sky and k not in kinds]
         rng.shuffle(pool)
@@ -213,7 +222,7 @@ def _sample_detour(
     if name == "move" and group.count == 1:
         thing = wanted[0]
         for column in rng.sample(range(3), 3):
-            x = make_thing(rng, thing.kind, thing.colour, thing.row, column, 0.5).x
+            x = make_thing(rng, thing.kind, thing.colour, thing.row, column, 0.5, thing.scale).x
             if column != thing.column and fits(replace(thing, x=x), room):
                 return _Detour((replace(thing, x=x),), wanted)
     if name == "remove":

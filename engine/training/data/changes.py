@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from engine.world.edits import Edit, Move, Recolour, Remove, Swap, sample_edit
+from engine.world.edits import Edit, Move, Recolour, Remove, Resize, Swap, sample_edit
 from engine.world.scene import Scene, Thing
 
 TRIES = 12
@@ -29,7 +29,7 @@ def sample_change(
 def touched(edit: Edit) -> tuple[int, ...]:
     """The indices of the standing things that an edit speaks of."""
     match edit:
-        case Recolour(indices) | Swap(indices) | Remove(indices):
+        case Recolour(indices) | Resize(indices) | Swap(indices) | Remove(indices):
             return indices
         case Move(index):
             return (index,)

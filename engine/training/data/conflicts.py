@@ -1,8 +1,8 @@
 """Plans against the prompt: steps that fit it so far, and plans that ask for what it does not allow.
 
 Papers, process-driven generation, instruction-intermediate conflicts. A conflict is always one that the
-prompt's own words show: a colour, kind, number, named relation or place, or a thing nobody asked for. What
-a plan leaves for later is never one. Telling them as lessons is in ``cases`` and ``process``.
+prompt's own words show: a colour, size, kind, number, named relation or place, or a thing nobody asked for.
+What a plan leaves for later is never one. Telling them as lessons is in ``cases`` and ``process``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from engine.training.data.chains import Step
 from engine.training.data.changes import by_lot, sample_change
-from engine.world.edits import Add, Edit, Recolour, Setting, apply, sample_another
+from engine.world.edits import Add, Edit, Recolour, Resize, Setting, apply, sample_another
 from engine.world.palette import BACKGROUNDS
 from engine.world.parse import parse_prompt
 from engine.world.sampling import fits
@@ -21,7 +21,15 @@ from engine.world.scene import COLUMNS, Scene
 POSITIVE = 6905 / 15201
 """The share of steps that fit (papers: 6,905 positive of 15,201)."""
 
-CONFLICTS = {"recolour": 0.3, "swap": 0.2, "add": 0.15, "count": 0.1, "relation": 0.17, "setting": 0.08}
+CONFLICTS = {
+    "recolour": 0.27,
+    "resize": 0.09,
+    "swap": 0.18,
+    "add": 0.13,
+    "count": 0.1,
+    "relation": 0.16,
+    "setting": 0.07,
+}
 
 
 def sample_conflict(step: Step, prompt: str, rng: random.Random) -> Step | None:
@@ -40,7 +48,7 @@ def sample_conflict(step: Step, prompt: str, rng: random.Random) -> Step | None:
 
 
 def _changed(name: str, step: Step, prompt: str, rng: random.Random) -> Scene | None:
-    """What the step leads to with another colour, kind, number or place, or with a thing too many."""
+    """What the step leads to with another colour, size, kind, number or place, or with a thing too many."""
     right = step.after
     edit: Edit | None
     if name == "setting":
@@ -55,6 +63,8 @@ def _changed(name: str, step: Step, prompt: str, rng: random.Random) -> Scene | 
         edit = sample_change(right, step.coming, step.newest, rng, (name,))
         if isinstance(edit, Recolour) and right.things[edit.indices[0]].kind in _of_any_colour(prompt):
             return None
+        if isinstance(edit, Resize) and right.things[edit.indices[0]].scale == "medium":
+            return None  # no word of the prompt stands against another size
     return None if edit is None else apply(right, edit)
 
 

@@ -26,7 +26,7 @@ ROUNDS = (1, 2, 2, 3)
 
 @dataclass(frozen=True)
 class Node:
-    """``name`` is a background, kind, colour or relation; ``ends`` are the objects it is, hangs on or joins.
+    """``name`` is a background, kind, colour, size or relation, ``ends`` the objects it hangs on or joins.
 
     A place has no ends, an object and an attribute one, a relation two: indices into the scene's things.
     """
@@ -51,6 +51,7 @@ def graph_of(scene: Scene, things: Iterable[int] | None = None) -> Graph:
         thing = scene.things[index]
         standing.add(index)
         nodes += [Node("object", thing.kind, (index,)), Node("attribute", thing.colour, (index,))]
+        nodes += [Node("attribute", thing.scale, (index,))] if thing.scale != "medium" else []
         nodes += [
             Node("relation", r.name, (r.subject, r.object))
             for r in scene.relations

@@ -37,7 +37,7 @@ ARTIST_PLAN = 0.2
 ARTIST_REFINE = 0.06
 ARTIST_AFTERWARDS = 0.14
 MAX_IMAGES = 6
-ARTIST_EDITS = EDIT_KINDS[:5]
+ARTIST_EDITS = EDIT_KINDS[:6]
 ARTIST_REMARKS = ("Please change it.", "I want it another way.", "Not quite.", "Nearly.", "Change this.")
 
 

@@ -1,6 +1,6 @@
 """Which scenes lessons may use and which are kept for evaluation, decided by what a picture shows.
 
-The division is by a hash over the background and every thing's kind, colour, row and column: the same
+The division is by a hash over the background and every thing's kind, colour, size, row and column: the same
 picture with a little more play in it falls on the same side, and so does one of which more or fewer
 relations are named. A place with nothing in it belongs to both sides.
 """
@@ -20,8 +20,8 @@ HELD_OUT = 0.02
 
 
 def graph_hash(scene: Scene) -> str:
-    """SHA-256 over the background and, in any order, each thing's kind, colour, row and column."""
-    things = sorted((t.kind, t.colour, t.row, t.column) for t in scene.things)
+    """SHA-256 over the background and, in any order, each thing's kind, colour, size, row and column."""
+    things = sorted((t.kind, t.colour, t.scale, t.row, t.column) for t in scene.things)
     return hashlib.sha256(json.dumps([scene.background, things]).encode()).hexdigest()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from engine.world.edits import Move, Recolour, Remove, Setting, Swap, apply
+from engine.world.edits import Move, Recolour, Remove, Resize, Setting, Swap, apply
 from engine.world.faults import faults, objects_right
 from engine.world.judge import judge
 from engine.world.palette import BACKGROUNDS
@@ -63,6 +63,7 @@ def test_every_kind_of_fault_is_found() -> None:
 
     assert told(SCENE) == []
     assert told(apply(SCENE, Recolour((0,), "blue"))) == ["the house is blue, not red"]
+    assert told(apply(SCENE, Resize((0,), "large"))) == ["the house is large, not medium-sized"]
     assert "the white moon is missing" in told(apply(SCENE, Remove((2,))))
     assert "the background is desert, not night" in told(apply(SCENE, Setting("desert")))
     assert "there is a white star that nobody asked for" in told(apply(SCENE, Swap((2,), "star", "white")))
@@ -78,7 +79,7 @@ def test_objects_right_counts_and_colours_but_lets_others_pass() -> None:
     spec = parse_prompt("a house and a green tree")
     assert spec is not None and objects_right(spec, seen)
     assert faults(spec, seen) == ["there is a white moon that nobody asked for"]
-    for text in ("two red houses", "a blue house", "a red house and a dog"):
+    for text in ("two red houses", "a small red house", "a blue house", "a red house and a dog"):
         spec = parse_prompt(text)
         assert spec is not None and not objects_right(spec, seen)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.world.corpus import corpus
 from engine.world.critique import critique_ok, critique_wrong, differences, pending_groups
-from engine.world.edits import Add, Move, Recolour, Setting, apply, sample_edit
+from engine.world.edits import Add, Move, Recolour, Resize, Setting, apply, sample_edit
 from engine.world.language import describe, instruct_edit, instruct_start, prompt
 from engine.world.mistakes import sample_mistake
 from engine.world.palette import KINDS
@@ -27,8 +27,8 @@ CAT = Thing("cat", "black", 0.5, 0.66, 0.29)
 NIGHT = Scene("night", (HOUSE, TREE), (Relation(0, "left of", 1),))
 
 
-def looks(scene: Scene) -> Counter[tuple[str, str, int]]:
-    return Counter((g.kind, g.colour, g.count) for g in scene.groups())
+def looks(scene: Scene) -> Counter[tuple[str, str, int, str]]:
+    return Counter((g.kind, g.colour, g.count, g.scale) for g in scene.groups())
 
 
 @given(seeds)
@@ -38,7 +38,9 @@ def test_prompts_and_descriptions_read_back(seed: int) -> None:
     for text in (prompt(scene, rng), describe(scene, rng), instruct_start(scene, rng)):
         spec = parse_prompt(text)
         assert spec is not None and spec.background == scene.background, text
-        read = Counter((w.kind, w.colour or KINDS[w.kind].natural, w.count) for w in spec.wants)
+        read = Counter(
+            (w.kind, w.colour or KINDS[w.kind].natural, w.count, w.scale or "medium") for w in spec.wants
+        )
         assert read == looks(scene), text
         members = {(g.kind, g.colour): [scene.things[i] for i in g.indices] for g in scene.groups()}
         things = [members[w.kind, w.colour or KINDS[w.kind].natural] for w in spec.wants]
@@ -64,6 +66,8 @@ def test_instructions_name_what_changes(seed: int) -> None:
         assert all(t.kind in order and t.colour in order for t in edit.things)
     if isinstance(edit, Recolour):
         assert edit.colour in order and scene.things[edit.indices[0]].kind in order
+    if isinstance(edit, Resize):
+        assert edit.scale in order and scene.things[edit.indices[0]].kind in order
     if isinstance(edit, Move):
         assert re.search(r"left|right|middle|centre|above|over|below|under|behind|front", order)
 
@@ -103,6 +107,9 @@ def test_critique_says_what_is_wrong_and_how_to_mend_it() -> None:
     verdict, correction = critique_wrong(wrong, NIGHT, (), random.Random(1))
     assert "is blue and should be red" in verdict
     assert "house" in correction and "red" in correction
+    verdict, correction = critique_wrong(apply(NIGHT, Resize((0,), "small")), NIGHT, (), random.Random(1))
+    assert "is small and should be medium-sized" in verdict
+    assert "house" in correction and "medium-sized" in correction
     verdict, correction = critique_wrong(apply(NIGHT, Setting("snow")), NIGHT, (), random.Random(1))
     assert "night" in verdict and "night" in correction
     three = NIGHT.with_things((HOUSE, TREE, CAT))
@@ -130,6 +137,10 @@ def test_free_prompts_are_read() -> None:
     assert spec is not None and spec.background == "sea"
     assert spec.wants == (Want(2, None, "boat"), Want(1, None, "moon"), Want(1, None, "house", (2,)))
     assert spec.relations == (Relation(1, "above", 2),)
+    spec = parse_prompt("a big red house behind two little cats")
+    assert spec is not None
+    assert spec.wants == (Want(1, "red", "house", scale="large"), Want(2, None, "cat", scale="small"))
+    assert spec.relations == (Relation(0, "behind", 1),)
     assert parse_prompt("<ins>hello</ins> \u202e\U0001f600") is None
     assert parse_prompt("") is None
 

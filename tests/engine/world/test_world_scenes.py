@@ -17,15 +17,16 @@ from engine.world.edits import (
     Move,
     Recolour,
     Remove,
+    Resize,
     Setting,
     Swap,
     apply,
     sample_edit,
 )
-from engine.world.palette import BACKGROUNDS, COLOURS, KINDS
+from engine.world.palette import BACKGROUNDS, COLOURS, KINDS, SIZES
 from engine.world.render import render
 from engine.world.sampling import GAP, sample_scene
-from engine.world.scene import Scene, Thing, apart, holds
+from engine.world.scene import RELATIONS, SKY_Y, Scene, Thing, apart, holds
 
 seeds = st.integers(0, 2**32)
 
@@ -33,7 +34,7 @@ seeds = st.integers(0, 2**32)
 def touched(scene: Scene, edit: Edit) -> set[int]:
     """The indices an edit speaks of."""
     match edit:
-        case Recolour(indices) | Swap(indices) | Remove(indices):
+        case Recolour(indices) | Resize(indices) | Swap(indices) | Remove(indices):
             return set(indices)
         case Move(index):
             return {index}
@@ -41,18 +42,26 @@ def touched(scene: Scene, edit: Edit) -> set[int]:
 
 
 def test_world_is_rich_enough() -> None:
-    assert len(KINDS) >= 14 and len(COLOURS) >= 8 and len(BACKGROUNDS) >= 4
+    assert len(KINDS) >= 16 and len(COLOURS) >= 8 and len(BACKGROUNDS) >= 5
+    assert len(SIZES) == 3 and len(RELATIONS) == 6
+    scenes = [sample_scene(random.Random(seed)) for seed in range(1500)]
+    assert {r.name for scene in scenes for r in scene.relations} == set(RELATIONS)
+    assert {g.scale for scene in scenes for g in scene.groups()} == set(SIZES)
+    assert {g.count for scene in scenes for g in scene.groups()} == set(range(1, 5))
+    assert {len(scene.things) for scene in scenes} == set(range(1, 6))
 
 
 @given(seeds)
 def test_sampled_scenes_keep_apart_and_tell_true_relations(seed: int) -> None:
     scene = sample_scene(random.Random(seed))
-    assert 1 <= len(scene.things) <= 4
-    assert all(1 <= group.count <= 3 for group in scene.groups())
+    assert 1 <= len(scene.things) <= 5
+    for group in scene.groups():
+        assert 1 <= group.count <= 4
+        assert {scene.things[i].scale for i in group.indices} == {group.scale}
     for i, a in enumerate(scene.things):
         left, top, right, bottom = a.box
         assert left > 0 and top > 0 and right < 1 and bottom < 1
-        assert (a.row == "sky") == KINDS[a.kind].sky
+        assert (a.row in SKY_Y) == KINDS[a.kind].sky
         assert all(apart(a, b, GAP) for b in scene.things[:i])
     for relation in scene.relations:
         assert holds(scene.things[relation.subject], relation.name, scene.things[relation.object])
@@ -80,7 +89,7 @@ def test_edits_keep_everything_else(seed: int, kind: str) -> None:
     scene = sample_scene(rng)
     edit = sample_edit(scene, rng, (kind,))
     if edit is None:
-        assert kind in ("add", "remove", "swap", "move")
+        assert kind in ("add", "remove", "resize", "swap", "move")
         return
     after = apply(scene, edit)
     assert after != scene
@@ -99,6 +108,11 @@ def test_edits_keep_everything_else(seed: int, kind: str) -> None:
                 (after.things[i].x, after.things[i].size) == (scene.things[i].x, scene.things[i].size)
                 for i in indices
             )
+        case Resize(indices, scale):
+            for i in indices:
+                thing, was = after.things[i], scene.things[i]
+                assert thing.scale == scale != was.scale
+                assert (thing.kind, thing.colour, thing.row) == (was.kind, was.colour, was.row)
         case Swap(indices, new):
             assert all(
                 after.things[i].kind == new and after.things[i].x == scene.things[i].x for i in indices
@@ -152,3 +166,11 @@ def test_unknown_names_are_refused_in_words() -> None:
         Thing("cat", "brown", 0.5, 0.5, 0.3)
     with pytest.raises(ValueError, match="no place 'moon base'"):
         Scene("moon base")
+
+
+def test_depth_is_said_on_the_ground_and_height_where_the_sky_is_in_it() -> None:
+    house, cat = Thing("house", "red", 0.5, 0.49, 0.32), Thing("cat", "black", 0.5, 0.81, 0.29)
+    moon = Thing("moon", "white", 0.5, 0.17, 0.27)
+    assert holds(cat, "in front of", house) and holds(house, "behind", cat)
+    assert not holds(house, "above", cat) and not holds(house, "in front of", cat)
+    assert holds(moon, "above", house) and not holds(moon, "behind", house)

@@ -76,7 +76,7 @@ def test_a_detour_is_said_when_it_begins_and_until_it_is_mended(seed: int) -> No
 def test_detours_come_in_their_share_and_in_every_kind() -> None:
     chains = [sampled(seed, VARIED)[1] for seed in range(600)]
     seen = Counter(step.operation for steps in chains for step in steps)
-    assert set(seen) == {"start", "add", "recolour", "swap", "move", "remove"}
+    assert set(seen) == {"start", "add", "recolour", "resize", "swap", "move", "remove"}
     share = sum(any(s.changes for s in steps) for steps in chains) / len(chains)
     assert abs(share - VARIED) < 0.06
 

@@ -48,7 +48,8 @@ def test_a_conflict_is_with_words_of_the_prompt_and_only_about_what_the_step_add
         for group in wrong.after.groups():
             wish = next((w for w in spec.wants if w.kind == group.kind and w.colour is None), None)
             allowed = wish.count if wish else asked.get((group.kind, group.colour), 0)
-            against |= group.count > allowed
+            sizes = {w.scale for w in spec.wants if w.kind == group.kind} - {None}
+            against |= group.count > allowed or (bool(sizes) and group.scale not in sizes)
         assert against, (prompt, wrong.after)
 
 
@@ -75,9 +76,9 @@ def test_a_colour_that_the_prompt_leaves_open_is_no_conflict() -> None:
 
 
 def test_every_conflict_comes_up() -> None:
-    house, tree = Thing("house", "red", 0.17, 0.65, 0.32), Thing("tree", "green", 0.83, 0.65, 0.33)
+    house, tree = Thing("house", "red", 0.17, 0.65, 0.22), Thing("tree", "green", 0.83, 0.65, 0.33)
     goal = Scene("night", (house, tree), (Relation(0, "left of", 1),))
-    prompt = "a red house left of a green tree at night"
+    prompt = "a small red house left of a green tree at night"
     found = set()
     for seed in range(200):
         rng = random.Random(seed)
@@ -87,7 +88,7 @@ def test_every_conflict_comes_up() -> None:
             if looks(wrong.after) == looks(step.after) and len(wrong.after.relations) < 1:
                 found.add("relation")
             found |= {type(edit).__name__ for edit in differences(wrong.after, step.after)}
-    assert found == {"Recolour", "Swap", "relation", "Remove", "Setting"}
+    assert found == {"Recolour", "Resize", "Swap", "relation", "Remove", "Setting"}
 
 
 def looks(scene: Scene) -> set[tuple[str, str, int]]:

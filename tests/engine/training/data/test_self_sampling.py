@@ -35,7 +35,7 @@ GOAL = Scene("night", (HOUSE, TREE), (Relation(0, "left of", 1),))
 
 def jittered(scene: Scene, rng: random.Random) -> Scene:
     """The scene as a judge may see it: a little off, poses and relations unknown."""
-    things = [make_thing(rng, t.kind, t.colour, t.row, t.column, 0.5) for t in scene.things]
+    things = [make_thing(rng, t.kind, t.colour, t.row, t.column, 0.5, t.scale) for t in scene.things]
     return Scene(scene.background, tuple(replace(t, flip=False, tilt=0.0) for t in things))
 
 

@@ -27,7 +27,7 @@ SEEDS = st.integers(0, 2**32)
 def test_play_in_place_size_and_pose_changes_no_side(seed: int) -> None:
     rng = random.Random(seed)
     scene = sample_scene(rng)
-    things = [make_thing(rng, t.kind, t.colour, t.row, t.column) for t in scene.things]
+    things = [make_thing(rng, t.kind, t.colour, t.row, t.column, scale=t.scale) for t in scene.things]
     rng.shuffle(things)
     assert graph_hash(Scene(scene.background, tuple(things))) == graph_hash(scene)
 
