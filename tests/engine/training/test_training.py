@@ -38,7 +38,7 @@ from engine.training.optimiser import (
 from engine.training.packing import CleanImage, NoisedImage, Packer, SeenImage, Text
 from engine.training.recipe import begin_from, load_autoencoder, make_tokenizer, new_model, special_tokens
 from engine.training.samples import COPIES, SampleMaker, length, spread_draws
-from engine.training.shards import PROMPTS, Library, write_shards
+from engine.training.shards import PROMPTS, USUAL, Library, write_shards
 from engine.training.stages import Stage, read_plan, stretched
 from engine.training.state import load_state, save_state
 from engine.training.unified import Run, draw_samples, own_pieces, train
@@ -55,7 +55,14 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A work folder with a tokenizer and one shard, encoded by an untrained autoencoder."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("work")
-    write_shards(folder / "shards", Autoencoder(SMALL_AUTOENCODER), shards=1, seed=0, count=30, device="cpu")
+    write_shards(
+        folder / "shards" / USUAL.name,
+        Autoencoder(SMALL_AUTOENCODER),
+        shards=1,
+        seed=0,
+        count=30,
+        device="cpu",
+    )
     make_tokenizer(folder, 0, lessons=200)
     return folder
 
@@ -64,7 +71,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def maker(work: Path) -> SampleMaker:
     tokenizer = make_tokenizer(work, 0)
     encode = lambda text: tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
-    return SampleMaker(Library(work / "shards"), encode, special_tokens(tokenizer))
+    return SampleMaker(Library(work / "shards" / USUAL.name), encode, special_tokens(tokenizer))
 
 
 def small_model(vocabulary: int = 800) -> Bagel:
@@ -189,7 +196,7 @@ class TestTheUnifiedStage:
         whole, parts = tmp_path / "whole", tmp_path / "parts"
         for folder in (whole, parts):
             folder.mkdir()
-        train(whole, small_model(), maker, maker.tokens, run)
+        train(whole, small_model(), lambda stage: maker, maker.tokens, run)
         monkeypatch.setattr(unified, "SAVE_EVERY", 0.0)
         drawn = []
 
@@ -201,9 +208,9 @@ class TestTheUnifiedStage:
 
         monkeypatch.setattr(unified, "draw_samples", draw_four)
         with pytest.raises(KeyboardInterrupt):
-            train(parts, small_model(), maker, maker.tokens, run)
+            train(parts, small_model(), lambda stage: maker, maker.tokens, run)
         assert json.loads((parts / "unified.json").read_text())["steps"] == 4
-        train(parts, small_model(), maker, maker.tokens, run)
+        train(parts, small_model(), lambda stage: maker, maker.tokens, run)
         one, two = (load_file(f / "unified.state.safetensors") for f in (whole, parts))
         assert one.keys() == two.keys()
         assert all(torch.equal(one[name], two[name]) for name in one)
@@ -218,7 +225,7 @@ class TestTheUnifiedStage:
             monkeypatch.setattr(unified, "PIECE", piece)
             folder = tmp_path / f"{piece}"
             folder.mkdir()
-            train(folder, small_model(), maker, maker.tokens, Run(small_plan(4)))
+            train(folder, small_model(), lambda stage: maker, maker.tokens, Run(small_plan(4)))
             logs.append(json.loads((folder / "unified.json").read_text())["means"])
         small, whole = logs
         assert small.keys() == whole.keys()
@@ -236,6 +243,7 @@ class TestTheUnifiedStage:
             launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_machines=1", "--mixed_precision=no"]
             launch += [f"--num_processes={count}", "--num_cpu_threads_per_process=1", "--dynamo_backend=no"]
             wish = ["-m", "engine.training", "unified", f"--work={folder}", f"--plan={plan}", "--device=cpu"]
+            wish += ["--shards=1"]
             subprocess.run([sys.executable, *launch, *wish], check=True, timeout=300)
             logs.append(json.loads((folder / "unified.json").read_text()))
         one, two = logs
@@ -304,7 +312,8 @@ class TestStages:
 
 class TestBeginningFromACheckpoint:
     def test_an_empty_folder_takes_its_weights_and_words(self, tmp_path: Path) -> None:
-        begin_from(default_checkpoint(), tmp_path)
+        make_tokenizer(tmp_path, 0, lessons=200)
+        begin_from(default_checkpoint(), tmp_path, 0)
         tokenizer = make_tokenizer(tmp_path, 0)
         model = new_model(tokenizer, 0, tmp_path / "unified.start.safetensors")
         shipped = load_file(default_checkpoint() / "ema.safetensors")
@@ -312,6 +321,7 @@ class TestBeginningFromACheckpoint:
         assert load_autoencoder(tmp_path, "cpu").config.z_channels == 16
 
     def test_the_command_begins_from_one(self, tmp_path: Path) -> None:
+        make_tokenizer(tmp_path, 0, lessons=200)
         wish = ["data", "--shards", "0", "--device", "cpu"]
         main([*wish, "--work", str(tmp_path), "--begin-from", str(default_checkpoint())])
         assert (tmp_path / "unified.start.safetensors").exists()
@@ -320,9 +330,9 @@ class TestBeginningFromACheckpoint:
         assert (tmp_path / "ae.safetensors").read_bytes() == before
 
     def test_a_training_under_way_is_not_overwritten(self, tmp_path: Path) -> None:
-        begin_from(default_checkpoint(), tmp_path)
+        begin_from(default_checkpoint(), tmp_path, 0, keeps_words=True)
         with pytest.raises(FileExistsError, match="another --work"):
-            begin_from(default_checkpoint(), tmp_path)
+            begin_from(default_checkpoint(), tmp_path, 0)
 
 
 class TestTheAutoencoderStage:
