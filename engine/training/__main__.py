@@ -17,11 +17,11 @@ import torch
 from engine.training import recipe
 from engine.training.autoencoder import train as train_autoencoder
 from engine.training.card import write_card
+from engine.training.data.arms import CHAINS, CRITIQUES
 from engine.training.dry_run import dry_run
 from engine.training.export import export
-from engine.training.samples import SampleMaker
-from engine.training.shards import Library, write_shards
-from engine.training.stages import read_plan, stretched
+from engine.training.lessons import Lessons, write_arm
+from engine.training.stages import Stage, of_arm, read_plan, stretched
 from engine.training.unified import Run
 from engine.training.unified import train as train_unified
 
@@ -45,7 +45,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--autoencoder-steps", type=int, default=3000)
     p.add_argument("--plan", default="default", help="the stage plan: a name in assets/training")
     p.add_argument("--steps", type=int, help="shorten or stretch the plan to this many steps in all")
-    p.add_argument("--shards", type=int, default=16, help="number of shards, of 1000 scripts each")
+    p.add_argument("--shards", type=int, default=16, help="number of shards of an arm, of 1000 scripts each")
+    p.add_argument("--chains", choices=CHAINS, help="data, unified: instead of what the plan's stages say")
+    p.add_argument("--critique", choices=CRITIQUES, help="data, unified: instead of what the stages say")
+    p.add_argument(
+        "--rejected", choices=("masked", "learned"), help="unified: instead of what the stages say"
+    )
     p.add_argument("--pictures", type=Path, help="a folder of one's own pictures, for a plan that has them")
     p.add_argument("--checkpoint", type=Path, help="dry-run: the folder; the public 7B's shape if left out")
     p.add_argument("--cards", type=int, default=1, help="dry-run: how many graphics cards")
@@ -56,7 +61,16 @@ def parser() -> argparse.ArgumentParser:
         help="train low-rank adapters of this rank instead of all weights (unified, dry-run)",
     )
     p.add_argument(
-        "--sampled", type=Path, help="lessons from a model's own sketches (python -m engine.training.data)"
+        "--sampled",
+        type=Path,
+        help="lessons from a model's own sketches (python -m engine.training.data sample): critiques, where "
+        "a stage's are self-sampled, and weak first pictures of irg",
+    )
+    p.add_argument(
+        "--sessions",
+        type=int,
+        default=1000,
+        help="without --sampled: how many sessions a stage samples from what is trained so far",
     )
     p.add_argument("--machine", default="", help="what the history says it was trained on")
     return p
@@ -70,38 +84,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     args.work.mkdir(parents=True, exist_ok=True)
     if args.begin_from:
-        recipe.begin_from(args.begin_from, args.work)
+        recipe.begin_from(args.begin_from, args.work, args.seed, keeps_words=bool(args.pictures))
     # Latents are the autoencoder's own: weights taken from a checkpoint go with its autoencoder and no other.
     begun = (args.work / "unified.start.safetensors").exists()
     if "autoencoder" in stages and not begun:
         train_autoencoder(args.work, steps=args.autoencoder_steps, device=args.device, seed=args.seed)
     if "data" in stages:
-        model = recipe.load_autoencoder(args.work, args.device)
-        write_shards(
-            args.work / "shards",
-            model,
-            shards=args.shards,
-            seed=args.seed,
-            count=1000,
-            device=args.device,
-            sampled=args.sampled,
-        )
+        write_data(args)
     if "unified" in stages:
-        tokenizer = recipe.make_tokenizer(args.work, args.seed)
-        tokens = recipe.special_tokens(tokenizer)
-        encode = lambda text: tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
-        maker = (
-            recipe.own_pictures(args.pictures, args.work, encode)
-            if args.pictures
-            else SampleMaker(Library(args.work / "shards"), encode, tokens)
-        )
-        run = Run(stretched(read_plan(args.plan), args.steps), args.seed, args.device)
-        model = recipe.new_model(tokenizer, args.seed, args.work / "unified.start.safetensors")
-        if args.rank:
-            from engine.training.adapters import add_adapters  # peft is only in the extra `train`
-
-            add_adapters(model, args.rank)
-        train_unified(args.work, model, maker, tokens, run)
+        train_model(args)
     if "export" in stages:
         export(args.work, args.out, seed=args.seed, machine=args.machine)
     if args.stage == "card":
@@ -110,6 +101,50 @@ def main(argv: Sequence[str] | None = None) -> None:
         from engine.training.curves import draw_curves_of  # matplotlib is only in the extra `train`
 
         print(draw_curves_of(args.work))
+
+
+def plan(args: argparse.Namespace) -> list[Stage]:
+    """The stages of the command's plan, stretched, and of the arm that the command names."""
+    stages = stretched(read_plan(args.plan), args.steps)
+    return of_arm(stages, args.chains, args.critique, args.rejected)
+
+
+def write_data(args: argparse.Namespace) -> None:
+    """Writes the shards of every arm of the plan whose lessons don't wait for the model's own sketches."""
+    for arm in dict.fromkeys(stage.arm for stage in plan(args)):
+        if arm.critique == "self-sampled" and args.sampled is None:
+            print(
+                f"shards, {arm.name}: written when their stage begins, from the sketches of what is trained"
+            )
+        else:
+            write_arm(args.work, arm, args.shards, args.seed, args.device, args.sampled)
+
+
+def train_model(args: argparse.Namespace) -> None:
+    """The stage ``unified``."""
+    tokenizer = recipe.make_tokenizer(args.work, args.seed)
+    tokens = recipe.special_tokens(tokenizer)
+    encode = lambda text: tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
+    if args.pictures:
+        own = recipe.own_pictures(args.pictures, args.work, encode)
+        lessons = lambda stage: own  # noqa: E731
+    else:
+        lessons = Lessons(
+            args.work,
+            encode,
+            tokens,
+            args.shards,
+            seed=args.seed,
+            device=args.device,
+            sampled=args.sampled,
+            sessions=args.sessions,
+        )
+    model = recipe.new_model(tokenizer, args.seed, args.work / "unified.start.safetensors")
+    if args.rank:
+        from engine.training.adapters import add_adapters  # peft is only in the extra `train`
+
+        add_adapters(model, args.rank)
+    train_unified(args.work, model, lessons, tokens, Run(plan(args), args.seed, args.device))
 
 
 if __name__ == "__main__":

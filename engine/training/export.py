@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
 from engine.checkpoints.writer import save_checkpoint
 from engine.training import history, recipe
+
+TAUGHT_BY = {"process": "whole", "direct": "direct", "think": "initial full", "irg": "improving full"}
+"""The family of samples that shows a protocol's trajectories from beginning to end."""
 
 SAMPLING = {"timesteps": 25, "guidance": 2.5, "shift": 1.0, "renorm": "global"}
 
@@ -28,8 +32,14 @@ def export(work: Path, target: Path, *, seed: int, machine: str) -> Path:
     else:
         model.load_state_dict(average, strict=False)
     autoencoder = recipe.load_autoencoder(work, "cpu")
-    save_checkpoint(
-        target, model, autoencoder, work / "tokenizer", extras=recipe.EXTRAS | {"sampling": SAMPLING}
-    )
-    history.write(target, history.gather(work, seed=seed, machine=machine))
+    past = history.gather(work, seed=seed, machine=machine)
+    extras = recipe.EXTRAS | {"sampling": SAMPLING, "protocols": protocols_of(past)}
+    save_checkpoint(target, model, autoencoder, work / "tokenizer", extras=extras)
+    history.write(target, past)
     return target
+
+
+def protocols_of(past: list[dict[str, Any]]) -> list[str]:
+    """The protocols whose whole trajectories were among the lessons of these stages."""
+    families = {family for stage in past for family in stage.get("velocity_error", ())}
+    return [protocol for protocol, family in TAUGHT_BY.items() if family in families]

@@ -37,7 +37,7 @@ def gather(work: Path, *, seed: int, machine: str) -> list[dict[str, Any]]:
         else:
             entry |= {
                 "noised_pictures": found["images"],
-                "shards": len(list((work / "shards").glob("shard-*.json"))),
+                "shards": len(list((work / "shards").glob("*/shard-*.json"))),
                 "velocity_error": {
                     family: round(velocity, 4) for family, (_, velocity, _) in found["means"].items()
                 },

@@ -20,9 +20,10 @@ from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 from engine.training import history
 from engine.training.autoencoder import CONFIG as AUTOENCODER
+from engine.training.data.irg import QUESTIONS, sample_irg_script
 from engine.training.data.process import process_script
 from engine.training.shards import SEEN_SIDE
-from engine.training.tokenizer import train_tokenizer
+from engine.training.tokenizer import move_words, train_tokenizer
 from engine.world.corpus import corpus
 
 if TYPE_CHECKING:
@@ -32,12 +33,11 @@ LATENT_PATCH = 2
 LATENT_SIDE = 8
 VISION_PATCH = 16
 
-# What config.json of the checkpoint says beyond the sizes: its world, the protocols it was trained on and how
+# What config.json of the checkpoint says beyond the sizes and what it was trained on: its world, and how
 # pictures come in.
 EXTRAS = {
     "title": "Storybook model",
     "world": "storybook",
-    "protocols": ["process", "direct"],
     "vae_transform": [256, 256, AUTOENCODER.downsample * LATENT_PATCH],
     "vit_transform": [SEEN_SIDE, SEEN_SIDE, VISION_PATCH],
     "default_image_size": [256, 256],
@@ -77,28 +77,35 @@ def make_tokenizer(work: Path, seed: int, lessons: int = 6000) -> Tokenizer:
     if not (folder / "tokenizer.json").exists():
         rng = random.Random(f"tokenizer-{seed}")
         scripts = [process_script(rng) for _ in range(lessons)]
+        scripts += [sample_irg_script(rng) for _ in range(lessons // 2)]
         texts = [part.text for script in scripts for part in script.parts if part.kind == "text"]
-        train_tokenizer([*texts, *corpus(lessons, seed)], folder)
+        train_tokenizer([*texts, *QUESTIONS * lessons, *corpus(lessons, seed)], folder)
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
-def begin_from(folder: Path, work: Path) -> None:
-    """Puts a checkpoint's weights, tokenizer and history into an empty ``work``, to go on from.
+def begin_from(folder: Path, work: Path, seed: int, *, keeps_words: bool = False) -> None:
+    """Puts a checkpoint's weights, autoencoder and history into an empty ``work``, to go on from.
 
-    The optimisers start anew. Raises ``FileExistsError`` when ``work`` holds a training already.
+    The rows of its words move to where the tokenizer of ``work`` has them, which is learned anew unless it
+    is there; with ``keeps_words`` the checkpoint's tokenizer comes along instead. The optimisers start anew.
+    Raises ``FileExistsError`` when ``work`` holds a training already.
     """
     if (work / "unified.start.safetensors").exists() or (work / "unified.state.safetensors").exists():
         raise FileExistsError(
             f"{work} already holds a training; give another --work folder to begin from {folder}."
         )
     (work / "tokenizer").mkdir(parents=True, exist_ok=True)
-    for name in ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
-        shutil.copyfile(folder / name, work / "tokenizer" / name)
+    if keeps_words:
+        for name in ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
+            shutil.copyfile(folder / name, work / "tokenizer" / name)
     if past := history.read(folder):
         history.write(work, past)
-    for source, target in (("ema", "unified.start"), ("ae", "ae")):
-        tensors = {k: v.float() for k, v in load_file(folder / f"{source}.safetensors").items()}
-        save_file(tensors, work / f"{target}.safetensors")
+    weights, autoencoder = (
+        {k: v.float() for k, v in load_file(folder / f"{name}.safetensors").items()} for name in ("ema", "ae")
+    )
+    old, new = Tokenizer.from_file(str(folder / "tokenizer.json")), make_tokenizer(work, seed)
+    save_file(move_words(weights, old, new, rows(new)), work / "unified.start.safetensors")
+    save_file(autoencoder, work / "ae.safetensors")
 
 
 def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
@@ -133,10 +140,14 @@ def own_pictures(folder: Path, work: Path, encode: Callable[[str], Sequence[int]
     return ConversationMaker(list(read_conversations(folder)), encode, latent, target, look)
 
 
+def rows(tokenizer: Tokenizer) -> int:
+    """Rows of the word tables: the vocabulary, rounded up to a multiple of 32."""
+    return -(-tokenizer.get_vocab_size() // 32) * 32
+
+
 def new_model(tokenizer: Tokenizer, seed: int, start: Path | None = None) -> Bagel:
-    """Fresh weights, or those of the file ``start``; the vocabulary is rounded up to a multiple of 32."""
-    vocabulary = -(-tokenizer.get_vocab_size() // 32) * 32
-    model = Bagel.random(sizes(vocabulary), seed)
+    """Fresh weights, or those of the file ``start``."""
+    model = Bagel.random(sizes(rows(tokenizer)), seed)
     if start is not None and start.exists():
         model.load_state_dict(load_file(start))
     return model

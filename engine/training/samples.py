@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from engine.checkpoints.special_tokens import SpecialTokens
+from engine.training.data.irg import MODES, Mode, image_free, parts_of, text_free
 from engine.training.data.script import Part
 from engine.training.packing import CleanImage, NoisedImage, SeenImage, Split, Text
 from engine.training.shards import Lesson, Library
@@ -20,23 +22,38 @@ from engine.training.shards import Lesson, Library
 CONTEXT_NOISE = 0.08
 """Noise on context latents: at run time the context holds the model's own, slightly soft, pictures."""
 
-COPIES = {"direct": 2, "edit": 3, "words": 1, "whole": 1}
+COPIES = {"direct": 2, "edit": 3, "initial full": 2, "improving full": 3}
 """How often a target is shown, each time under noise of its own: what comes before it is paid for once.
 
 A noised image is seen by nobody and takes no position, so copies do not know of each other.
 """
 
-FAMILIES = ("direct", "edit", "words", "whole", "pictures")
-"""The last is not of the storybook: one's own pictures (``engine.training.conversations``)."""
+BRANCH = 0.1
+"""How often a picture of irg is drawn as a guidance branch: without its text, or without the one before."""
+
+FAMILIES = ("direct", "edit", "words", "whole", *MODES, "pictures")
+"""The modes of irg are families of their own: the full ones are the protocols think and irg.
+
+The last is not of the storybook: one's own pictures (``engine.training.conversations``).
+"""
 
 
 class SampleMaker:
-    """Draws samples of a family. ``encode`` turns text into ids without bos and eos."""
+    """Draws samples of a family. ``encode`` turns text into ids without bos and eos.
+
+    ``learns_rejected``: sketches that the next inspection rejects are targets too, not mere context.
+    """
 
     def __init__(
-        self, library: Library, encode: Callable[[str], Sequence[int]], tokens: SpecialTokens
+        self,
+        library: Library,
+        encode: Callable[[str], Sequence[int]],
+        tokens: SpecialTokens,
+        *,
+        learns_rejected: bool = False,
     ) -> None:
         self.library, self._encode, self.tokens = library, encode, tokens
+        self.learns_rejected = learns_rejected
         self._follow = {
             "text": tokens.bos,
             "image": tokens.start_of_image,
@@ -50,12 +67,32 @@ class SampleMaker:
         if family == "direct":
             lesson = rng.choice(self.library.direct)
             return self.splits(lesson, lesson.parts, generator, droppable=0, copies=COPIES[family])
-        lesson = rng.choice(self.library.process)
+        if family in MODES:
+            return self.mode(family, rng.choice(self.library.irg), rng, generator)
+        lesson = self.trajectory(rng)
         if family == "whole":
-            return self.splits(lesson, lesson.parts, generator, copies=COPIES[family])
+            return self.splits(lesson, lesson.parts, generator)
         if family == "edit":
             return self.edit(lesson, rng, generator)
         return self.words(lesson, rng, generator)
+
+    def trajectory(self, rng: random.Random) -> Lesson:
+        """A trajectory of the process, with the targets that this training has in it."""
+        lesson = rng.choice(self.library.process)
+        if not self.learns_rejected:
+            return lesson
+        parts = [replace(part, loss=part.loss or part.rejected) for part in lesson.parts]
+        return replace(lesson, parts=parts)
+
+    def mode(self, mode: Mode, lesson: Lesson, rng: random.Random, generator: torch.Generator) -> list[Split]:
+        """A mode of irg; now and then its picture is drawn in the context of a guidance branch."""
+        parts, lot = parts_of(mode, lesson.parts), rng.random()
+        if parts[-1].kind == "image":
+            if lot < BRANCH:
+                parts = text_free(mode, parts)
+            elif lot < 2 * BRANCH and mode == "improving full":
+                parts = image_free(parts)
+        return self.splits(lesson, parts, generator, copies=COPIES.get(mode, 1))
 
     def edit(self, lesson: Lesson, rng: random.Random, generator: torch.Generator) -> list[Split]:
         """The prompt, the last picture before a target, what was said since, and the target.
@@ -64,7 +101,7 @@ class SampleMaker:
         text-free guidance context.
         """
         while not (targets := image_targets(lesson)):  # a model's own sketch that was right is no target
-            lesson = rng.choice(self.library.process)
+            lesson = self.trajectory(rng)
         at = rng.choice(targets)
         before = lesson.parts[:at]
         images = [i for i, part in enumerate(before) if part.kind == "image"]

@@ -2,8 +2,9 @@
 
 A shard is two files. ``shard-NNNNN.safetensors`` holds, picture by picture, ``latents`` [N, z, h, w] float16
 (posterior means, scaled), ``seen`` [N, 128, 128, 3] uint8 (what the vision encoder is shown) and ``cover``
-[N, 2, 16, 16] uint8 (which kind and colour fills each cell). ``shard-NNNNN.json`` holds the lessons, and for
-every picture some prompts that it answers. Shard number and seed determine the content.
+[N, 2, 16, 16] uint8 (which kind and colour fills each cell). ``shard-NNNNN.json`` holds the
+lessons of each protocol, and for every picture some prompts that it answers. Shard number, seed and arm
+determine the content.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from engine.model.autoencoder import Autoencoder
+from engine.training.data.arms import Arm
+from engine.training.data.irg import own_pictures, sample_irg_script
 from engine.training.data.process import process_script
 from engine.training.data.sampled import painted_picture, read_lessons
-from engine.training.data.script import Part, Script, Shown, direct_parts, seen_in
+from engine.training.data.script import Part, Rough, Script, Shown, direct_parts, seen_in
 from engine.training.data.split import sample_training_scene
 from engine.training.precision import fast_precision
 from engine.world import language
@@ -37,8 +40,13 @@ SEEN_SIDE = 128
 SAMPLED_SHARE = 0.35
 """Share of trajectories that come from a model's own sketches, where there are any."""
 
-SINGLE_SHARE = 0.45
-"""Share of scripts that are one picture and its prompts."""
+SHARES = {"single": 0.35, "irg": 0.2, "process": 0.45}
+"""Share of scripts that are one picture and its prompts, lessons of irg, trajectories of the process."""
+
+ROUGH_SIDE = 56
+"""A rough picture was once this small: its edges are as soft as those of a model that trained too little."""
+
+USUAL = Arm()
 
 PROMPTS = 3
 """Wordings of the prompt of every picture."""
@@ -54,21 +62,31 @@ class Lesson:
     cover: Tensor
 
 
-def write_scripts(number: int, seed: int, count: int, sampled: Sequence[Script] = ()) -> list[Script]:
-    """The scripts of shard ``number``: whole trajectories, and scenes that stand alone.
+def write_scripts(
+    number: int, seed: int, count: int, arm: Arm = USUAL, sampled: Sequence[Script] = ()
+) -> list[Script]:
+    """The scripts of shard ``number``: trajectories of the process and of irg, and scenes that stand alone.
 
-    With lessons from a model's own sketches (``sampled``) these take the place of the mistakes that
-    trajectories would hold otherwise.
+    Lessons from a model's own sketches (``sampled``) are among the trajectories where the arm has its
+    critiques from them, and lend irg their weak pictures. Raises ``ValueError`` for that arm without them.
     """
+    if arm.critique == "self-sampled" and not sampled:
+        raise ValueError(
+            "critiques that are self-sampled need lessons from a model's own sketches: --sampled"
+        )
     rng = random.Random(f"scripts-{seed}-{number}")
+    own = list(own_pictures(sampled))
+    kinds = rng.choices(list(SHARES), list(SHARES.values()), k=count)
     found = []
-    for _ in range(count):
-        if rng.random() < SINGLE_SHARE:
+    for kind in kinds:
+        if kind == "single":
             found.append(Script(scenes=[sample_training_scene(rng)]))
-        elif sampled and rng.random() < SAMPLED_SHARE:
+        elif kind == "irg":
+            found.append(sample_irg_script(rng, own))
+        elif arm.critique == "self-sampled" and rng.random() < SAMPLED_SHARE:
             found.append(rng.choice(sampled))
         else:
-            found.append(process_script(rng, critique="self-sampled" if sampled else "symbolic"))
+            found.append(process_script(rng, varied=arm.varied, critique=arm.critique))
     return found
 
 
@@ -76,6 +94,9 @@ def picture(shown: Shown, sampled: Path | None) -> Image.Image:
     """What is shown as RGB, 256 × 256; a painted picture comes from the folder ``sampled``."""
     if isinstance(shown, Scene):
         return render(shown)
+    if isinstance(shown, Rough):
+        small = render(shown.seen).resize((ROUGH_SIDE, ROUGH_SIDE), Image.Resampling.BICUBIC)
+        return small.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     if sampled is None:
         raise ValueError(f"the painted picture {shown.name} needs the folder that its lessons were read from")
     return painted_picture(sampled, shown).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
@@ -101,22 +122,24 @@ def write_shard(
     seed: int,
     count: int,
     device: str,
+    arm: Arm = USUAL,
     sampled: Path | None = None,
 ) -> None:
     """Renders and encodes one shard; a shard that exists is left alone.
 
     ``sampled`` is a folder of lessons from a model's own sketches (``data.sampled``).
     """
-    target = folder / f"shard-{number:05d}.json"
+    target = shard_path(folder, number)
     if target.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     words = random.Random(f"prompts-{seed}-{number}")
     scenes: list[Shown] = []
-    lessons = []
-    for script in write_scripts(number, seed, count, read_lessons(sampled) if sampled else ()):
+    lessons: dict[str, list] = {"process": [], "irg": []}
+    for script in write_scripts(number, seed, count, arm, read_lessons(sampled) if sampled else ()):
         if script.parts:
-            lessons.append([asdict(part) | {"scene": part.scene + len(scenes)} for part in script.parts])
+            parts = [asdict(part) | {"scene": part.scene + len(scenes)} for part in script.parts]
+            lessons[script.protocol].append(parts)
         scenes += script.scenes
     pictures = [picture(scene, sampled) for scene in scenes]
     seen = [np.asarray(p.resize((SEEN_SIDE, SEEN_SIDE), Image.Resampling.BICUBIC)) for p in pictures]
@@ -135,6 +158,11 @@ def write_shard(
     part.replace(target)
 
 
+def shard_path(folder: Path, number: int) -> Path:
+    """The file that is there when a shard is."""
+    return folder / f"shard-{number:05d}.json"
+
+
 def write_shards(
     folder: Path,
     model: Autoencoder,
@@ -143,23 +171,25 @@ def write_shards(
     seed: int,
     count: int,
     device: str,
+    arm: Arm = USUAL,
     sampled: Path | None = None,
 ) -> None:
     """The first ``shards`` shards of ``count`` scripts each."""
-    for number in tqdm(range(shards), desc="shards"):
-        write_shard(folder, number, model, seed=seed, count=count, device=device, sampled=sampled)
+    for number in tqdm(range(shards), desc=f"shards, {arm.name}"):
+        write_shard(folder, number, model, seed=seed, count=count, device=device, arm=arm, sampled=sampled)
 
 
 class Library:
     """All lessons of a folder of shards; :meth:`refresh` picks up shards written since.
 
-    ``direct`` has every picture under each of its prompts, ``process`` the whole trajectories.
+    ``direct`` has every picture under each of its prompts, ``process`` and ``irg`` the whole trajectories.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.direct: list[Lesson] = []
         self.process: list[Lesson] = []
+        self.irg: list[Lesson] = []
         self._read: set[str] = set()
         self.refresh()
 
@@ -170,7 +200,8 @@ class Library:
             self._read.add(index.name)
             tensors = load_file(index.with_suffix(".safetensors"))
             found = json.loads(index.read_text())
-            for parts in found["lessons"]:
-                self.process.append(Lesson([Part(**part) for part in parts], **tensors))
+            for protocol, lessons in found["lessons"].items():
+                told = (Lesson([Part(**part) for part in parts], **tensors) for parts in lessons)
+                getattr(self, protocol).extend(told)
             for row, prompts in enumerate(found["prompts"]):
                 self.direct += [Lesson(direct_parts(text, row), **tensors) for text in prompts]

@@ -9,8 +9,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from engine.assets import asset
+from engine.training.data.arms import Arm
 from engine.training.samples import FAMILIES
 
 
@@ -19,7 +21,9 @@ class Stage:
     """``steps`` optimiser steps of batches of ``tokens``, their families by share.
 
     Shares move from ``first`` to ``last`` between a quarter and three quarters of the stage. ``matrix_rate``
-    is Muon's peak rate and ``other_rate`` AdamW's; both follow one cosine over the stage.
+    is Muon's peak rate and ``other_rate`` AdamW's; both follow one cosine over the stage. ``arm`` says which
+    lessons of the process it has. ``rejected`` sketches, those in which the next inspection finds the fault,
+    are ``masked`` (seen, never a target of the flow) or ``learned`` like any other.
     """
 
     name: str
@@ -29,6 +33,8 @@ class Stage:
     tokens: int = 8192
     matrix_rate: float = 3e-3
     other_rate: float = 1.5e-3
+    arm: Arm = Arm()
+    rejected: Literal["masked", "learned"] = "masked"
 
     def __post_init__(self) -> None:
         for shares in (self.first, self.last):
@@ -42,6 +48,8 @@ class Stage:
                 raise ValueError(f"stage {self.name!r}: the shares sum to {sum(shares.values())}, not to 1")
         if self.steps < 1 or self.tokens < 1:
             raise ValueError(f"stage {self.name!r}: steps and tokens must be at least 1")
+        if self.rejected not in ("masked", "learned"):
+            raise ValueError(f"stage {self.name!r}: rejected is {self.rejected!r}, not masked or learned")
 
     def shares(self, progress: float) -> dict[str, float]:
         """Share of batches of each family at ``progress`` in [0, 1] of the stage."""
@@ -63,8 +71,9 @@ def read_plan(name: str) -> list[Stage]:
     for entry in tomllib.loads(path.read_text(encoding="utf-8")).get("stage", []):
         first = entry.pop("shares", {})
         last = entry.pop("last_shares", first)
+        arm = {key: entry.pop(key) for key in ("chains", "critique") if key in entry}
         try:
-            stages.append(Stage(first=first, last=last, **entry))
+            stages.append(Stage(first=first, last=last, arm=Arm(**arm), **entry))
         except TypeError as error:
             raise ValueError(f"{path}: a stage can't be read: {error}") from None
     if not stages:
@@ -78,3 +87,12 @@ def stretched(stages: list[Stage], steps: int | None) -> list[Stage]:
         return stages
     total = sum(stage.steps for stage in stages)
     return [replace(stage, steps=max(1, round(stage.steps * steps / total))) for stage in stages]
+
+
+def of_arm(
+    stages: list[Stage], chains: str | None, critique: str | None, rejected: str | None
+) -> list[Stage]:
+    """The same plan with every stage's lessons of this arm; what is None stays as the plan has it."""
+    arm = {key: value for key, value in (("chains", chains), ("critique", critique)) if value}
+    kept = {"rejected": rejected} if rejected else {}
+    return [replace(stage, arm=replace(stage.arm, **arm), **kept) for stage in stages]

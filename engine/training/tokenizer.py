@@ -1,5 +1,7 @@
 """Makes the default checkpoint's tokenizer: Qwen2's byte-level BPE, learned on the storybook's English.
 
+A checkpoint goes over to another tokenizer with :func:`move_words`.
+
 Byte-level means that any text at all can be encoded; learned on our own corpus means that a storybook
 word is nearly always one token, which keeps trajectories short.
 """
@@ -7,10 +9,14 @@ word is nearly always one token, which keeps trajectories short.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
+
+from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 
 # Qwen2's split rule (bagel-format, section 2): contractions, words with a leading non-letter, single digits.
 SPLIT = "|".join(
@@ -79,3 +85,24 @@ def train_tokenizer(texts: Iterable[str], target: Path, vocabulary: int = 1200) 
     }
     (target / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n")
     return tokenizer
+
+
+def move_words(weights: Mapping[str, Tensor], old: Tokenizer, new: Tokenizer, rows: int) -> dict[str, Tensor]:
+    """A checkpoint's weights for another tokenizer, with ``rows`` rows in what has a row for every token.
+
+    A token that both know keeps its row, specials among them. A new one starts as the mean of the rows of
+    the old pieces of its string; rows of no token start as the mean of all.
+    """
+    known = old.get_vocab()
+    pieces = [
+        [known[token]] if token in known else [piece.id for piece in old.model.tokenize(token)]
+        for token, _ in sorted(new.get_vocab().items(), key=lambda item: item[1])
+    ]
+    moved = dict(weights)
+    for name in (EMBEDDING, LM_HEAD):
+        if name in weights:
+            table = weights[name]
+            means = [table[ids].mean(0) for ids in pieces]
+            spare = table[: len(known)].mean(0)
+            moved[name] = torch.stack(means + [spare] * (rows - len(means)))
+    return moved

@@ -11,14 +11,17 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -39,6 +42,8 @@ NOTE_EVERY = 20
 TIMESTEP_SHIFT = 1.5
 POOL = 128
 PIECE = 2048
+PATIENCE = timedelta(hours=12)
+"""How long processes wait for the one that writes a stage's lessons."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,11 @@ class Run:
     @property
     def steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
+
+    @property
+    def ends(self) -> set[int]:
+        """How many steps are done at the end of each stage."""
+        return set(accumulate(stage.steps for stage in self.stages))
 
 
 class Maker(Protocol):
@@ -137,16 +147,22 @@ def own_pieces(
     return [packer.pack(*piece).to(accelerator.device) for piece in pieces]
 
 
-def train(work: Path, model: Bagel, maker: Maker, tokens: SpecialTokens, run: Run) -> MovingAverage:
+def train(
+    work: Path, model: Bagel, lessons: Callable[[Stage], Maker], tokens: SpecialTokens, run: Run
+) -> MovingAverage:
     """Trains (or resumes) in ``work`` to the end of the stages; returns the averaged weights.
 
-    State: ``work/unified.state.safetensors`` every few minutes, the curve in ``work/unified.json``.
+    ``lessons`` is asked for samples when a stage begins. State: ``work/unified.state.safetensors`` every few
+    minutes and at the end of every stage, the curve in ``work/unified.json``.
     """
     accelerator = Accelerator(
         cpu=run.device == "cpu",
         mixed_precision="bf16" if multiplies_bfloat16(run.device) else "no",
         # A batch of prompts alone leaves the vision encoder without gradients.
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(find_unused_parameters=True),
+            InitProcessGroupKwargs(timeout=PATIENCE),
+        ],
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
@@ -166,9 +182,13 @@ def train(work: Path, model: Bagel, maker: Maker, tokens: SpecialTokens, run: Ru
     started = last_save = time.monotonic()
     before = log["seconds"]
     bar = tqdm(total=run.steps, initial=log["steps"], desc="unified", disable=not accelerator.is_main_process)
+    current: Stage | None = None
     while log["steps"] < run.steps:
         step = log["steps"]
         stage, progress = run.at(step)
+        if stage is not current:
+            with accelerator.main_process_first():
+                current, maker = stage, lessons(stage)
         rng = random.Random(f"{run.seed}-{step}")
         seed = rng.getrandbits(48)
         shares = stage.shares(progress)
@@ -198,7 +218,7 @@ def train(work: Path, model: Bagel, maker: Maker, tokens: SpecialTokens, run: Ru
         bar.update()
         if step % NOTE_EVERY == 0:
             bar.set_postfix({f: "/".join(f"{v:.3f}" for v in values) for f, values in log["means"].items()})
-        if time.monotonic() - last_save > SAVE_EVERY or log["steps"] == run.steps:
+        if time.monotonic() - last_save > SAVE_EVERY or log["steps"] in run.ends:
             last_save = time.monotonic()
             if accelerator.is_main_process:
                 save_state(

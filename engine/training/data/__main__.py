@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from engine.assets import default_checkpoint
-from engine.settings import Settings
 from engine.training.data.report import report
-from engine.training.data.sampled import keep_picture, write_lessons
-from engine.training.data.self_sampling import sample_cases
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,13 +32,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.command == "report":
         print(report(args.count, args.seed))
         return
-    from engine.inference.painter import open_painter  # torch: the report needs none
+    from engine.training.lessons import sample_lessons  # torch: the report needs none
 
-    painter = open_painter(args.checkpoint or default_checkpoint(), args.device)
-    settings = Settings.from_dict(painter.sampling | {"protocol": "process", "mode": "auto"})
-    keep = partial(keep_picture, args.out)
-    cases = sample_cases(painter, settings, count=args.count, seed=args.seed, keep=keep)
-    print(f"{write_lessons(args.out, cases, args.seed)} lessons of {args.count} sessions are in {args.out}")
+    checkpoint = args.checkpoint or default_checkpoint()
+    found = sample_lessons(checkpoint, args.out, count=args.count, seed=args.seed, device=args.device)
+    print(f"{found} lessons of {args.count} sessions are in {args.out}")
 
 
 if __name__ == "__main__":

@@ -54,9 +54,10 @@ def case_script(case: Case, rng: random.Random) -> Script | None:
     edits = differences(seen, step.after)
     if len(edits) > MOST_FAULTS:
         return None
-    script.show(case.sketch, loss=case.sketch == case.planned, follows="text")
+    cause = "plan" if differences(case.planned, step.after) else "sketch"
+    as_planned = case.sketch == case.planned
+    script.show(case.sketch, loss=as_planned, follows="text", rejected=bool(edits) and cause == "sketch")
     if edits:
-        cause = "plan" if differences(case.planned, step.after) else "sketch"
         mended = step.after if seen is case.sketch else mend(seen, step.after)
         say_wrong_and_mend(script, seen, step, rng, cause, mended)
     else:

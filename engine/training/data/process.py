@@ -109,7 +109,7 @@ class _Telling:
             say_plan(script, step, rng, loss=True)
         if self.may_fail and self.happens(MISTAKEN_SKETCH):
             wrong = sample_mismatch(step, rng)
-            script.show(wrong, loss=False, follows="text")
+            script.show(wrong, loss=False, follows="text", rejected=True)
             say_wrong_and_mend(script, wrong, step, rng, "sketch")
             return step.after
         script.show(step.after, loss=True, follows="text")

@@ -5,15 +5,13 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.protocols.process import prompt_text
 from engine.training.data.cases import conflict_script, mismatch_script
-from engine.training.data.irg import MODES, Mode, irg_script
+from engine.training.data.irg import MODES, Mode, parts_of, sample_irg_script
 from engine.training.data.process import process_script
 from engine.training.data.script import Script
-from engine.training.data.split import may_be_told, sample_training_scene
-from engine.world.mistakes import sample_mistake
 
 OPERATIONS = ("start", "add", "remove", "swap", "recolour", "move")
 
@@ -91,8 +89,5 @@ def _bare(text: str) -> str:
 
 
 def _irg(mode: Mode, rng: random.Random) -> Script:
-    while True:
-        goal = sample_training_scene(rng)
-        script = irg_script(mode, goal, sample_mistake(goal, rng), rng)
-        if may_be_told(script):
-            return script
+    script = sample_irg_script(rng)
+    return replace(script, parts=parts_of(mode, script.parts))

@@ -19,7 +19,14 @@ class Painted:
     seen: Scene
 
 
-Shown = Scene | Painted
+@dataclass(frozen=True)
+class Rough:
+    """A scene rendered and then made soft, as a weak model would paint it."""
+
+    seen: Scene
+
+
+Shown = Scene | Painted | Rough
 """What a picture is made from: a scene to be rendered, or a picture that is there already."""
 
 
@@ -33,7 +40,7 @@ class Part:
     """One segment. ``scene`` indexes the script's scenes for an image; ``follows`` is what the model should
 
     predict after the segment: "text", "image", "end" or None (no label). ``loss`` supervises the words of a
-    text, or makes the image a flow target.
+    text, or makes the image a flow target. ``rejected``: the next inspection finds the fault in this picture.
     """
 
     kind: str
@@ -41,26 +48,31 @@ class Part:
     scene: int = -1
     loss: bool = False
     follows: str | None = None
+    rejected: bool = False
 
 
 @dataclass
 class Script:
     """Parts in order, and what its images show. The last image is what the artist ends up wanting.
 
-    ``tally`` counts what happens in it (edits by name, positive and negative inspections), for the report.
+    ``protocol`` is the grammar it follows. ``tally`` counts what happens in it (edits by name,
+    positive and negative inspections), for the report.
     """
 
     parts: list[Part] = field(default_factory=list)
     scenes: list[Shown] = field(default_factory=list)
     tally: Counter[str] = field(default_factory=Counter)
+    protocol: str = "process"
 
     def say(self, text: str, *, loss: bool, follows: str | None) -> None:
         self.parts.append(Part("text", text=text, loss=loss, follows=follows))
 
-    def show(self, shown: Shown, *, loss: bool, follows: str | None) -> None:
+    def show(self, shown: Shown, *, loss: bool, follows: str | None, rejected: bool = False) -> None:
         if shown not in self.scenes:
             self.scenes.append(shown)
-        self.parts.append(Part("image", scene=self.scenes.index(shown), loss=loss, follows=follows))
+        self.parts.append(
+            Part("image", scene=self.scenes.index(shown), loss=loss, follows=follows, rejected=rejected)
+        )
 
     @property
     def images(self) -> int:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import random
 
-from engine.training.data.script import Script
+from engine.training.data.script import Painted, Script, seen_in
 from engine.world.sampling import sample_scene
 from engine.world.scene import Scene
 
@@ -46,4 +46,4 @@ def sample_held_out_scene(rng: random.Random) -> Scene:
 
 def may_be_told(script: Script) -> bool:
     """Whether a lesson renders no held-out scene. Pictures that a model painted are no matter."""
-    return not any(is_held_out(shown) for shown in script.scenes if isinstance(shown, Scene))
+    return not any(is_held_out(seen_in(s)) for s in script.scenes if not isinstance(s, Painted))

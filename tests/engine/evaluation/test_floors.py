@@ -17,6 +17,7 @@ from engine.evaluation.floors import (
     readable,
 )
 from engine.settings import Settings
+from engine.training.data.script import seen_in
 from engine.training.shards import write_scripts
 from engine.world.edits import apply, sample_edit
 from engine.world.judge import judge
@@ -43,7 +44,7 @@ def test_an_edit_is_obeyed_by_its_own_picture_and_not_by_the_old_one(kind: str) 
 
 def test_held_out_scenes_are_not_among_the_lessons() -> None:
     held_out = {scene.hash for _, scene in held_out_scenes(0, 200)}
-    lessons = {scene.hash for script in write_scripts(0, 0, 300) for scene in script.scenes}
+    lessons = {seen_in(shown).hash for script in write_scripts(0, 0, 300) for shown in script.scenes}
     assert len(held_out) == 200
     assert not held_out & lessons
 

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 from torch import nn
 
 from engine.assets import default_checkpoint
+from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
@@ -25,6 +27,11 @@ from engine.training import unified
 from engine.training.__main__ import main
 from engine.training.card import write_card
 from engine.training.cells import CellHead
+from engine.training.data.arms import Arm
+from engine.training.data.irg import MODES
+from engine.training.data.sampled import read_lessons
+from engine.training.data.script import Painted
+from engine.training.export import protocols_of
 from engine.training.group_norm import WrittenOutGroupNorm
 from engine.training.losses import training_losses
 from engine.training.optimiser import (
@@ -36,11 +43,19 @@ from engine.training.optimiser import (
     split_parameters,
 )
 from engine.training.packing import CleanImage, NoisedImage, Packer, SeenImage, Text
-from engine.training.recipe import begin_from, load_autoencoder, make_tokenizer, new_model, special_tokens
+from engine.training.recipe import (
+    begin_from,
+    load_autoencoder,
+    make_tokenizer,
+    new_model,
+    rows,
+    special_tokens,
+)
 from engine.training.samples import COPIES, SampleMaker, length, spread_draws
-from engine.training.shards import PROMPTS, Library, write_shards
-from engine.training.stages import Stage, read_plan, stretched
+from engine.training.shards import PROMPTS, USUAL, Library, write_shards
+from engine.training.stages import Stage, of_arm, read_plan, stretched
 from engine.training.state import load_state, save_state
+from engine.training.tokenizer import move_words, train_tokenizer
 from engine.training.unified import Run, draw_samples, own_pieces, train
 from engine.world.cells import COLOUR_NUMBERS, KIND_NUMBERS, cover
 from engine.world.scene import Scene, Thing
@@ -55,7 +70,14 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A work folder with a tokenizer and one shard, encoded by an untrained autoencoder."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("work")
-    write_shards(folder / "shards", Autoencoder(SMALL_AUTOENCODER), shards=1, seed=0, count=30, device="cpu")
+    write_shards(
+        folder / "shards" / USUAL.name,
+        Autoencoder(SMALL_AUTOENCODER),
+        shards=1,
+        seed=0,
+        count=30,
+        device="cpu",
+    )
     make_tokenizer(folder, 0, lessons=200)
     return folder
 
@@ -64,7 +86,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def maker(work: Path) -> SampleMaker:
     tokenizer = make_tokenizer(work, 0)
     encode = lambda text: tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
-    return SampleMaker(Library(work / "shards"), encode, special_tokens(tokenizer))
+    return SampleMaker(Library(work / "shards" / USUAL.name), encode, special_tokens(tokenizer))
 
 
 def small_model(vocabulary: int = 800) -> Bagel:
@@ -189,7 +211,7 @@ class TestTheUnifiedStage:
         whole, parts = tmp_path / "whole", tmp_path / "parts"
         for folder in (whole, parts):
             folder.mkdir()
-        train(whole, small_model(), maker, maker.tokens, run)
+        train(whole, small_model(), lambda stage: maker, maker.tokens, run)
         monkeypatch.setattr(unified, "SAVE_EVERY", 0.0)
         drawn = []
 
@@ -201,9 +223,9 @@ class TestTheUnifiedStage:
 
         monkeypatch.setattr(unified, "draw_samples", draw_four)
         with pytest.raises(KeyboardInterrupt):
-            train(parts, small_model(), maker, maker.tokens, run)
+            train(parts, small_model(), lambda stage: maker, maker.tokens, run)
         assert json.loads((parts / "unified.json").read_text())["steps"] == 4
-        train(parts, small_model(), maker, maker.tokens, run)
+        train(parts, small_model(), lambda stage: maker, maker.tokens, run)
         one, two = (load_file(f / "unified.state.safetensors") for f in (whole, parts))
         assert one.keys() == two.keys()
         assert all(torch.equal(one[name], two[name]) for name in one)
@@ -218,7 +240,7 @@ class TestTheUnifiedStage:
             monkeypatch.setattr(unified, "PIECE", piece)
             folder = tmp_path / f"{piece}"
             folder.mkdir()
-            train(folder, small_model(), maker, maker.tokens, Run(small_plan(4)))
+            train(folder, small_model(), lambda stage: maker, maker.tokens, Run(small_plan(4)))
             logs.append(json.loads((folder / "unified.json").read_text())["means"])
         small, whole = logs
         assert small.keys() == whole.keys()
@@ -236,6 +258,7 @@ class TestTheUnifiedStage:
             launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_machines=1", "--mixed_precision=no"]
             launch += [f"--num_processes={count}", "--num_cpu_threads_per_process=1", "--dynamo_backend=no"]
             wish = ["-m", "engine.training", "unified", f"--work={folder}", f"--plan={plan}", "--device=cpu"]
+            wish += ["--shards=1"]
             subprocess.run([sys.executable, *launch, *wish], check=True, timeout=300)
             logs.append(json.loads((folder / "unified.json").read_text()))
         one, two = logs
@@ -258,6 +281,26 @@ class TestTheUnifiedStage:
                 optimiser.zero_grad()
             values.append(loss.item())
         assert values[-1] < 0.7 * values[0]
+
+    def test_a_stage_learns_from_sketches_of_the_stage_before(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("engine.training.lessons.SCRIPTS", 2)
+        monkeypatch.setattr(unified, "POOL", 2)
+        rates = "matrix_rate = 0.0\nother_rate = 0.0"
+        stage = f"[[stage]]\nsteps = 1\ntokens = 150\nshares = {{ direct = 1.0 }}\n{rates}"
+        first, own = 'name = "first"\ncritique = "none"', 'name = "own"\ncritique = "self-sampled"'
+        plan = tmp_path / "plan.toml"
+        plan.write_text("\n".join((stage, first, stage, own)))
+        begin_from(default_checkpoint(), tmp_path, 0, keeps_words=True)
+        wish = [f"--work={tmp_path}", f"--plan={plan}", "--device=cpu", "--shards=1", "--sessions=1"]
+        main(["data", *wish])
+        assert [folder.name for folder in (tmp_path / "shards").iterdir()] == ["varied_none"]
+        main(["unified", *wish])
+        assert json.loads((tmp_path / "unified.json").read_text())["steps"] == 2
+        painted = [s for script in read_lessons(tmp_path / "sampled") for s in script.scenes]
+        assert any(isinstance(shown, Painted) for shown in painted)
+        assert (tmp_path / "shards" / "varied_self-sampled" / "shard-00000.json").exists()
 
     def test_a_process_without_samples_says_so(self) -> None:
         with pytest.raises(ValueError, match="1 samples for 2 processes"):
@@ -289,6 +332,11 @@ class TestStages:
             ('[[stage]]\nname = "x"\nsteps = 2\nshares = {direct = 0.5}', "sum to 0.5"),
             ('[[stage]]\nname = "x"\nsteps = 2\nshares = {painting = 1}', "no such family.*painting"),
             ('[[stage]]\nname = "x"\nsteps = 0\nshares = {direct = 1}', "at least 1"),
+            (
+                '[[stage]]\nname = "x"\nsteps = 2\nshares = {direct = 1}\nrejected = "kept"',
+                "masked or learned",
+            ),
+            ('[[stage]]\nname = "x"\nsteps = 2\nshares = {direct = 1}\nchains = "odd"', "no chains 'odd'"),
             ('[[stage]]\nname = "x"\nshares = {direct = 1}', "steps"),
         ],
     )
@@ -297,6 +345,24 @@ class TestStages:
         with pytest.raises(ValueError, match=message):
             read_plan(str(tmp_path / "plan.toml"))
 
+    def test_the_papers_plans_are_there(self) -> None:
+        multi, joint = read_plan("process")
+        assert (multi.arm.critique, joint.arm.critique) == ("none", "self-sampled")
+        six, full = read_plan("irg")
+        assert set(six.first) == set(MODES) and set(full.first) == {"initial full", "improving full"}
+        assert six.first["initial full"] == 2 * six.first["improving thinking understanding"]
+
+    def test_the_default_plan_has_all_protocols(self) -> None:
+        (stage,) = read_plan("default")
+        past = [{"velocity_error": stage.shares(1.0)}]
+        assert protocols_of(past) == ["process", "direct", "think", "irg"]
+        assert protocols_of([{"velocity_error": {"direct": 0.2}}, {"psnr": 30}]) == ["direct"]
+
+    def test_the_command_names_another_arm(self) -> None:
+        (stage,) = of_arm(read_plan("default"), "add-only", "none", "learned")
+        assert (stage.arm, stage.rejected) == (Arm("add-only", "none"), "learned")
+        assert of_arm(read_plan("process"), None, None, None) == read_plan("process")
+
     def test_an_unknown_plan_names_the_known(self) -> None:
         with pytest.raises(ValueError, match="default"):
             read_plan("nowhere")
@@ -304,14 +370,48 @@ class TestStages:
 
 class TestBeginningFromACheckpoint:
     def test_an_empty_folder_takes_its_weights_and_words(self, tmp_path: Path) -> None:
-        begin_from(default_checkpoint(), tmp_path)
+        make_tokenizer(tmp_path, 0, lessons=200)
+        begin_from(default_checkpoint(), tmp_path, 0)
         tokenizer = make_tokenizer(tmp_path, 0)
         model = new_model(tokenizer, 0, tmp_path / "unified.start.safetensors")
         shipped = load_file(default_checkpoint() / "ema.safetensors")
         assert torch.equal(model.llm2vae.weight, shipped["llm2vae.weight"].float())
         assert load_autoencoder(tmp_path, "cpu").config.z_channels == 16
 
+    def test_words_move_to_where_another_tokenizer_has_them(self, tmp_path: Path) -> None:
+        texts = ["a red house by the sea"] * 20
+        old = train_tokenizer(texts, tmp_path / "old")
+        new = train_tokenizer([*texts, "two lanterns and a sea horse"] * 20, tmp_path / "new")
+        known, ids = old.get_vocab(), new.get_vocab()
+        table = torch.randn(len(known) + 7, 4)
+        found = move_words({EMBEDDING: table, LM_HEAD: -table, "norm": table[0]}, old, new, len(ids) + 5)
+        moved = found[EMBEDDING]
+        assert moved.shape == (len(ids) + 5, 4) and torch.equal(found[LM_HEAD], -moved)
+        assert torch.equal(found["norm"], table[0])
+        both = ids.keys() & known.keys()
+        assert {"<|vision_start|>", "<|endoftext|>", "Ġhouse"} < both
+        assert any(ids[token] != known[token] for token in both)
+        for token in both:
+            assert torch.equal(moved[ids[token]], table[known[token]])
+        assert "Ġlanterns" in ids.keys() - both
+        pieces = [known[letter] for letter in "Ġlanterns"]
+        assert torch.allclose(moved[ids["Ġlanterns"]], table[pieces].mean(0))
+
+    def test_what_a_word_means_survives_another_tokenizer(self, tmp_path: Path) -> None:
+        make_tokenizer(tmp_path, 0, lessons=200)
+        begin_from(default_checkpoint(), tmp_path, 0)
+        tokenizer = make_tokenizer(tmp_path, 0)
+        weights = load_file(tmp_path / "unified.start.safetensors")
+        shipped = load_file(default_checkpoint() / "ema.safetensors")
+        old = Tokenizer.from_file(str(default_checkpoint() / "tokenizer.json"))
+        assert len(weights[EMBEDDING]) == rows(tokenizer) != len(shipped[EMBEDDING])
+        for token in ("Ġred", "<|im_start|>"):
+            for name in (EMBEDDING, LM_HEAD):
+                row = shipped[name][old.token_to_id(token)].float()
+                assert torch.equal(weights[name][tokenizer.token_to_id(token)], row)
+
     def test_the_command_begins_from_one(self, tmp_path: Path) -> None:
+        make_tokenizer(tmp_path, 0, lessons=200)
         wish = ["data", "--shards", "0", "--device", "cpu"]
         main([*wish, "--work", str(tmp_path), "--begin-from", str(default_checkpoint())])
         assert (tmp_path / "unified.start.safetensors").exists()
@@ -320,9 +420,9 @@ class TestBeginningFromACheckpoint:
         assert (tmp_path / "ae.safetensors").read_bytes() == before
 
     def test_a_training_under_way_is_not_overwritten(self, tmp_path: Path) -> None:
-        begin_from(default_checkpoint(), tmp_path)
+        begin_from(default_checkpoint(), tmp_path, 0, keeps_words=True)
         with pytest.raises(FileExistsError, match="another --work"):
-            begin_from(default_checkpoint(), tmp_path)
+            begin_from(default_checkpoint(), tmp_path, 0)
 
 
 class TestTheAutoencoderStage:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.training.data.irg import HOW_TO_IMPROVE, HOW_TO_THINK, MODES, Mode, irg_script
+from engine.training.data.irg import HOW_TO_IMPROVE, HOW_TO_THINK, MODES, Mode, irg_script, parts_of
 from engine.training.data.script import Painted, Script
 from engine.world.critique import differences
 from engine.world.mistakes import sample_mistake
@@ -49,7 +49,8 @@ def test_a_mode_shows_and_learns_what_the_table_says(mode: Mode) -> None:
     rng = random.Random(1)
     goal = sample_scene(rng)
     for weak in (sample_mistake(goal, rng), Painted("a", goal)):
-        script = irg_script(mode, goal, weak, rng)
+        script = irg_script(goal, weak, rng)
+        script.parts = parts_of(mode, script.parts)
         assert letters(script, goal) == TABLE[mode]
         assert {part.follows for part in script.parts} == {None}
 
