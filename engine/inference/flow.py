@@ -6,17 +6,17 @@ caller, decoding and previews are the painter's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from engine.checkpoints.special_tokens import SpecialTokens
-from engine.inference.prefill import Context, workspace
-from engine.model.attention import PastAttention
+from engine.inference.branches import Branches
+from engine.inference.extrapolation import Series, is_full
+from engine.inference.prefill import Context
 from engine.model.bagel import Bagel
-from engine.model.language import GEN, UND
 
 RENORMS = ("global", "channel", "text_channel")
 
@@ -65,37 +65,6 @@ def schedule(timesteps: int, shift: float) -> Tensor:
     return shift * u / (1 + (shift - 1) * u)
 
 
-class Branches:
-    """The same noised image read after several contexts at once, one network pass for all."""
-
-    def __init__(
-        self, model: Bagel, tokens: SpecialTokens, contexts: Sequence[Context], rows: int, columns: int
-    ) -> None:
-        self.model, self.count = model, len(contexts)
-        n, device = rows * columns, model.device
-        keys, values, mask = workspace(model, contexts, n + 2)
-        self._attend = PastAttention(keys, values, keys.shape[3] - n - 2, mask)
-        self._ids = model.grid(rows, columns, model.config.latent_side).to(device)
-        ropes = torch.tensor([c.rope for c in contexts], device=device)
-        markers = model.embed_text(torch.tensor([tokens.start_of_image, tokens.end_of_image], device=device))
-        self._und = model.language_model.group(UND, markers.repeat(self.count, 1), ropes.repeat_interleave(2))
-        self._gen = model.language_model.group(GEN, markers[:0], ropes.repeat_interleave(n))
-
-    @torch.inference_mode()
-    def hidden(self, x: Tensor, t: float | Tensor) -> tuple[Tensor, Tensor]:
-        """Final-normed states of the two markers [B, 2, D] and the latents [B, n, D]."""
-        time = torch.as_tensor(t, dtype=torch.float32, device=x.device).reshape(1)
-        latents = self.model.embed_latents(x, time, self._ids).to(self._und.hidden.dtype)
-        self._gen.hidden = latents.repeat(self.count, 1)
-        und, gen = self.model.language_model([self._und, self._gen], self._attend)
-        return und.unflatten(0, (self.count, 2)), gen.unflatten(0, (self.count, -1))
-
-    @torch.inference_mode()
-    def velocities(self, x: Tensor, t: float | Tensor) -> Tensor:
-        """Latent tokens [n, C] at time t -> velocity after every context [B, n, C], float32."""
-        return self.model.velocity(self.hidden(x, t)[1]).float()
-
-
 @dataclass(frozen=True)
 class Update:
     """The state after one update: ``x`` [n, C] at the new time, ``velocity`` that led there from ``t``.
@@ -130,28 +99,38 @@ def sample(
     guidance: Guidance,
     timesteps: int,
     shift: float,
+    extrapolate: bool = False,
+    in_turn: bool = False,
 ) -> Iterator[Update]:
     """Flows ``noise`` [rows*columns, C] (float32) to latents, yielding after every update.
 
-    Contexts that are equal share one pass: plain text-to-image never runs a third. Stop iterating to
-    cancel. Raises ``ValueError`` when the image is larger than the model's position grid.
+    Contexts that are equal share one pass: plain text-to-image never runs a third. ``extrapolate`` guesses
+    most updates (:mod:`engine.inference.extrapolation`); ``in_turn`` runs one branch after the other.
+    Stop iterating to cancel. Raises ``ValueError`` when the image is larger than the model's position grid.
     """
     times = schedule(timesteps, shift)
     wanted = [condition, text_free] + ([image_free] if guidance.image_scale > 1 else [])
+    if not any(guidance.active(t) for t in times[:-1]):
+        wanted = [condition]
     unique = {context.key: context for context in wanted}
     place = {key: i for i, key in enumerate(unique)}
-    alone = guided = None
+    branches = Branches(model, tokens, list(unique.values()), *grid, in_turn=in_turn)
+    series = [Series() for _ in unique] if extrapolate else []
     x, forwards = noise.to(model.device, torch.float32), 0
     for i in range(timesteps - 1):
-        if guidance.active(times[i]):
-            guided = guided or Branches(model, tokens, list(unique.values()), *grid)
-            found = guided.velocities(x, times[i])
+        guided = guidance.active(times[i])
+        only = range(len(unique)) if guided else range(1)
+        if series and not is_full(i) and all(series[branch] for branch in only):
+            states = torch.stack([series[branch].guess(i) for branch in only])
+        else:
+            _, states = branches.states(x, times[i], only)
+            forwards += len(only)
+            for one, state in zip(series, states, strict=False):
+                one.add(i, state)
+        found = branches.velocity(states)
+        v = found[0]
+        if guided:
             v, vt, *vi = (found[place[context.key]] for context in wanted)
             v = guidance.combine(v, vt, vi[0] if vi else None)
-            forwards += len(unique)
-        else:
-            alone = alone or Branches(model, tokens, [condition], *grid)
-            v = alone.velocities(x, times[i])[0]
-            forwards += 1
         x = x - v * (times[i] - times[i + 1]).item()
         yield Update(i + 1, timesteps - 1, x, v, times[i].item(), times[i + 1].item(), forwards)

@@ -111,28 +111,21 @@ def chain(parent: str, item: Item) -> str:
     return hashlib.sha256(f"{parent}|{item.key}".encode()).hexdigest()
 
 
-def workspace(model: Bagel, contexts: Sequence[Context], room: int) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Buffers that hold the contexts' keys and values side by side, with ``room`` free places behind.
-
-    Returns keys and values [L, B, kv, P + room, d], P the longest context, and a bool mask
-    [B, 1, 1, P + room] that hides the padding in front of shorter ones (None when all are equally long).
-    """
+def workspace(model: Bagel, context: Context, room: int) -> tuple[Tensor, Tensor]:
+    """Buffers [L, kv, P + room, d] that begin with the context's keys and values, P tokens."""
     config = model.config.language
-    lengths = [c.length for c in contexts]
-    longest = max(lengths)
-    shape = (config.num_layers, len(contexts), config.num_kv_heads, longest + room, config.head_dim)
-    keys, values = (torch.zeros(shape, dtype=model.dtype, device=model.device) for _ in range(2))
-    for branch, context in enumerate(contexts):
-        at = longest - lengths[branch]
-        for segment in context.segments:
-            keys[:, branch, :, at : at + segment.length] = segment.keys
-            values[:, branch, :, at : at + segment.length] = segment.values
-            at += segment.length
-    if len(set(lengths)) == 1:
-        return keys, values, None
-    places = torch.arange(longest + room)
-    mask = torch.stack([places >= longest - length for length in lengths])
-    return keys, values, mask[:, None, None].to(model.device)
+    shape = (config.num_layers, config.num_kv_heads, context.length + room, config.head_dim)
+    keys, values = (torch.empty(shape, dtype=model.dtype, device=model.device) for _ in range(2))
+    copy_context(context, keys, values)
+    return keys, values
+
+
+def copy_context(context: Context, keys: Tensor, values: Tensor, at: int = 0) -> None:
+    """Copies a context's segments, one behind the other, into buffers [L, kv, n, d] from place ``at`` on."""
+    for segment in context.segments:
+        keys[:, :, at : at + segment.length] = segment.keys
+        values[:, :, at : at + segment.length] = segment.values
+        at += segment.length
 
 
 BLOCK = 512
@@ -163,13 +156,13 @@ def _run_text(model: Bagel, tokens: SpecialTokens, context: Context, item: TextI
     ids = torch.tensor([tokens.bos, *item.ids, tokens.eos], device=model.device)
     count, past = len(ids), context.length
     positions = torch.arange(count, device=model.device) + context.rope
-    keys, values, _ = workspace(model, [context], count)
+    keys, values = workspace(model, context, count)
     for begin in range(0, count, BLOCK):
         here, end = slice(begin, begin + BLOCK), min(begin + BLOCK, count)
         mask = torch.ones(end - begin, past + end, dtype=torch.bool, device=model.device).tril(past + begin)
         group = model.language_model.group(UND, model.embed_text(ids[here]), positions[here])
         (hidden,) = model.language_model([group], PastAttention(keys, values, past + begin, mask))
-    return keys[:, 0, :, past:], values[:, 0, :, past:], hidden[-1]
+    return keys[:, :, past:], values[:, :, past:], hidden[-1]
 
 
 def _run_picture(model: Bagel, tokens: SpecialTokens, context: Context, item: CleanItem | SeenItem) -> Run:
@@ -184,12 +177,12 @@ def _run_picture(model: Bagel, tokens: SpecialTokens, context: Context, item: Cl
         gen = _embed_clean(model, item.load()).to(stream.dtype)
     count = len(stream) + len(gen)
     positions = torch.full((count,), context.rope, device=device)
-    keys, values, _ = workspace(model, [context], count)
+    keys, values = workspace(model, context, count)
     groups = [model.language_model.group(UND, stream, positions[: len(stream)])]
     if len(gen):
         groups.append(model.language_model.group(GEN, gen, positions[: len(gen)]))
     hidden = model.language_model(groups, PastAttention(keys, values, past))[0]
-    new_keys, new_values = keys[:, 0, :, past:], values[:, 0, :, past:]
+    new_keys, new_values = keys[:, :, past:], values[:, :, past:]
     if len(gen):  # the two markers were run first; store the tokens as they are read
         order = torch.tensor([0, *range(2, count), 1], device=device)
         new_keys, new_values = new_keys.index_select(2, order), new_values.index_select(2, order)

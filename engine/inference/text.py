@@ -11,10 +11,8 @@ from torch import Tensor
 
 from engine.checkpoints.special_tokens import SpecialTokens
 from engine.checkpoints.tokenizer import IM_END, IM_START, Tokenizer
-from engine.inference.prefill import Context, workspace
-from engine.model.attention import PastAttention
-from engine.model.bagel import Bagel
-from engine.model.language import UND
+from engine.inference.decoding import Steps
+from engine.inference.prefill import Context
 
 BROKEN = "\N{REPLACEMENT CHARACTER}"
 
@@ -23,6 +21,7 @@ BROKEN = "\N{REPLACEMENT CHARACTER}"
 class Token:
     """One decoding step: the id chosen from ``logits`` [V]; ``finish`` is set on the last step.
 
+    The logits are good until the next step; copy them to keep them.
     On ``eos`` the id is the eos itself and is no part of the text; on ``length`` it is.
     """
 
@@ -33,7 +32,7 @@ class Token:
 
 @torch.inference_mode()
 def decode(
-    model: Bagel,
+    steps: Steps,
     tokens: SpecialTokens,
     context: Context,
     *,
@@ -48,20 +47,18 @@ def decode(
     if max_new_tokens < 1:
         raise ValueError("max_new_tokens must be at least 1")
     generator = torch.Generator().manual_seed(seed)
-    keys, values, _ = workspace(model, [context], max_new_tokens)
-    attend = PastAttention(keys, values, context.length)
+    steps.begin(context, max_new_tokens)
     fed = tokens.bos
-    for step in range(max_new_tokens):
-        position = torch.tensor([context.rope + step], device=model.device)
-        row = model.embed_text(torch.tensor([fed], device=model.device))
-        (hidden,) = model.language_model([model.language_model.group(UND, row, position)], attend)
-        attend.past += 1
-        logits = model.language_model.logits(hidden)[0]
-        fed = _choose(logits, temperature, generator)
-        if fed == tokens.eos:
-            yield Token(fed, logits, "eos")
-            return
-        yield Token(fed, logits, "length" if step == max_new_tokens - 1 else None)
+    try:
+        for number in range(1, max_new_tokens + 1):
+            logits = steps.step(fed)
+            fed = _choose(logits, temperature, generator)
+            if fed == tokens.eos:
+                yield Token(fed, logits, "eos")
+                return
+            yield Token(fed, logits, "length" if number == max_new_tokens else None)
+    finally:
+        steps.end()
 
 
 def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> int:

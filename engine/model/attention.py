@@ -7,6 +7,7 @@ place where the experts meet, so it alone joins the groups and splits its output
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -90,30 +91,96 @@ class PackedAttention:
 
 
 class PastAttention:
-    """New rows attend to a stored past and to each other, in B branches side by side.
+    """New rows attend to a stored past and to each other.
 
-    Rows of every group are [B * t, heads, d], branch by branch. The new keys and values are written
-    into the buffers behind the past, so a second pass with the same ``past`` overwrites them.
+    The new keys and values are written into the buffers behind the past, so a second pass with the
+    same ``past`` overwrites them.
 
     Args:
-        keys, values: [L, B, kv, capacity, d] with the past in their first ``past`` places.
+        keys, values: [L, kv, capacity, d] with the past in their first ``past`` places.
         past: how many places are taken.
-        mask: bool, broadcastable to [B, 1, new, past + new], True where a query may look; None for all.
+        mask: bool, broadcastable to [new, past + new], True where a query may look; None for all.
     """
 
     def __init__(self, keys: Tensor, values: Tensor, past: int, mask: Tensor | None = None) -> None:
         self.keys, self.values, self.past, self.mask = keys, values, past, mask
 
     def __call__(self, layer: int, groups: Sequence[Heads]) -> list[Tensor]:
+        end = self.past + sum(len(q) for q, _, _ in groups)
+        place = Place(self.keys[layer, :, :end], self.values[layer, :, :end], self.past)
+        return _attend_in_place(place, groups, self.mask)
+
+
+class TokenAttention:
+    """One new row attends to a past of fixed capacity; nothing here depends on how full it is.
+
+    Every tensor keeps its address and shape from row to row, which is what a recorded CUDA graph needs.
+
+    Args:
+        keys, values: [L, kv, capacity, d].
+        place: [1] int64, where the new row is stored.
+        mask: [1, capacity], 0 where the row may look (its own place too), else -inf.
+    """
+
+    def __init__(self, keys: Tensor, values: Tensor, place: Tensor, mask: Tensor) -> None:
+        self.keys, self.values, self.place, self.mask = keys, values, place, mask
+
+    def __call__(self, layer: int, groups: Sequence[Heads]) -> list[Tensor]:
+        ((q, k, v),) = groups
         keys, values = self.keys[layer], self.values[layer]
-        branches = keys.shape[0]
-        q, k, v = (
-            torch.cat([rows.unflatten(0, (branches, -1)) for rows in parts], dim=1).transpose(1, 2)
-            for parts in zip(*groups, strict=True)
-        )
-        end = self.past + q.shape[2]
-        keys[:, :, self.past : end] = k
-        values[:, :, self.past : end] = v
-        out = attend_heads(q, keys[:, :, :end], values[:, :, :end], self.mask).transpose(1, 2).flatten(2)
-        counts = [len(rows) // branches for rows, _, _ in groups]
-        return [part.flatten(0, 1) for part in out.split(counts, dim=1)]
+        keys.index_copy_(1, self.place, k.transpose(0, 1))
+        values.index_copy_(1, self.place, v.transpose(0, 1))
+        rows = q.view(1, len(keys), -1, q.shape[-1])  # query heads of one store side by side
+        return [F.scaled_dot_product_attention(rows, keys[None], values[None], self.mask).view(1, -1)]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Keys and values [..., kv, n, d] of all that some rows see; they themselves are stored from ``begin`` on."""
+
+    keys: Tensor
+    values: Tensor
+    begin: int
+
+
+class BranchAttention:
+    """The same rows in several branches, each after a past of its own; linear layers see one batch.
+
+    Rows of every group are [B * t, heads, d], branch by branch. Nothing is masked or padded: each branch
+    is attended to alone, over exactly the places it sees.
+
+    Args:
+        branches: what each branch sees, in all layers: [L, kv, n, d].
+    """
+
+    def __init__(self, branches: Sequence[Place]) -> None:
+        self.branches = branches
+
+    def __call__(self, layer: int, groups: Sequence[Heads]) -> list[Tensor]:
+        count = len(self.branches)
+        parts = [[rows.unflatten(0, (count, -1)) for rows in group] for group in groups]
+        outputs = []
+        for branch, whole in enumerate(self.branches):
+            place = Place(whole.keys[layer], whole.values[layer], whole.begin)
+            mine = [(q[branch], k[branch], v[branch]) for q, k, v in parts]
+            outputs.append(_attend_in_place(place, mine, None))
+        if count == 1:
+            return outputs[0]
+        return [torch.cat(rows) for rows in zip(*outputs, strict=True)]
+
+
+def _attend_in_place(place: Place, groups: Sequence[Heads], mask: Tensor | None) -> list[Tensor]:
+    """Stores the groups' keys and values where they belong; each group's mixed rows [t, h * d]."""
+    counts = [len(q) for q, _, _ in groups]
+    at = place.begin
+    for count, (_, k, v) in zip(counts, groups, strict=True):
+        place.keys[:, at : at + count] = k.transpose(0, 1)
+        place.values[:, at : at + count] = v.transpose(0, 1)
+        at += count
+    keys, values = place.keys[None], place.values[None]
+    queries = torch.cat([q for q, _, _ in groups]) if len(groups) > 1 else groups[0][0]
+    if len(queries) == 1:  # query heads of one store side by side: its keys are read once
+        rows = queries.view(1, keys.shape[1], -1, queries.shape[-1])
+        return [F.scaled_dot_product_attention(rows, keys, values).view(1, -1)]
+    out = attend_heads(queries.transpose(0, 1)[None], keys, values, mask)[0].transpose(0, 1).flatten(1)
+    return list(out.split(counts))

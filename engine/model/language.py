@@ -71,6 +71,10 @@ class SelfAttention(nn.Module):
         return q, k, v
 
 
+MLP_ROWS = 2048
+"""Rows that go through an MLP at once while painting: what is between its layers is several times their size."""
+
+
 class MLP(nn.Module):
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
@@ -79,7 +83,14 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        if torch.is_grad_enabled() or len(x) <= MLP_ROWS:
+            return self._rows(x)
+        return torch.cat([self._rows(rows) for rows in x.split(MLP_ROWS)])
+
+    def _rows(self, x: Tensor) -> Tensor:
+        gate = F.silu(self.gate_proj(x))
+        up = self.up_proj(x)
+        return self.down_proj(gate * up if torch.is_grad_enabled() else gate.mul_(up))
 
 
 class DecoderLayer(nn.Module):
@@ -127,12 +138,20 @@ class LanguageModel(nn.Module):
         """Rows for :meth:`forward`: hidden [T, D] at rotary positions [T]."""
         return Group(expert, hidden, *rotary(positions, self.config.head_dim, self.config.rope_theta))
 
-    def forward(self, groups: list[Group], attend: Attend) -> list[Tensor]:
-        """Runs every block; returns each group's hidden rows [T, D] after its expert's final norm."""
+    def blocks(self, groups: list[Group], attend: Attend) -> list[Group]:
+        """Runs every block; the groups with their hidden rows [T, D] before the final norm."""
         for layer in self.model.layers:
             hidden = layer(groups, attend)
             groups = [Group(g.expert, h, g.cos, g.sin) for g, h in zip(groups, hidden, strict=True)]
-        return [getattr(self.model, "norm" + g.expert)(g.hidden) for g in groups]
+        return groups
+
+    def norm(self, expert: str, hidden: Tensor) -> Tensor:
+        """An expert's final norm."""
+        return getattr(self.model, "norm" + expert)(hidden)
+
+    def forward(self, groups: list[Group], attend: Attend) -> list[Tensor]:
+        """Runs every block; returns each group's hidden rows [T, D] after its expert's final norm."""
+        return [self.norm(group.expert, group.hidden) for group in self.blocks(groups, attend)]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Final-normed hidden rows [T, D] -> float32 logits [T, vocabulary]."""

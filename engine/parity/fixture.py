@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.checkpoints.reader import load_checkpoint
 from engine.inference.contexts import ContextCache
+from engine.inference.decoding import PlainSteps
 from engine.inference.painter import picture_items
 from engine.inference.prefill import Context, Item, SeenItem, TextItem
 from engine.inference.preprocess import Transform, normalised, to_rgb
@@ -123,7 +124,7 @@ class Fixture:
 
     def write(self, context: Context, max_length: int) -> Written:
         """Greedy text as the reference counts it: ``max_length`` predictions, the last one thrown away."""
-        steps = list(decode(self.model, self.tokens, context, max_new_tokens=max_length))
+        steps = list(decode(PlainSteps(self.model), self.tokens, context, max_new_tokens=max_length))
         ended = steps[-1].finish == "eos"
         ids = [step.id for step in steps][: len(steps) - 1]
         return Written(self, [self.tokens.bos, *ids], torch.stack([s.logits for s in steps]), ended)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from engine.inference.decoding import PlainSteps
 from engine.inference.prefill import Context, Item
 from engine.inference.text import decode
 from tests.tiny import checkpoint, new_cache, picture, text
@@ -15,7 +16,7 @@ def story() -> list[Item]:
 
 def logits(context: Context) -> torch.Tensor:
     one = checkpoint()
-    steps = decode(one.model, one.tokenizer.tokens, context, max_new_tokens=4)
+    steps = decode(PlainSteps(one.model), one.tokenizer.tokens, context, max_new_tokens=4)
     return torch.stack([s.logits for s in steps])
 
 
