@@ -41,8 +41,16 @@ def explain(error: Exception) -> tuple[str, str]:
     chain = list(_causes(error))
     if any(map(_is_full_disk, chain)):
         return f"The disk is full. {SAFE}", "Free some space, then continue."
-    if any(isinstance(e, MemoryError) or type(e).__name__ == "OutOfMemoryError" for e in chain):
-        return f"There was not enough memory for this step. {SAFE}", "Close other programs, then continue."
+    if any(map(is_card_full, chain)):
+        return (
+            f"The graphics card had not enough memory for this step. {SAFE}",
+            "Choose a smaller picture, or start Restroke with a --profile that needs less, then continue.",
+        )
+    if any(map(is_memory_full, chain)):
+        return (
+            f"There was not enough memory for this step. {SAFE}",
+            "Close other programs or choose a smaller picture, then continue.",
+        )
     if hasattr(error, "next_action"):  # a recorder's own error, in whole sentences already
         return str(error), error.next_action
     log.error("unexpected error in a step", exc_info=error)
@@ -55,6 +63,16 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
+
+
+def is_card_full(error: BaseException) -> bool:
+    """Whether a graphics card's memory ran out; by torch's name for it, since torch isn't known here."""
+    return type(error).__name__ == "OutOfMemoryError"
+
+
+def is_memory_full(error: BaseException) -> bool:
+    """Whether the computer's own memory ran out; torch says so in a plain ``RuntimeError``."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
 
 
 def _is_full_disk(error: BaseException) -> bool:

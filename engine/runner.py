@@ -54,8 +54,8 @@ def advance(
     """Makes exactly one step after ``trajectory``, or finds that none follows.
 
     The last event is ``StepFinished``, ``StepFailed``, ``RunDone`` or ``RunCancelled``; no exception
-    leaves it. ``cancel`` is looked at after every token and flow update, and once more before a
-    picture is kept, so that a cancelled step leaves nothing behind. ``attempt`` counts the wishes
+    leaves it. ``cancel`` is looked at while the trajectory is read, after every token and flow update, and
+    once more before a picture is kept, so that a cancelled step leaves nothing behind. ``attempt`` counts the wishes
     for "again, with a new seed".
     """
     making = _Making(painter, protocol, trajectory, settings, pixels, session_seed, attempt, cancel)
@@ -152,12 +152,12 @@ class _Making:
     attempt: int
     cancel: threading.Event
     choice: Choice | None = None
+    reuse: Reuse = Reuse()
     result: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.began = time.monotonic()
-        counts = ("tokens", "reused_tokens", "prefilled_tokens", "updates", "forwards")
-        self.result = {"seconds": 0.0, **dict.fromkeys(counts, 0)}
+        self.result = {"seconds": 0.0, **dict.fromkeys(("tokens", "updates", "forwards"), 0)}
 
     def ask(self) -> Write | Draw | Stop:
         """What follows; where the protocol leaves it to the model, the model is asked."""
@@ -165,10 +165,12 @@ class _Making:
         ask = self.protocol.next(self.trajectory, self.settings)
         if isinstance(ask, Choose):
             options = ask.options
-            self.choice = self.painter.choose(ask.segments, pixels=self.pixels, options=frozenset(options))
+            self.choice = self.painter.choose(
+                ask.segments, pixels=self.pixels, options=frozenset(options), check=self._check
+            )
             self._check()
             self.result["choice"] = {"token": self.choice.token, "probability": self.choice.probability}
-            self._count(self.choice.reuse)
+            self.reuse = self.reuse.then(self.choice.reuse)
             ask = self.protocol.next(self.trajectory, self.settings, chosen=options[self.choice.token])
         if isinstance(ask, Choose):
             raise RuntimeError(f"the protocol {self.protocol.name!r} asked for a choice twice")
@@ -204,6 +206,7 @@ class _Making:
                 max_tokens=settings.max_tokens,
                 temperature=settings.temperature,
                 seed=seed,
+                check=self._check,
             )
         ) as deltas:
             for delta in deltas:
@@ -214,7 +217,7 @@ class _Making:
                     self._check()
         if delta:
             self.result["tokens"] += delta.tokens
-            self._count(delta.reuse)
+            self.reuse = self.reuse.then(delta.reuse)
             if delta.finish == "length":
                 self.result["cut"] = True
         return "".join(pieces)
@@ -233,6 +236,7 @@ class _Making:
                 pixels=self.pixels,
                 settings=settings,
                 seed=seed,
+                check=self._check,
             )
         ) as updates:
             for update in updates:
@@ -242,7 +246,7 @@ class _Making:
         if update is None or update.image is None:
             raise PaintError(f"The model ended the {NOUNS[ask.kind]} without a picture.")
         self.result["updates"], self.result["forwards"] = update.index, update.forwards
-        self._count(update.reuse)
+        self.reuse = self.reuse.then(update.reuse)
         yield self._finished(ask.kind, settings, seed, image=keep_image(update.image))
 
     def _check(self) -> None:
@@ -251,10 +255,6 @@ class _Making:
 
     def _seed(self, kind: str) -> int:
         return step_seed(self.session_seed, len(self.trajectory), kind, self.attempt)
-
-    def _count(self, reuse: Reuse) -> None:
-        self.result["reused_tokens"] += reuse.reused_tokens
-        self.result["prefilled_tokens"] += reuse.prefilled_tokens
 
     def _finished(
         self,
@@ -265,7 +265,12 @@ class _Making:
         fields: dict[str, str] | None = None,
         image: str | None = None,
     ) -> StepFinished:
-        self.result["seconds"] = round(time.monotonic() - self.began, 3)
+        self.result |= {
+            "seconds": round(time.monotonic() - self.began, 3),
+            "reused_tokens": self.reuse.reused_tokens,
+            "prefilled_tokens": self.reuse.prefilled_tokens,
+            "saved_seconds": round(self.reuse.saved_seconds, 3),
+        }
         recipe: dict[str, Any] = {
             "protocol": self.protocol.name,
             "settings": settings.as_dict(),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+QUALITIES = ("final", "draft")
 MODES = ("auto", "pause_each", "pause_on_fault", "one_step")
 MOST_TURNS = 4
 """More turns than this were never measured; beyond two, pictures already get worse (papers, IRG results)."""
@@ -18,6 +19,7 @@ class Settings:
     ``timesteps`` counts schedule points as the reference does: N points make N - 1 flow updates.
     ``guidance`` and ``image_guidance`` are the text and image scales of classifier-free guidance,
     active while ``lo < t <= hi`` of ``interval`` (t after the shift).
+    ``quality`` "draft" draws pictures in fewer updates and guesses most of them; "final" is exact.
     ``turns`` counts the pictures of the irg protocol, the first one too.
     The caps (``max_*``) end a run with a sentence, never silently.
 
@@ -27,6 +29,7 @@ class Settings:
     protocol: str = "process"
     mode: str = "auto"
     timesteps: int = 25
+    quality: str = "final"
     guidance: float = 2.5
     image_guidance: float = 1.0
     interval_low: float = 0.0
@@ -48,6 +51,7 @@ class Settings:
 
         need(self.mode in MODES, "mode", f"one of {MODES}")
         need(2 <= self.timesteps <= 200, "timesteps", "between 2 and 200")
+        need(self.quality in QUALITIES, "quality", f"one of {QUALITIES}")
         need(0 <= self.guidance <= 20, "guidance", "between 0 and 20")
         need(0 <= self.image_guidance <= 20, "image_guidance", "between 0 and 20")
         need(

@@ -20,7 +20,7 @@ from typing import Any
 import PIL.Image
 import PIL.ImageDraw
 
-from engine.inference.events import Choice, FlowUpdate, Reuse, TextDelta
+from engine.inference.events import Check, Choice, FlowUpdate, Reuse, TextDelta, go_on
 from engine.protocols.base import Image, Segment, Text
 from engine.protocols.process import inspect_text, plan_text, prompt_text
 from engine.protocols.thoughts import reflection, thought_text
@@ -88,6 +88,7 @@ class ScriptedPainter:
         max_tokens: int,
         temperature: float,
         seed: int,
+        check: Check = go_on,
     ) -> Iterator[TextDelta]:
         self._note("write", segments, pixels, max_tokens=max_tokens, temperature=temperature, seed=seed)
         text = self._texts.pop(0) if self._texts else self._own_text(segments)
@@ -111,6 +112,7 @@ class ScriptedPainter:
         *,
         pixels: Callable[[str], PIL.Image.Image],
         options: frozenset[str],
+        check: Check = go_on,
     ) -> Choice:
         self._note("choose", segments, pixels, options=options)
         done = sum(_is_plan(s) for s in segments) >= self.rounds
@@ -126,6 +128,7 @@ class ScriptedPainter:
         settings: Settings,
         seed: int,
         size: tuple[int, int] | None = None,
+        check: Check = go_on,
     ) -> Iterator[FlowUpdate]:
         free = {"text_free": text_free, "image_free": image_free}
         self._note("draw", segments, pixels, **free, settings=settings, seed=seed)

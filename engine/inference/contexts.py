@@ -1,6 +1,7 @@
-"""The context cache: longest shared prefix wins, segments are shared, a byte budget bounds what is kept.
+"""The context cache: longest shared prefix wins, segments are shared, byte budgets bound what is kept.
 
-Being evicted costs one prefill, never correctness: a segment rebuilt after the same past is the same.
+What no longer fits beside the model waits in the computer's own memory before it is dropped. Being
+dropped costs one prefill, never correctness: a segment rebuilt after the same past is the same.
 """
 
 from __future__ import annotations
@@ -9,43 +10,103 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from engine.checkpoints.special_tokens import SpecialTokens
-from engine.inference.events import Reuse
+from engine.inference.events import Check, Reuse, go_on
 from engine.inference.prefill import Context, Item, Segment, chain, prefill
 from engine.model.bagel import Bagel
+
+
+class Shelf:
+    """Segments in one memory, least recently used first, within a budget of bytes."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget, self.bytes = budget, 0
+        self._segments: OrderedDict[str, Segment] = OrderedDict()
+
+    def get(self, key: str) -> Segment | None:
+        return self._segments.get(key)
+
+    def put(self, segment: Segment) -> None:
+        """Keeps a segment as the one used last."""
+        self.take(segment.key)
+        self._segments[segment.key] = segment
+        self.bytes += segment.bytes
+
+    def take(self, key: str) -> Segment | None:
+        """Takes a segment off the shelf, if it is there."""
+        segment = self._segments.pop(key, None)
+        self.bytes -= segment.bytes if segment else 0
+        return segment
+
+    def overflow(self, budget: int | None = None) -> list[Segment]:
+        """Takes off what is too much, least recently used first."""
+        over, budget = [], self.budget if budget is None else budget
+        while self.bytes > budget and self._segments:
+            over.append(self.take(next(iter(self._segments))))
+        return over
 
 
 class ContextCache:
     """Builds contexts for one model and remembers their segments, least recently used out first.
 
-    Not safe for use from several threads at once; the worker owns it.
+    ``budget_bytes`` are kept beside the model, ``host_bytes`` more in the computer's own memory. Not safe
+    for use from several threads at once; the worker owns it.
     """
 
-    def __init__(self, model: Bagel, tokens: SpecialTokens, budget_bytes: int = 512 * 2**20) -> None:
-        self.model, self.tokens, self.budget = model, tokens, budget_bytes
-        self.bytes = 0
-        self._segments: OrderedDict[str, Segment] = OrderedDict()
+    def __init__(
+        self, model: Bagel, tokens: SpecialTokens, budget_bytes: int = 512 * 2**20, host_bytes: int = 0
+    ) -> None:
+        self.model, self.tokens = model, tokens
+        self.near, self.far = Shelf(budget_bytes), Shelf(host_bytes)
 
-    def build(self, items: Sequence[Item]) -> tuple[Context, Reuse]:
+    def build(self, items: Sequence[Item], check: Check = go_on) -> tuple[Context, Reuse]:
         """The context after reading ``items``, and how much of it was already there."""
-        context, reused, prefilled = Context(), 0, 0
-        for item in items:
-            segment = self._segments.get(chain(context.key, item))
-            if segment is None:
-                segment = prefill(self.model, self.tokens, context, item)
-                prefilled += segment.length
-            else:
-                reused += segment.length
-            context = Context((*context.segments, segment))
-        self._keep(context)
-        return context, Reuse(reused, prefilled)
+        (context,), reuse = self.build_all([items], check)
+        return context, reuse
 
-    def _keep(self, context: Context) -> None:
-        """Marks a context as just used, its beginning most recently, so that leaves are evicted first."""
-        for segment in reversed(context.segments):
-            if segment.key not in self._segments:
-                self.bytes += segment.bytes
-            self._segments[segment.key] = segment
-            self._segments.move_to_end(segment.key)
-        while self.bytes > self.budget and self._segments:
-            _, evicted = self._segments.popitem(last=False)
-            self.bytes -= evicted.bytes
+    def build_all(self, wishes: Sequence[Sequence[Item]], check: Check = go_on) -> tuple[list[Context], Reuse]:
+        """A context for each list of items; what several of them begin with is read, and counted, once.
+
+        ``check`` may end it half-way; what was read by then is kept.
+        """
+        found: dict[str, Segment] = {}
+        fresh: set[str] = set()
+        contexts = []
+        try:
+            for items in wishes:
+                context = Context()
+                for item in items:
+                    key = chain(context.key, item)
+                    segment = found.get(key) or self._remembered(key)
+                    if segment is None:
+                        segment = prefill(self.model, self.tokens, context, item, check)
+                        fresh.add(key)
+                    found[key] = segment
+                    context = Context((*context.segments, segment))
+                contexts.append(context)
+        finally:
+            self._keep(list(found.values()))
+        old, new = ([s for k, s in found.items() if (k in fresh) == made] for made in (False, True))
+        tokens, seconds = (lambda parts: sum(s.length for s in parts)), (lambda parts: sum(s.seconds for s in parts))
+        return contexts, Reuse(tokens(old), tokens(new), seconds(old), seconds(new))
+
+    def spill(self) -> None:
+        """Moves everything out of the model's memory: for when that has run out."""
+        self._put_away(self.near.overflow(0))
+
+    def _remembered(self, key: str) -> Segment | None:
+        segment = self.near.get(key)
+        if segment is None and (segment := self.far.take(key)):
+            segment = segment.to(self.model.device)
+        return segment
+
+    def _keep(self, segments: Sequence[Segment]) -> None:
+        """Marks segments as just used, beginnings most recently, so that leaves are the first to go."""
+        for segment in reversed(segments):
+            self.near.put(segment)
+        self._put_away(self.near.overflow())
+
+    def _put_away(self, segments: Sequence[Segment]) -> None:
+        for segment in segments:
+            if segment.bytes <= self.far.budget:
+                self.far.put(segment.to("cpu"))
+        self.far.overflow()

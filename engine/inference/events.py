@@ -5,6 +5,7 @@ The runner turns these into the events of a run (:mod:`engine.events`); nothing 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -23,12 +24,37 @@ class PaintError(Exception):
         self.next_action = next_action
 
 
+Check = Callable[[], None]
+"""Called between pieces of long work; raises to end it."""
+
+
+def go_on() -> None:
+    """A check that never ends anything."""
+
+
 @dataclass(frozen=True)
 class Reuse:
-    """How much of the context was already in the cache, in tokens, and how much had to be run."""
+    """How much of what a call reads was already in the cache, and how much had to be run.
+
+    Tokens that several branches read count once. ``saved_seconds`` is what running the reused ones took
+    when they were run; ``prefill_seconds`` what running the others took now.
+    """
 
     reused_tokens: int = 0
     prefilled_tokens: int = 0
+    saved_seconds: float = 0.0
+    prefill_seconds: float = 0.0
+
+    def then(self, later: Reuse) -> Reuse:
+        """This call and a later one of the same step, which reads the same or more.
+
+        What the step itself ran is not a saving when its next call finds it.
+        """
+        prefilled = self.prefilled_tokens + later.prefilled_tokens
+        seconds = self.prefill_seconds + later.prefill_seconds
+        read = max(call.reused_tokens + call.prefilled_tokens for call in (self, later))
+        worth = max(call.saved_seconds + call.prefill_seconds for call in (self, later))
+        return Reuse(max(0, read - prefilled), prefilled, max(0.0, worth - seconds), seconds)
 
 
 @dataclass(frozen=True)

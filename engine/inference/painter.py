@@ -18,21 +18,24 @@ from torch import Tensor
 from engine import protocols
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.reader import Checkpoint, load_checkpoint
+from engine.inference import pictures
 from engine.inference.contexts import ContextCache
-from engine.inference.events import Choice, FlowUpdate, PaintError, Reuse, TextDelta
+from engine.inference.decoding import ready_steps
+from engine.inference.events import Check, Choice, FlowUpdate, PaintError, Reuse, TextDelta, go_on
+from engine.inference.extrapolation import fewer
 from engine.inference.flow import Guidance, Update, sample
-from engine.inference.prefill import CleanItem, Context, Item, SeenItem, TextItem
-from engine.inference.preprocess import Transform, normalised, to_rgb
+from engine.inference.pictures import picture_items, transforms
+from engine.inference.prefill import Context, Item, TextItem
+from engine.inference.preprocess import Transform, to_rgb
 from engine.inference.preview import Preview
+from engine.inference.running import Running, healthy
 from engine.inference.text import Stream, decode
-from engine.model.autoencoder import to_uint8
 from engine.model.patches import unpatchify
 from engine.protocols.base import Segment, Text
 from engine.settings import Settings
 
-ENGINE_VERSION = "0.1.0"
-VAE_SIDES, VIT_SIDES = (1024, 512), (980, 224)
-"""Longest and shortest side of a picture as the public release shows it to its two encoders."""
+ENGINE_VERSION = "0.2.0"
+"""Changes whenever the same recipe may give other bytes than before."""
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +46,13 @@ def open_painter(
     checkpoint_dir: Path | str,
     device: str = "cpu",
     precision: str = "float32",
-    cache_bytes: int = 512 * 2**20,
+    running: Running | None = None,
 ) -> Painter:
     """Loads a checkpoint folder. Raises ``CheckpointError`` with a sentence when it cannot be used."""
     checkpoint = load_checkpoint(checkpoint_dir, device, precision)
     for note in checkpoint.notes:
         log.warning(note)
-    return Painter(checkpoint, device, cache_bytes)
+    return Painter(checkpoint, device, running or Running.usual(device))
 
 
 class Painter:
@@ -59,16 +62,15 @@ class Painter:
     only one it knows ("" when it isn't bound to one).
 
     Segments are :class:`engine.protocols.base.Text` and ``Image``; ``pixels`` gives the picture of a
-    digest and is asked only for pictures that are not in the cache.
+    digest and is asked only for pictures that are not in the cache. ``check`` is called between the pieces
+    of what is read before the first word or stroke, and may raise to end it.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str, cache_bytes: int) -> None:
-        self.checkpoint, extras = checkpoint, checkpoint.extras
+    def __init__(self, checkpoint: Checkpoint, device: str, running: Running) -> None:
+        self.checkpoint, self.running, extras = checkpoint, running, checkpoint.extras
         self.model, self.autoencoder = checkpoint.model, checkpoint.autoencoder
         self.tokenizer, self.tokens = checkpoint.tokenizer, checkpoint.tokenizer.tokens
-        config = self.model.config
-        vae = _transform(VAE_SIDES, config.latent_downsample, config.latent_side)
-        vit = _transform(VIT_SIDES, config.vision.patch_size, config.vit_side)
+        vae, vit = transforms(self.model.config)
         self.vae_transform = Transform(*extras.get("vae_transform", vae))
         self.vit_transform = Transform(*extras.get("vit_transform", vit))
         self.default_size = tuple(extras.get("default_image_size", (vae[0], vae[0])))
@@ -78,13 +80,15 @@ class Painter:
             self.protocols = protocols.offered(extras)
         except ValueError as error:
             raise CheckpointError(f"{checkpoint.folder} can't be used: {error}.") from error
-        self.cache = ContextCache(self.model, self.tokens, cache_bytes)
+        self.cache = ContextCache(self.model, self.tokens, running.context_bytes, running.host_bytes)
+        self.steps = ready_steps(self.model, static=running.static_text)
         self.preview = Preview.fit(self.autoencoder)
         self.fingerprint: dict[str, Any] = {
             "checkpoint": checkpoint.digest,
             "precision": checkpoint.precision,
             "device": torch.device(device).type,
             "engine": ENGINE_VERSION,
+            **running.as_fingerprint(),
         }
         name = extras.get("title") or checkpoint.folder.resolve().name
         self.title = f"{name} · {torch.device(device).type.upper()}"
@@ -97,33 +101,43 @@ class Painter:
         max_tokens: int,
         temperature: float,
         seed: int,
+        check: Check = go_on,
     ) -> Iterator[TextDelta]:
         """Writes what comes after ``segments``, a piece per token; the last one is ``finished``."""
-        context, reuse = self._context(segments, pixels)
-        stream, count = Stream(self.tokenizer), 0
-        steps = decode(
-            self.model,
-            self.tokens,
-            context,
-            max_new_tokens=max_tokens,
-            temperature=temperature,
-            seed=seed,
-        )
-        for step in steps:
-            if not torch.isfinite(step.logits).all():
-                raise PaintError("The model's numbers overflowed while writing; nothing of it was kept.")
-            piece = "" if step.finish == "eos" else stream.add(step.id)
-            count += step.finish != "eos"
-            if step.finish:
-                piece += stream.rest()
-            yield TextDelta(piece, count, step.finish is not None, step.finish, reuse)
+        with healthy(self.cache):
+            (context,), reuse = self._contexts([segments], pixels, check)
+            stream, count = Stream(self.tokenizer), 0
+            steps = decode(
+                self.steps,
+                self.tokens,
+                context,
+                max_new_tokens=max_tokens,
+                temperature=temperature,
+                seed=seed,
+            )
+            for step in steps:
+                if not torch.isfinite(step.logits).all():
+                    raise PaintError("The model's numbers overflowed while writing; nothing of it was kept.")
+                piece = "" if step.finish == "eos" else stream.add(step.id)
+                count += step.finish != "eos"
+                if step.finish:
+                    piece += stream.rest()
+                yield TextDelta(piece, count, step.finish is not None, step.finish, reuse)
 
-    def choose(self, segments: Sequence[Segment], *, pixels: Pixels, options: frozenset[str]) -> Choice:
+    def choose(
+        self,
+        segments: Sequence[Segment],
+        *,
+        pixels: Pixels,
+        options: frozenset[str],
+        check: Check = go_on,
+    ) -> Choice:
         """What the model would do next: write (``text``), draw (``image``) or stop (``end``).
 
         ``probability`` is relative to the other ``options``. Raises ``ValueError`` when none is possible.
         """
-        context, reuse = self._context(segments, pixels)
+        with healthy(self.cache):
+            (context,), reuse = self._contexts([segments], pixels, check)
         if not context.segments:
             raise ValueError("there is nothing to choose after: give at least one segment")
         named = {"text": self.tokens.bos, "image": self.tokens.start_of_image, "end": self.tokens.end_of_text}
@@ -148,6 +162,7 @@ class Painter:
         settings: Settings,
         seed: int,
         size: tuple[int, int] | None = None,
+        check: Check = go_on,
     ) -> Iterator[FlowUpdate]:
         """Draws the picture that comes after ``segments``, an update at a time; the last has the image.
 
@@ -157,36 +172,37 @@ class Painter:
         height, width = size or self._size_of_newest(segments, pixels) or self.default_size
         unit = self.model.config.latent_downsample
         rows, columns = max(1, height // unit), max(1, width // unit)
-        condition, reuse = self._context(segments, pixels)
-        without_text, more = self._context(text_free, pixels)
-        reuse = _sum(reuse, more)
-        without_image = condition
-        if settings.image_guidance > 1:
-            without_image, more = self._context(image_free, pixels)
-            reuse = _sum(reuse, more)
+        wishes = [segments, text_free] + ([image_free] if settings.image_guidance > 1 else [])
+        draft = settings.quality == "draft"
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(rows * columns, self.model.config.latent_values, generator=generator)
-        updates = sample(
-            self.model,
-            self.tokens,
-            noise,
-            (rows, columns),
-            condition,
-            text_free=without_text,
-            image_free=without_image,
-            guidance=Guidance(
-                settings.guidance,
-                settings.image_guidance,
-                settings.interval_low,
-                settings.interval_high,
-                settings.renorm,
-                settings.renorm_min,
-            ),
-            timesteps=settings.timesteps,
-            shift=settings.shift,
-        )
-        for update in updates:
-            yield self._shown(update, rows, columns, reuse)
+        with healthy(self.cache):
+            (condition, *free), reuse = self._contexts(wishes, pixels, check)
+            updates = sample(
+                self.model,
+                self.tokens,
+                noise,
+                (rows, columns),
+                condition,
+                text_free=free[0],
+                image_free=free[-1],
+                guidance=Guidance(
+                    settings.guidance,
+                    settings.image_guidance,
+                    settings.interval_low,
+                    settings.interval_high,
+                    settings.renorm,
+                    settings.renorm_min,
+                ),
+                timesteps=fewer(settings.timesteps) if draft else settings.timesteps,
+                shift=settings.shift,
+                extrapolate=draft,
+                in_turn=self.running.in_turn,
+            )
+            for update in updates:
+                if update.index == update.total:
+                    updates.close()  # gives back its memory before the picture is decoded
+                yield self._shown(update, rows, columns, reuse)
 
     def _shown(self, update: Update, rows: int, columns: int, reuse: Reuse) -> FlowUpdate:
         last = update.index == update.total
@@ -203,28 +219,28 @@ class Painter:
             reuse,
         )
 
-    @torch.inference_mode()
     def decode(self, latent: Tensor) -> Pictures.Image:
         """Latents [z, h, w] -> the RGB picture. Raises ``PaintError`` rather than give an empty one."""
-        weight = self.autoencoder.decoder.conv_in.weight
-        decoded = self.autoencoder.decode(latent[None].to(weight))[0]
-        if not torch.isfinite(decoded).all():
-            raise PaintError("The picture could not be decoded: its numbers overflowed. No picture was kept.")
-        levels = to_uint8(decoded).cpu()
-        if torch.equal(levels.amin((0, 1)), levels.amax((0, 1))):
-            raise PaintError("The picture came out as one flat colour, so it was not kept.")
-        return Pictures.fromarray(levels.numpy(), "RGB")
+        return pictures.decode(self.autoencoder, latent)
 
-    def _context(self, segments: Sequence[Segment], pixels: Pixels) -> tuple[Context, Reuse]:
-        items = [item for segment in segments for item in self._items(segment, pixels)]
-        places = sum(len(item.ids) + 2 if isinstance(item, TextItem) else 1 for item in items)
-        if places > self.model.config.language.max_positions:
-            raise PaintError(
-                f"The texts so far are {places:,} tokens long; this model reads at most "
-                f"{self.model.config.language.max_positions:,}.",
-                "Shorten the prompt or the newest text, then run again.",
-            )
-        return self.cache.build(items)
+    def encode(self, picture: Pictures.Image) -> Tensor:
+        """An RGB picture of whole latent cells -> the latents [z, h, w] of its posterior mean."""
+        return pictures.encode(self.autoencoder, picture)
+
+    def _contexts(
+        self, wishes: Sequence[Sequence[Segment]], pixels: Pixels, check: Check = go_on
+    ) -> tuple[list[Context], Reuse]:
+        """The context after each list of segments, and how much of them all was already there."""
+        read = [[item for segment in wish for item in self._items(segment, pixels)] for wish in wishes]
+        longest = self.model.config.language.max_positions
+        for items in read:
+            places = sum(len(item.ids) + 2 if isinstance(item, TextItem) else 1 for item in items)
+            if places > longest:
+                raise PaintError(
+                    f"The texts so far are {places:,} tokens long; this model reads at most {longest:,}.",
+                    "Shorten the prompt or the newest text, then run again.",
+                )
+        return self.cache.build_all(read, check)
 
     def _items(self, segment: Segment, pixels: Pixels) -> list[Item]:
         """A text is one item; a picture is two: its clean latents, then what the vision encoder sees."""
@@ -237,38 +253,9 @@ class Painter:
             self.vit_transform,
         )
 
-    @torch.inference_mode()
-    def encode(self, picture: Pictures.Image) -> Tensor:
-        """An RGB picture of whole latent cells -> the latents [z, h, w] of its posterior mean."""
-        weight = self.autoencoder.encoder.conv_in.weight
-        return self.autoencoder.encode(normalised(picture)[None].to(weight))[0].float()
-
     def _size_of_newest(self, segments: Sequence[Segment], pixels: Pixels) -> tuple[int, int] | None:
         for segment in reversed(segments):
             if not isinstance(segment, Text):
                 width, height = self.vae_transform.size(*pixels(segment.digest).size)
                 return height, width
         return None
-
-
-def picture_items(
-    name: str,
-    resized: Callable[[], Pictures.Image],
-    encode: Callable[[Pictures.Image], Tensor],
-    vit_transform: Transform,
-) -> list[Item]:
-    """The two items of a picture as context; both are made from the same resized RGB picture."""
-    return [
-        CleanItem(name, lambda: encode(resized())),
-        SeenItem(name, lambda: vit_transform.pixels(resized())),
-    ]
-
-
-def _transform(sides: tuple[int, int], unit: int, grid: int) -> tuple[int, int, int]:
-    """(max, min, stride) of the release, fitted to a checkpoint's own patches and position table."""
-    longest, shortest = (min(side, grid * unit) // unit * unit for side in sides)
-    return longest, shortest, unit
-
-
-def _sum(a: Reuse, b: Reuse) -> Reuse:
-    return Reuse(a.reused_tokens + b.reused_tokens, a.prefilled_tokens + b.prefilled_tokens)

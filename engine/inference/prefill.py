@@ -7,14 +7,16 @@ keep is the cache's business (``contexts``).
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from engine.checkpoints.special_tokens import SpecialTokens
+from engine.inference.events import Check, go_on
 from engine.model.attention import PastAttention
 from engine.model.bagel import Bagel
 from engine.model.language import GEN, UND
@@ -66,7 +68,8 @@ Item = TextItem | CleanItem | SeenItem
 class Segment:
     """Keys and values [L, kv, n, d] of one item after one particular past; ``key`` names item and past.
 
-    ``rope`` is the next free rotary position; ``last_hidden`` [D] the final-normed state of the last token.
+    ``rope`` is the next free rotary position; ``last_hidden`` [D] the final-normed state of the last token;
+    ``seconds`` what running it took.
     """
 
     key: str
@@ -74,6 +77,12 @@ class Segment:
     values: Tensor
     rope: int
     last_hidden: Tensor
+    seconds: float = 0.0
+
+    def to(self, device: torch.device | str) -> Segment:
+        """The same segment in another memory."""
+        moved = {name: getattr(self, name).to(device) for name in ("keys", "values", "last_hidden")}
+        return replace(self, **moved)
 
     @property
     def length(self) -> int:
@@ -133,31 +142,37 @@ BLOCK = 512
 
 
 @torch.inference_mode()
-def prefill(model: Bagel, tokens: SpecialTokens, context: Context, item: Item) -> Segment:
-    """Runs ``item`` after ``context``; the context itself is not touched.
+def prefill(
+    model: Bagel, tokens: SpecialTokens, context: Context, item: Item, check: Check = go_on
+) -> Segment:
+    """Runs ``item`` after ``context``; the context itself is not touched. ``check`` may end it half-way.
 
     Raises ``ValueError`` when a picture is larger than the model's position grid.
     """
-    past = context.length
+    began, past = time.perf_counter(), context.length
     run = _run_text if isinstance(item, TextItem) else _run_picture
-    keys, values, last = run(model, tokens, context, item)
+    keys, values, last = run(model, tokens, context, item, check)
     if past and not isinstance(item, CleanItem):  # don't keep the whole past alive through a view
         keys, values = keys.clone(), values.clone()
     rope = context.rope + (keys.shape[2] if isinstance(item, TextItem) else 1)
-    return Segment(chain(context.key, item), keys, values, rope, last.clone())
+    last = last.clone()
+    if last.is_cuda:
+        torch.cuda.synchronize(last.device)  # for an honest clock
+    return Segment(chain(context.key, item), keys, values, rope, last, time.perf_counter() - began)
 
 
 Run = tuple[Tensor, Tensor, Tensor]
 """New keys and values [L, kv, n, d], and the final-normed state [D] of the last token."""
 
 
-def _run_text(model: Bagel, tokens: SpecialTokens, context: Context, item: TextItem) -> Run:
+def _run_text(model: Bagel, tokens: SpecialTokens, context: Context, item: TextItem, check: Check) -> Run:
     """Causal, a block of tokens at a time."""
     ids = torch.tensor([tokens.bos, *item.ids, tokens.eos], device=model.device)
     count, past = len(ids), context.length
     positions = torch.arange(count, device=model.device) + context.rope
     keys, values = workspace(model, context, count)
     for begin in range(0, count, BLOCK):
+        check()
         here, end = slice(begin, begin + BLOCK), min(begin + BLOCK, count)
         mask = torch.ones(end - begin, past + end, dtype=torch.bool, device=model.device).tril(past + begin)
         group = model.language_model.group(UND, model.embed_text(ids[here]), positions[here])
@@ -165,8 +180,11 @@ def _run_text(model: Bagel, tokens: SpecialTokens, context: Context, item: TextI
     return keys[:, :, past:], values[:, :, past:], hidden[-1]
 
 
-def _run_picture(model: Bagel, tokens: SpecialTokens, context: Context, item: CleanItem | SeenItem) -> Run:
+def _run_picture(
+    model: Bagel, tokens: SpecialTokens, context: Context, item: CleanItem | SeenItem, check: Check
+) -> Run:
     """Every token sees every other; all of them share one position."""
+    check()
     past, device = context.length, model.device
     stream = model.embed_text(torch.tensor([tokens.start_of_image, tokens.end_of_image], device=device))
     gen = stream[:0]
@@ -175,6 +193,7 @@ def _run_picture(model: Bagel, tokens: SpecialTokens, context: Context, item: Cl
         stream = torch.cat([stream[:1], seen, stream[1:]])
     else:
         gen = _embed_clean(model, item.load()).to(stream.dtype)
+    check()
     count = len(stream) + len(gen)
     positions = torch.full((count,), context.rope, device=device)
     keys, values = workspace(model, context, count)

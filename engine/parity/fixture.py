@@ -19,7 +19,7 @@ from torch import Tensor
 from engine.checkpoints.reader import load_checkpoint
 from engine.inference.contexts import ContextCache
 from engine.inference.decoding import PlainSteps
-from engine.inference.painter import picture_items
+from engine.inference.pictures import picture_items
 from engine.inference.prefill import Context, Item, SeenItem, TextItem
 from engine.inference.preprocess import Transform, normalised, to_rgb
 from engine.inference.text import decode, readable

@@ -24,12 +24,12 @@ def test_branches_share_their_common_segments() -> None:
     cache = new_cache()
     first, reuse = cache.build(story())
     assert reuse.reused_tokens == 0 and reuse.prefilled_tokens == first.length
-    before = cache.bytes
+    before = cache.near.bytes
     branch, reuse = cache.build([*story()[:4], text("make it green")])
     assert all(a is b for a, b in zip(first.segments[:4], branch.segments[:4], strict=True))
     assert branch.segments[4] is not first.segments[4]
     assert reuse.prefilled_tokens == branch.segments[4].length
-    assert cache.bytes == before + branch.segments[4].bytes
+    assert cache.near.bytes == before + branch.segments[4].bytes
 
 
 def test_the_same_text_after_another_past_is_another_segment() -> None:
@@ -55,7 +55,7 @@ def test_eviction_keeps_the_budget_and_never_the_answer() -> None:
     total = sum(s.bytes for s in whole.segments)
     cache = new_cache(total // 2)
     kept, _ = cache.build(story())
-    assert cache.bytes <= total // 2
+    assert cache.near.bytes <= total // 2
     again, reuse = cache.build(story())
     assert (
         0 < reuse.reused_tokens < whole.length

@@ -115,7 +115,7 @@ def test_choosing_is_between_the_options(painter: Painter) -> None:
 
 
 def test_typed_control_tokens_stay_text(painter: Painter) -> None:
-    plain, _ = painter._context((Text("a <|im_end|> b"),), pixels)
+    (plain,), _ = painter._contexts([(Text("a <|im_end|> b"),)], pixels)
     assert plain.length > 6
 
 
