@@ -210,7 +210,7 @@ def _went_by(recipe: Mapping[str, Any], wish: Settings) -> bool:
     A text made again is written at a temperature of its own, and a protocol may have a preset for a
     picture; neither is a wish of the person's.
     """
-    made = recipe.get("settings", {})
+    made = Settings().as_dict() | recipe.get("settings", {})  # a step may be older than a setting
     own = {"temperature", *recipe.get("preset", ())}
     return all(made.get(name) == value for name, value in wish.as_dict().items() if name not in own)
 

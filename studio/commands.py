@@ -73,7 +73,7 @@ def settings(
     room.log.append(sid, "session", values={"settings": wish.as_dict(), "seed": drawn})
     for found in room.store.runs(owner, sid):
         if found.state in ("queued", "running"):
-            room.recorder.modes[found.id] = wish.mode
+            room.worker.change_mode(found.id, wish.mode)
     return {}
 
 

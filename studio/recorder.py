@@ -20,8 +20,6 @@ from studio.live import LiveLog
 from studio.previews import Previews
 from studio.views import branch_view, place_view, run_view, step_view, worker_view
 
-PAUSED = "Paused here, as you chose meanwhile. It is your turn."
-
 
 class StudioRecorder:
     """``engine.serving.local.Recorder`` over the store; also holds what is being made at this moment."""
@@ -34,8 +32,6 @@ class StudioRecorder:
         self._frames = 0
         self.worker: LocalWorker | None = None
         """Set once it exists: the worker needs this recorder first."""
-        self.modes: dict[str, str] = {}
-        """Modes of going that were changed while the run was under way."""
         self.reasons: dict[str, str] = {}
         """Why a run was stopped, when it was not the Stop button."""
 
@@ -59,7 +55,6 @@ class StudioRecorder:
             cause = self.reasons.pop(job.run_id, cause)
         if state != "running":
             self._forget(job)
-            self.modes.pop(job.run_id, None)
         self._tell_run(job, state, cause, next_action)
         self._tell_places()
 
@@ -128,14 +123,6 @@ class StudioRecorder:
         if self.worker:
             working = worker_view(self.worker.snapshot())
             self._log.append(f"owner:{job.owner}", "worker", key="worker", worker=working)
-            if self._pauses(job, step):
-                self.reasons[job.run_id] = PAUSED
-                self.worker.cancel(job.run_id)
-
-    def _pauses(self, job: Job, step: Step) -> bool:
-        """Whether a mode chosen during the run stops it here; the worker knows the mode it began with."""
-        mode = self.modes.get(job.run_id)
-        return mode in ("pause_each", "one_step") or (mode == "pause_on_fault" and step.is_fault)
 
     def _tell_places(self) -> None:
         if not self.worker:

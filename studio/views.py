@@ -44,6 +44,8 @@ def step_view(step: Step, steps: Mapping[str, Step]) -> View:
         "edited_from": recipe.get("edited_from"),
         "seconds": result.get("seconds"),
         "reused": result.get("reused_tokens"),
+        "saved": result.get("saved_seconds"),
+        "draft": bool(step.image) and recipe.get("settings", {}).get("quality") == "draft",
         "repaired": result.get("repaired"),
     }
     old = steps.get(str(recipe.get("edited_from")))

@@ -30,6 +30,7 @@ from engine.inference.preprocess import Transform, to_rgb
 from engine.inference.preview import Preview
 from engine.inference.running import Running, healthy
 from engine.inference.text import Stream, decode
+from engine.model.layout import lay_out_for_text
 from engine.model.patches import unpatchify
 from engine.protocols.base import Segment, Text
 from engine.settings import Settings
@@ -80,6 +81,8 @@ class Painter:
             self.protocols = protocols.offered(extras)
         except ValueError as error:
             raise CheckpointError(f"{checkpoint.folder} can't be used: {error}.") from error
+        if torch.device(device).type == "cpu":
+            lay_out_for_text(self.model.language_model)
         self.cache = ContextCache(self.model, self.tokens, running.context_bytes, running.host_bytes)
         self.steps = ready_steps(self.model, static=running.static_text)
         self.preview = Preview.fit(self.autoencoder)

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine import protocols
@@ -125,6 +125,12 @@ class LocalWorker:
         self._end(turn, "cancelled", RunCancelled())
         return True
 
+    def change_mode(self, run_id: str, mode: str) -> None:
+        """Has a run, if it is here, go by another mode from the end of its step on."""
+        with self._changed:
+            if turn := self._find(run_id):
+                turn.mode = mode
+
     def snapshot(self) -> Snapshot:
         """The worker's state and every run's place."""
         with self._changed:
@@ -224,7 +230,7 @@ class LocalWorker:
             turn.seconds += seconds
             end = after_step(
                 event.step,
-                turn.job.settings,
+                replace(turn.job.settings, mode=turn.mode or turn.job.settings.mode),
                 steps_made=turn.steps_made,
                 seconds=turn.seconds,
                 steps_limit=turn.job.steps_limit,

@@ -46,6 +46,8 @@ class Turn:
     kind: str | None = None
     """The kind of the step under way, if it is."""
     step_began: float = 0.0
+    mode: str | None = None
+    """A mode of going chosen since the run was asked for."""
 
     @property
     def hurries(self) -> bool:

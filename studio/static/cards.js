@@ -3,7 +3,7 @@
 import { drafts } from "./drafts.js";
 import { h, icon, setText, swapPicture } from "./dom.js";
 import { Editor } from "./editor.js";
-import { FIELDS, STAGES, count, describe, hue, isPicture, seconds } from "./words.js";
+import { FIELDS, STAGES, describe, hue, isPicture, reused, seconds } from "./words.js";
 
 export const POLISH = "Let the model say what this picture lacks, and draw it again";
 
@@ -41,7 +41,7 @@ function lines(pieces) {
 }
 
 function who(step) {
-  if (step.author === "model") return step.attempt ? `again, seed ${step.attempt + 1}` : "";
+  if (step.author === "model") return [step.draft && "draft", step.attempt && `again, seed ${step.attempt + 1}`].filter(Boolean).join(" · ");
   if (step.kind === "prompt") return step.edited_from ? "rewritten by you" : "";
   if (isPicture(step.kind)) return "your picture";
   return step.was ? `rewritten by you · was “${step.was}”` : "rewritten by you";
@@ -101,7 +101,7 @@ export class Card {
   #head() {
     const { step } = this;
     return h("header.head", {}, h("h3", {}, STAGES[step.kind]), h("span.who", { dir: "auto" }, who(step)),
-      h("span.meta", {}, seconds(step.seconds),
+      h("span.meta", { title: reused(step) }, seconds(step.seconds),
         step.seed && h("span.seed", { title: `Seed ${step.seed}` }, ` · seed …${step.seed.slice(-4)}`)));
   }
 
@@ -165,9 +165,9 @@ export class Card {
       type: "button", "aria-label": `Look at this ${STAGES[step.kind]} in the large view`, onclick: () => app.look(step.id),
     }, img);
     const info = step.author === "person" ? "The model looks at your picture from here on."
-      : step.reused ? ["Reused the shared start: ", h("b", {}, count(step.reused, "token")), "."] : "";
+      : reused(step);
     this.body.replaceChildren(h("div.draw", {}, this.picture, h("div", {}, this.#head(),
-      info && h("p.info", {}, ...[info].flat())),
+      info && h("p.info", {}, info)),
       h("div.row", {},
         quiet("brush", "Paint over", () => app.paint(step), { "data-do": "edit" }),
         quiet("picture", "Replace", () => app.replace(step), { "data-do": "replace" }),

@@ -2,7 +2,7 @@
 
 import { openDialog } from "./dialogs.js";
 import { h, icon } from "./dom.js";
-import { MODES } from "./words.js";
+import { MODES, QUALITIES } from "./words.js";
 
 /** The mode switch of a session's bar. */
 export class ModeSwitch {
@@ -51,6 +51,7 @@ export function editSettings({ settings, seed, protocols, seedOptional }) {
         close({
           settings: {
             ...settings, protocol: form.elements.protocol.value, mode: form.elements.going.value,
+            quality: form.elements.quality.value,
             max_rounds: Number(rounds.value), turns: Number(turns.value), timesteps: Number(strokes.value) + 1, guidance: Number(guidance.value),
           },
           seed: seedField.value === "" ? null : Number(seedField.value),
@@ -59,6 +60,7 @@ export function editSettings({ settings, seed, protocols, seedOptional }) {
     },
     h("fieldset", {}, h("legend", {}, "Way of working"), ...pick("protocol", protocols.map((p) => [p.name, p.title, p.sentence]), (offered(settings.protocol) || protocols[0]).name)),
     h("fieldset", {}, h("legend", {}, "How to go on"), ...pick("going", MODES, settings.mode)),
+    h("fieldset", {}, h("legend", {}, "Quality of pictures"), ...pick("quality", QUALITIES, settings.quality)),
     h("div.pairs", {}, roundsBox, offered("irg") && turnsBox, strokesBox, guidanceBox, h("div.seed", {}, seedBox, dice)),
     h("div.row.end", {}, h("button.btn", { type: "button", onclick: () => close() }, "Cancel"),
       h("button.btn.main", { type: "submit" }, "Save settings")));

@@ -25,6 +25,11 @@ export const MODES = [
   ["one_step", "One step", "Makes one step and stops."],
 ];
 
+export const QUALITIES = [
+  ["final", "Final", "Every stroke is computed."],
+  ["draft", "Draft", "Much faster: half the strokes, and of the later ones two of three are guessed. Good for trying things out."],
+];
+
 export const isPicture = (kind) => kind === "sketch" || kind === "refine" || kind === "image";
 
 /** The name of a stage's colour: pictures share one, but for a refine. */
@@ -34,6 +39,10 @@ export const seconds = (value) => (value === null || value === undefined ? "" :
   value < 10 ? `${value.toFixed(1)} s` : value < 100 ? `${Math.round(value)} s` : `${Math.round(value / 60)} min`);
 
 export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
+
+/** What a step did not have to read again, in a sentence; "" when there is nothing to tell. */
+export const reused = ({ reused, saved }) => (!reused ? "" :
+  `Reused ${count(reused, "token")} of what came before${saved >= 0.1 ? `, which saved about ${seconds(saved)}` : ""}.`);
 
 export const clip = (text, length) => {
   const signs = [...text];

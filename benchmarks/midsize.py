@@ -1,0 +1,150 @@
+"""The mid-size model on one CPU thread: this engine against the plain way of running the same weights.
+
+256x256 pixels, text guidance at every update, float32, then bfloat16. Results are compared first: what
+isn't the same is not worth timing. Seconds are processor seconds of the one thread.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks import plain
+from benchmarks.models import midsize
+from benchmarks.table import Row, at_least, in_turns, options, show
+from engine.checkpoints.reader import load_checkpoint
+from engine.inference.decoding import PlainSteps
+from engine.inference.extrapolation import fewer
+from engine.inference.flow import Guidance, sample
+from engine.inference.prefill import Context, TextItem, prefill
+from engine.inference.text import decode
+from engine.model.bagel import Bagel
+from engine.model.layout import lay_out_for_text
+
+SIDE, POINTS, SHIFT, TOKENS = 16, 5, 3.0, 48
+GUIDANCE = Guidance(4.0)
+AGREES = 2e-4
+
+
+class Subject:
+    """One model in one precision, with a prompt of 30 tokens read, and everything that is timed."""
+
+    def __init__(self, folder: Path, precision: str) -> None:
+        self.checkpoint = load_checkpoint(folder, "cpu", precision)
+        self.untouched: Bagel = load_checkpoint(folder, "cpu", precision).model
+        """For the plain way: as it was loaded."""
+        self.model: Bagel = self.checkpoint.model
+        lay_out_for_text(self.model.language_model)
+        self.tokens = self.checkpoint.tokenizer.tokens
+        ids = TextItem(tuple(range(40, 70)))
+        self.context = Context((prefill(self.model, self.tokens, Context(), ids),))
+        values = self.model.config.latent_values
+        self.noise = torch.randn(SIDE * SIDE, values, generator=torch.Generator().manual_seed(1))
+
+    def draw(self, points: int = POINTS, **how: bool) -> torch.Tensor:
+        *_, last = sample(
+            self.model,
+            self.tokens,
+            self.noise,
+            (SIDE, SIDE),
+            self.context,
+            text_free=Context(),
+            image_free=self.context,
+            guidance=GUIDANCE,
+            timesteps=points,
+            shift=SHIFT,
+            **how,
+        )
+        return last.x
+
+    def draw_plainly(self) -> torch.Tensor:
+        contexts, grid = [self.context, Context()], (SIDE, SIDE)
+        return plain.draw(self.untouched, self.tokens, self.noise, grid, contexts, GUIDANCE, POINTS, SHIFT)
+
+    def write(self) -> list[int]:
+        endless = type(self.tokens)(**{**vars(self.tokens), "eos": -1})
+        steps = decode(PlainSteps(self.model), endless, self.context, max_new_tokens=TOKENS)
+        return [step.id for step in steps]
+
+    def write_plainly(self) -> list[int]:
+        return plain.write(self.untouched, self.tokens, self.context, TOKENS)
+
+    @torch.inference_mode()
+    def decode(self) -> torch.Tensor:
+        autoencoder = self.checkpoint.autoencoder
+        side = SIDE * self.model.config.latent_patch
+        latent = torch.zeros(1, autoencoder.config.z_channels, side, side)
+        return autoencoder.decode(latent.to(next(autoencoder.parameters())))
+
+
+def measure(folder: Path, repeats: int) -> list[Row]:
+    """All rows. Raises ``RuntimeError`` when the two ways disagree."""
+    one = Subject(folder, "float32")
+    gap = (one.draw() - one.draw_plainly()).abs().max().item()
+    if gap > AGREES or one.write() != one.write_plainly():
+        raise RuntimeError(f"the two ways disagree (latents by {gap:.1e}); their times can't be compared")
+    updates = POINTS - 1
+    drawn = in_turns(
+        {
+            "here": one.draw,
+            "in turn": lambda: one.draw(in_turn=True),
+            "plain": one.draw_plainly,
+        },
+        repeats,
+        time.process_time,
+    )
+    written = in_turns({"here": one.write, "plain": one.write_plainly}, repeats, time.process_time)
+    points = 25
+    drafted = in_turns(
+        {"final": lambda: one.draw(points), "draft": lambda: one.draw(fewer(points), extrapolate=True)},
+        max(1, repeats // 3),
+        time.process_time,
+    )
+    decoded = in_turns({"here": one.decode}, repeats, time.process_time)["here"]
+    rows = [
+        Row("largest difference of a latent, both ways", gap, "", f"≤ {AGREES:g}", gap <= AGREES),
+        Row("one guided update", drawn["here"] / updates, "s"),
+        Row("one guided update, the plain way", drawn["plain"] / updates, "s"),
+        at_least("updates: times as fast as the plain way", drawn["plain"] / drawn["here"], 1.0),
+        Row("updates: branches at once against in turn", drawn["in turn"] / drawn["here"], "×"),
+        Row("text", TOKENS / written["here"], "tokens/s"),
+        Row("text, the plain way", TOKENS / written["plain"], "tokens/s"),
+        at_least("text: times as fast as the plain way", written["plain"] / written["here"], 1.5),
+        Row("decoding a picture", decoded, "s"),
+        Row(f"{points - 1} updates, final against draft", drafted["final"] / drafted["draft"], "×"),
+    ]
+    what = "updates: bfloat16 against float32"
+    if not _has_bfloat16():
+        return [*rows, Row(what, None, remark="this CPU has no bfloat16 instructions")]
+    two = Subject(folder, _bfloat16())
+    halved = in_turns({"float32": one.draw, "bfloat16": two.draw}, repeats, time.process_time)
+    return [*rows, at_least(what, halved["float32"] / halved["bfloat16"], 1.8)]
+
+
+def _bfloat16() -> str:
+    """What this engine calls it."""
+    from engine.checkpoints import reader
+
+    return next(name for name in reader.PRECISIONS if name in ("bfloat16", "bf16"))
+
+
+def _has_bfloat16() -> bool:
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and any(name in flags.read_text() for name in ("avx512_bf16", "amx_bf16"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    wish = options("midsize", __doc__.splitlines()[0]).parse_args(arguments)
+    torch.set_num_threads(1)
+    with midsize(wish.checkpoint) as folder:
+        rows = measure(folder, wish.repeats)
+    show("Mid-size model, 256x256, one CPU thread", rows, wish.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""What shared contexts are worth: a trajectory made with them, and the same calls one by one without.
+
+The texts and pictures of the trajectory are given, so that both ways read the same; the model writes,
+draws and chooses after each of them as a run would, with the checkpoint's own settings. Without reuse
+every call reads its whole trajectory again; the guidance branches of one call share it all the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from PIL import Image as Pictures
+
+from benchmarks.table import Row, at_least, in_turns, options, show
+from engine.assets import default_checkpoint
+from engine.inference.events import FlowUpdate, Reuse, TextDelta
+from engine.inference.painter import Painter, open_painter
+from engine.inference.running import Running
+from engine.protocols.base import Choose, Draw, Write
+from engine.protocols.process import Process
+from engine.settings import Settings
+from engine.trajectory import Step
+
+ROUNDS, LONG = 3, 10
+MOST = 4 * 2**30
+
+
+@dataclass
+class Album:
+    """Given pictures by their made-up digests: noise in blotches, each different."""
+
+    size: tuple[int, int]
+
+    def pixels(self, digest: str) -> Pictures.Image:
+        generator = torch.Generator().manual_seed(int(digest))
+        blotches = (torch.rand(8, 8, 3, generator=generator) * 255).to(torch.uint8)
+        return Pictures.fromarray(blotches.numpy(), "RGB").resize(self.size, Pictures.Resampling.BICUBIC)
+
+
+def given_rounds(rounds: int) -> list[Step]:
+    """A process trajectory of so many rounds, each of a plan, a sketch and an inspection that passes."""
+    path = [Step(None, "prompt", "person", {"text": "a red house left of a green tree at night"})]
+
+    def add(kind: str, fields: dict[str, str] | None = None, image: str | None = None) -> None:
+        path.append(Step(path[-1].id, kind, "model", fields or {}, image))
+
+    for number in range(rounds):
+        add(
+            "plan",
+            {
+                "instruction": f"Add the part of the picture that has the number {number}.",
+                "description": f"A red house left of a green tree at night, with {number} other things.",
+            },
+        )
+        add("sketch", image=str(number))
+        add("inspect", {"verdict": "The sketch fits so far. The rest is not drawn yet.", "correction": ""})
+    return path
+
+
+class Calls:
+    """The calls that a run makes along a given trajectory, each thrown away when it is done."""
+
+    def __init__(self, painter: Painter, settings: Settings) -> None:
+        self.painter, self.settings, self.process = painter, settings, Process()
+        width_height = tuple(reversed(painter.default_size))
+        self.album = Album(width_height)
+        self.prefilled = 0
+
+    def along(self, path: Sequence[Step], forget: Callable[[], None]) -> None:
+        """Makes every call from the prompt on; ``forget`` is called before each."""
+        for length in range(1, len(path)):
+            ask = self.process.next(path[:length], self.settings)
+            forget()
+            if isinstance(ask, Choose):
+                options = {"pixels": self.album.pixels, "options": frozenset(ask.options)}
+                self.count(self.painter.choose(ask.segments, **options).reuse)
+                ask = self.process.next(path[:length], self.settings, chosen="plan")
+                forget()
+            self.make(ask)
+
+    def make(self, ask: Write | Draw) -> None:
+        if isinstance(ask, Write):
+            *_, last = self.write(ask)
+        else:
+            *_, last = self.painter.draw(
+                ask.segments,
+                text_free=ask.text_free,
+                image_free=ask.image_free,
+                pixels=self.album.pixels,
+                settings=self.settings,
+                seed=0,
+                size=self.painter.default_size,
+            )
+        self.count(last.reuse)
+
+    def write(self, ask: Write) -> itertools.chain[TextDelta | FlowUpdate]:
+        settings = self.settings
+        return self.painter.write(
+            ask.segments,
+            pixels=self.album.pixels,
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+            seed=0,
+        )
+
+    def count(self, reuse: Reuse) -> None:
+        self.prefilled += reuse.prefilled_tokens
+
+
+def measure(folder: Path, device: str, repeats: int) -> list[Row]:
+    painter = open_painter(folder, device, running=replace(Running.usual(device), context_bytes=MOST))
+    settings = Settings.from_dict({**Settings().as_dict(), **painter.sampling, "max_rounds": ROUNDS + 1})
+    settings = replace(settings, protocol="process", max_tokens=64)
+    calls, path = Calls(painter, settings), given_rounds(ROUNDS)
+    tokens: dict[str, int] = {}
+
+    def forget() -> None:
+        painter.cache.near.overflow(0)
+        painter.cache.far.overflow(0)
+
+    def keep() -> None:
+        pass
+
+    def way(name: str, before_each: Callable[[], None]) -> Callable[[], None]:
+        def run() -> None:
+            forget()
+            calls.prefilled = 0
+            calls.along(path, before_each)
+            tokens[name] = calls.prefilled
+
+        return run
+
+    clock = time.process_time if torch.device(device).type == "cpu" else time.perf_counter
+    seconds = in_turns({"reuse": way("reuse", keep), "alone": way("alone", forget)}, repeats, clock)
+    rows = [
+        Row(f"{ROUNDS} rounds: tokens read, reusing", tokens["reuse"], "tokens"),
+        Row(f"{ROUNDS} rounds: tokens read, call by call", tokens["alone"], "tokens"),
+        at_least("less reading", tokens["alone"] / tokens["reuse"], 2.0),
+        Row(f"{ROUNDS} rounds, reusing", seconds["reuse"], "s"),
+        Row(f"{ROUNDS} rounds, call by call", seconds["alone"], "s"),
+        at_least("times as fast", seconds["alone"] / seconds["reuse"], 1.3),
+    ]
+    return rows + edited(painter, calls, forget, repeats, clock)
+
+
+def edited(
+    painter: Painter, calls: Calls, forget: Callable[[], None], repeats: int, clock: Callable[[], float]
+) -> list[Row]:
+    """Rewriting the last plan of a trajectory of ten pictures: until the first token after it."""
+    path, number = given_rounds(LONG)[:-1], itertools.count()
+    *before, old, _ = path
+
+    def first_token() -> None:
+        fields = {**old.fields, "instruction": f"Make it different, for the {next(number)}th time."}
+        plan = Step(old.parent, "plan", "person", fields)
+        ask = Write("inspect", calls.process.segments([*before, plan]))
+        writing = calls.write(ask)
+        calls.count(next(writing).reuse)
+        writing.close()
+
+    def cold() -> None:
+        forget()
+        first_token()
+
+    forget()
+    first_token()
+    calls.prefilled = 0
+    first_token()
+    warm_tokens = calls.prefilled
+    # Warm goes second in each turn: the cold way has just read everything.
+    seconds = in_turns({"cold": cold, "warm": first_token}, repeats, clock)
+    return [
+        Row(f"edit at the last plan of {LONG} pictures: tokens read, warm", warm_tokens, "tokens"),
+        Row("first token, warm", seconds["warm"] * 1000, "ms"),
+        Row("first token, cold", seconds["cold"] * 1000, "ms"),
+        at_least("times as soon", seconds["cold"] / seconds["warm"], 10.0),
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    wish = options("reuse", __doc__.splitlines()[0], repeats=3).parse_args(arguments)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        torch.set_num_threads(1)
+    rows = measure(wish.checkpoint or default_checkpoint(), device, wish.repeats)
+    show("Contexts reused against read again", rows, wish.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
