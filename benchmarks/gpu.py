@@ -157,7 +157,9 @@ def speeds(build: Callable[[str], Subject], clock: Clock) -> list[Row]:
     what = f"{subject.size.pixels}², {subject.size.points} timesteps, two branches"
     rows = [at_most(f"{what}, bf16", drawn, 11.0, "s", "the target is for an H200")]
     rows.append(Row("the same as a draft", subject.seconds_to_draw(draft=True), "s"))
-    rows.append(Row("text, bf16, without a graph", subject.tokens_a_second(PlainSteps(subject.model)), "tokens/s"))
+    rows.append(
+        Row("text, bf16, without a graph", subject.tokens_a_second(PlainSteps(subject.model)), "tokens/s")
+    )
     static = subject.tokens_a_second(StaticSteps(subject.model, places=512))
     rows.append(at_least("text, bf16", static, 150.0, "tokens/s", "the target is for an H200"))
     seconds = timed(lambda: subject.read(subject.picture()), subject.model.device)

@@ -138,7 +138,7 @@ def _has_bfloat16() -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    wish = options("midsize", __doc__.splitlines()[0]).parse_args(arguments)
+    wish = options("midsize", __doc__.splitlines()[0], repeats=5).parse_args(arguments)
     torch.set_num_threads(1)
     with midsize(wish.checkpoint) as folder:
         rows = measure(folder, wish.repeats)

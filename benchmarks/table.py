@@ -56,12 +56,14 @@ def in_turns(
     return {name: statistics.median(found) for name, found in seconds.items()}
 
 
-def options(name: str, sentence: str, repeats: int = 5) -> argparse.ArgumentParser:
-    """The command line that all benchmarks share."""
+def options(name: str, sentence: str, repeats: int | None = None) -> argparse.ArgumentParser:
+    """The command line that all benchmarks share; ``repeats`` is the usual number of turns, if it has any."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=sentence)
     parser.add_argument("--checkpoint", type=Path, help="a model folder to measure instead")
     parser.add_argument("--json", type=Path, help="write the figures here too")
-    parser.add_argument("--repeats", type=int, default=repeats, help="turns that are measured (the median counts)")
+    if repeats:
+        sentence = "turns that are measured; the median counts"
+        parser.add_argument("--repeats", type=int, default=repeats, help=sentence)
     return parser
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("studio", "engine", "sessions")
+ROOMS = ("studio", "engine", "sessions", "benchmarks")
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 # What a room (a path prefix) may not import, by module prefix.
 FORBIDDEN = {
-    "engine": ("gradio", "fastapi", "sqlalchemy", "alembic", "studio", "sessions", "app"),
+    "engine": ("gradio", "fastapi", "sqlalchemy", "alembic", "studio", "sessions", "app", "benchmarks"),
+    "benchmarks": ("gradio", "fastapi", "sqlalchemy", "studio", "sessions", "app", "engine.training"),
     "sessions": (
-        "gradio", "fastapi", "torch", "transformers", "studio", "app",
+        "gradio", "fastapi", "torch", "transformers", "studio", "app", "benchmarks",
         "engine.model", "engine.inference", "engine.runner", "engine.serving", "engine.checkpoints",
         "engine.training", "engine.world", "engine.evaluation", "engine.protocols",
     ),

@@ -22,9 +22,9 @@ def checkpoint() -> Checkpoint:
     return load_checkpoint(CKPT)
 
 
-def new_cache(budget_bytes: int = 2**30) -> ContextCache:
+def new_cache(budget_bytes: int = 2**30, host_bytes: int = 0) -> ContextCache:
     """An empty context cache over it."""
-    return ContextCache(checkpoint().model, checkpoint().tokenizer.tokens, budget_bytes)
+    return ContextCache(checkpoint().model, checkpoint().tokenizer.tokens, budget_bytes, host_bytes)
 
 
 def text(words: str) -> TextItem:

@@ -50,7 +50,9 @@ class Branches:
         self._gen = [group(GEN, none, rope.expand(n)) for rope in ropes]
 
     @torch.inference_mode()
-    def states(self, x: Tensor, t: float | Tensor, only: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    def states(
+        self, x: Tensor, t: float | Tensor, only: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Latent tokens [n, C] at time t -> states before the final norm: markers [B, 2, D], latents [B, n, D].
 
         ``only`` names the branches to run, B of them; None runs all.
@@ -90,7 +92,9 @@ def arrange(model: Bagel, contexts: Sequence[Context], room: int) -> list[Place]
         if i in places:
             continue
         context = contexts[i]
-        guest = next((j for j in longest_first if j != i and j not in places and _begins(contexts[j], context)), None)
+        guest = next(
+            (j for j in longest_first if j != i and j not in places and _begins(contexts[j], context)), None
+        )
         front = 0 if guest is None else room
         shape = (config.num_layers, config.num_kv_heads, front + context.length + room, config.head_dim)
         keys, values = (torch.empty(shape, dtype=model.dtype, device=model.device) for _ in range(2))

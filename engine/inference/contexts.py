@@ -63,7 +63,9 @@ class ContextCache:
         (context,), reuse = self.build_all([items], check)
         return context, reuse
 
-    def build_all(self, wishes: Sequence[Sequence[Item]], check: Check = go_on) -> tuple[list[Context], Reuse]:
+    def build_all(
+        self, wishes: Sequence[Sequence[Item]], check: Check = go_on
+    ) -> tuple[list[Context], Reuse]:
         """A context for each list of items; what several of them begin with is read, and counted, once.
 
         ``check`` may end it half-way; what was read by then is kept.
@@ -86,7 +88,10 @@ class ContextCache:
         finally:
             self._keep(list(found.values()))
         old, new = ([s for k, s in found.items() if (k in fresh) == made] for made in (False, True))
-        tokens, seconds = (lambda parts: sum(s.length for s in parts)), (lambda parts: sum(s.seconds for s in parts))
+        tokens, seconds = (
+            (lambda parts: sum(s.length for s in parts)),
+            (lambda parts: sum(s.seconds for s in parts)),
+        )
         return contexts, Reuse(tokens(old), tokens(new), seconds(old), seconds(new))
 
     def spill(self) -> None:

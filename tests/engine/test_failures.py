@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from engine.failures import explain
+from engine.failures import SAFE, explain
 from sessions.errors import Conflict, DiskFull, plainly
 
 
@@ -34,6 +35,13 @@ def test_a_full_disk_is_known_inside_the_memorys_own_error() -> None:
 def test_the_memorys_sentences_are_passed_on_as_they_are() -> None:
     cause, action = explain(Conflict("The branch went on. Nothing was overwritten."))
     assert cause == "The branch went on. Nothing was overwritten." and action
+
+
+def test_torchs_own_words_for_too_little_memory_are_known() -> None:
+    cause, action = explain(raised(lambda: torch.empty(2**60)))
+    assert cause == f"There was not enough memory for this step. {SAFE}" and "smaller picture" in action
+    cause, action = explain(torch.OutOfMemoryError("CUDA out of memory."))
+    assert cause.startswith("The graphics card") and "--profile" in action
 
 
 def test_an_unexpected_error_keeps_its_name(caplog: pytest.LogCaptureFixture) -> None:

@@ -186,6 +186,21 @@ def test_a_paused_run_leaves_the_queue_and_can_be_asked_for_again(start):
     assert worker.snapshot().runs == ()
 
 
+@pytest.mark.parametrize(
+    ("begun", "chosen", "state"), [("auto", "one_step", "paused"), ("one_step", "auto", "done")]
+)
+def test_a_mode_chosen_during_a_step_holds_from_its_end_on(start, begun, chosen, state):
+    gate = Gate()
+    worker, recorder = start(ScriptedPainter(rounds=1, on_token=gate))
+    worker.submit(job(recorder, "a", settings=Settings(mode=begun)))
+    gate.reached.wait(5)
+    worker.change_mode("a", chosen)
+    worker.change_mode("nobody", chosen)
+    gate.open.set()
+    ended(recorder, "a")
+    assert recorder.state("a") == state and (len(recorder.paths["a"]) == 2) == (state == "paused")
+
+
 def test_the_same_run_twice_is_refused(start):
     gate = Gate()
     worker, recorder = start(ScriptedPainter(on_token=gate))

@@ -215,9 +215,9 @@ class TestUnderWay:
             )
             sid = self.begin(room)
             assert do(room, "settings", sid=sid, settings=Settings(mode="pause_each").as_dict())["ok"]
-            assert settle(room, sid) == "cancelled"
+            assert settle(room, sid) == "paused"
             assert [step.kind for step in steps(room, sid)] == ["prompt", "plan", "sketch"]
-            assert "your turn" in store.runs("local", sid)[0].cause
+            assert store.runs("local", sid)[0].cause == "The sketch is done. Look at it, then continue."
             room.worker.close()
 
     def test_a_closed_studio_leaves_a_run_to_resume(self, slow: Room):

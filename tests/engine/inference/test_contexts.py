@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from engine.inference.decoding import PlainSteps
@@ -90,3 +91,66 @@ def test_a_segment_does_not_keep_its_whole_past_in_memory() -> None:
     context, _ = new_cache().build(story())
     for segment in context.segments:
         assert segment.keys.untyped_storage().nbytes() == segment.keys.numel() * 4
+
+
+def size(items: list[Item]) -> int:
+    return sum(segment.bytes for segment in new_cache().build(items)[0].segments)
+
+
+def test_what_does_not_fit_beside_the_model_waits_in_host_memory() -> None:
+    total = size(story())
+    cache = new_cache(total // 3, host_bytes=total)
+    first, _ = cache.build(story())
+    assert 0 < cache.near.bytes <= total // 3 and cache.near.bytes + cache.far.bytes == total
+    again, reuse = cache.build(story())
+    assert reuse.prefilled_tokens == 0 and reuse.reused_tokens == first.length
+    assert torch.equal(logits(first), logits(again))
+    assert cache.near.bytes + cache.far.bytes == total, "nothing is kept twice"
+
+
+def test_host_memory_has_a_budget_too() -> None:
+    total = size(story())
+    cache = new_cache(total // 3, host_bytes=total // 3)
+    cache.build(story())
+    assert cache.near.bytes <= total // 3 and cache.far.bytes <= total // 3
+    assert cache.build(story())[1].prefilled_tokens > 0
+
+
+def test_spilling_empties_the_models_memory_and_loses_nothing() -> None:
+    cache = new_cache(host_bytes=2**30)
+    whole, _ = cache.build(story())
+    cache.spill()
+    assert cache.near.bytes == 0 and cache.far.bytes == sum(s.bytes for s in whole.segments)
+    assert cache.build(story())[1].prefilled_tokens == 0
+    forgetful = new_cache()
+    forgetful.build(story())
+    forgetful.spill()
+    assert (forgetful.near.bytes, forgetful.far.bytes) == (0, 0)
+
+
+def test_what_several_contexts_read_counts_once() -> None:
+    cache = new_cache()
+    (whole, start), reuse = cache.build_all([story(), story()[:4]])
+    assert reuse.prefilled_tokens == whole.length and reuse.reused_tokens == 0
+    assert reuse.saved_seconds == 0 < reuse.prefill_seconds
+    _, later = cache.build_all([story(), story()[:4]])
+    assert later.reused_tokens == whole.length and later.saved_seconds == reuse.prefill_seconds
+    assert reuse.then(later).reused_tokens == 0, "a step has not saved what it read itself"
+    assert later.then(later).reused_tokens == whole.length
+
+
+def test_reading_can_be_ended_and_what_was_read_is_kept() -> None:
+    class EnoughError(Exception):
+        pass
+
+    left = iter(range(4))
+
+    def check() -> None:
+        if next(left, None) is None:
+            raise EnoughError
+
+    cache = new_cache()
+    with pytest.raises(EnoughError):
+        cache.build(story(), check)
+    _, reuse = cache.build(story())
+    assert reuse.reused_tokens > 0 and reuse.prefilled_tokens > 0

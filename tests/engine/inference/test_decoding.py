@@ -1,0 +1,83 @@
+"""Text steps of static shapes say what the plain ones say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from engine.inference.decoding import PlainSteps, StaticSteps, ready_steps
+from engine.inference.prefill import Context
+from engine.inference.text import decode
+from engine.model.layout import lay_out_for_text
+from tests.tiny import CKPT, checkpoint, new_cache, picture, text
+
+
+def written(steps, context: Context, count: int = 6) -> tuple[list[int], torch.Tensor]:
+    made = [
+        (t.id, t.logits.clone())
+        for t in decode(steps, checkpoint().tokenizer.tokens, context, max_new_tokens=count)
+    ]
+    return [number for number, _ in made], torch.stack([logits for _, logits in made])
+
+
+def stories() -> list[Context]:
+    return new_cache().build_all([[text("A red car"), *picture(1), text("now")], [text("A red")], []])[0]
+
+
+def test_static_steps_agree_with_plain_ones_text_after_text() -> None:
+    static = StaticSteps(checkpoint().model, places=64)
+    for context in [*stories(), stories()[0]]:
+        ids, logits = written(static, context)
+        wanted, exact = written(PlainSteps(checkpoint().model), context)
+        assert ids == wanted and torch.allclose(logits, exact, atol=2e-5)
+
+
+def test_buffers_grow_only_when_a_text_needs_more() -> None:
+    static = StaticSteps(checkpoint().model, places=8)
+    written(static, stories()[1])
+    assert static.places == 16
+    keys = static._keys
+    written(static, stories()[2], 5)
+    assert static._keys is keys, "the same memory, so that a recording stays good"
+    written(static, stories()[0])
+    assert static.places == 32 and static._keys is not keys
+
+
+def test_plain_steps_let_go_of_their_buffers() -> None:
+    steps = PlainSteps(checkpoint().model)
+    written(steps, stories()[1])
+    assert steps._attend is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_recorded_graph_says_the_same() -> None:
+    from engine.checkpoints.reader import load_checkpoint
+    from engine.inference.contexts import ContextCache
+
+    model = load_checkpoint(CKPT, device="cuda").model
+    context, _ = ContextCache(model, checkpoint().tokenizer.tokens).build([text("A red car")])
+    steps = ready_steps(model, static=True)
+    assert isinstance(steps, StaticSteps) and steps._graph is not None
+    assert written(steps, context)[0] == written(PlainSteps(model), context)[0]
+
+
+def test_without_memory_for_a_recording_text_is_written_plainly(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.inference.decoding.SMALLEST", 2**50)
+        patch.setattr(StaticSteps.__init__, "__defaults__", (2**50,))
+        assert isinstance(ready_steps(checkpoint().model, static=True), PlainSteps)
+    assert "without a CUDA graph" in caplog.text
+
+
+def test_the_layout_for_a_cpu_changes_nothing_that_is_said() -> None:
+    from engine.checkpoints.reader import load_checkpoint
+
+    laid_out = load_checkpoint(CKPT)
+    lay_out_for_text(laid_out.model.language_model)
+    layer = laid_out.model.language_model.model.layers[0]
+    assert layer.mlp.gate_proj.weight.stride()[0] == 1 and layer.mlp_moe_gen.gate_proj.weight.stride()[1] == 1
+    for name, value in checkpoint().model.state_dict().items():
+        assert torch.equal(laid_out.model.state_dict()[name], value)
+    ids, logits = written(PlainSteps(laid_out.model), stories()[0])
+    wanted, exact = written(PlainSteps(checkpoint().model), stories()[0])
+    assert ids == wanted and torch.allclose(logits, exact, atol=2e-5)
