@@ -101,6 +101,10 @@ class Subject:
         points = fewer(self.size.points) if draft else self.size.points
         return timed(lambda: [None for _ in self.updates(contexts, points, draft=draft)], self.model.device)
 
+    def seconds_to_read(self) -> float:
+        """A picture into a context: encoding it for both segments, and running them."""
+        return timed(lambda: self.read(self.picture()), self.model.device)
+
     def tokens_a_second(self, steps: Steps) -> float:
         context, count = self.read([PROMPT]), self.size.text
 
@@ -162,8 +166,7 @@ def speeds(build: Callable[[str], Subject], clock: Clock) -> list[Row]:
     )
     static = subject.tokens_a_second(StaticSteps(subject.model, places=512))
     rows.append(at_least("text, bf16", static, 150.0, "tokens/s", "the target is for an H200"))
-    seconds = timed(lambda: subject.read(subject.picture()), subject.model.device)
-    rows.append(Row("reading a picture, autoencoder and all", seconds, "s"))
+    rows.append(Row("reading a picture, autoencoder and all", subject.seconds_to_read(), "s"))
     del subject
     for precision, bound in (("fp8", 1 / 1.25), ("nf4", 1.15)):
         name = f"{what}, {precision}: share of bf16's time"

@@ -59,9 +59,7 @@ def midsize(folder: Path | None) -> Iterator[Path]:
     with TemporaryDirectory() as made, torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model, autoencoder = Bagel.random(MIDSIZE, 0), Autoencoder(MIDSIZE_AUTOENCODER)
-        model.llm2vae.weight.data.normal_(
-            std=0.02
-        )  # a velocity that isn't 0, so that agreement means something
+        model.llm2vae.weight.data.normal_(std=0.02)  # at 0 everything would agree
         yield save_checkpoint(made, model, autoencoder, default_checkpoint(), dtype=torch.float32)
 
 

@@ -116,7 +116,7 @@ class Calls:
 def measure(folder: Path, device: str, repeats: int) -> list[Row]:
     painter = open_painter(folder, device, running=replace(Running.usual(device), context_bytes=MOST))
     settings = Settings.from_dict({**Settings().as_dict(), **painter.sampling, "max_rounds": ROUNDS + 1})
-    settings = replace(settings, protocol="process", max_tokens=64)
+    settings = replace(settings, protocol="process", max_tokens=min(settings.max_tokens, 64))
     calls, path = Calls(painter, settings), given_rounds(ROUNDS)
     tokens: dict[str, int] = {}
 

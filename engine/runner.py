@@ -55,8 +55,8 @@ def advance(
 
     The last event is ``StepFinished``, ``StepFailed``, ``RunDone`` or ``RunCancelled``; no exception
     leaves it. ``cancel`` is looked at while the trajectory is read, after every token and flow update, and
-    once more before a picture is kept, so that a cancelled step leaves nothing behind. ``attempt`` counts the wishes
-    for "again, with a new seed".
+    once more before a picture is kept, so that a cancelled step leaves nothing behind. ``attempt`` counts
+    the wishes for "again, with a new seed".
     """
     making = _Making(painter, protocol, trajectory, settings, pixels, session_seed, attempt, cancel)
     kind = "step"

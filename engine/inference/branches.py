@@ -53,9 +53,9 @@ class Branches:
     def states(
         self, x: Tensor, t: float | Tensor, only: Sequence[int] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Latent tokens [n, C] at time t -> states before the final norm: markers [B, 2, D], latents [B, n, D].
+        """Latent tokens [n, C] at time t -> states of the markers [B, 2, D] and of the latents [B, n, D].
 
-        ``only`` names the branches to run, B of them; None runs all.
+        They are those before the final norm. ``only`` names the branches to run, B of them; None runs all.
         """
         time = torch.as_tensor(t, dtype=torch.float32, device=x.device).reshape(1)
         latents = self.model.embed_latents(x, time, self._ids).to(self._markers.dtype)

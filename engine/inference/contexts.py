@@ -87,12 +87,11 @@ class ContextCache:
                 contexts.append(context)
         finally:
             self._keep(list(found.values()))
-        old, new = ([s for k, s in found.items() if (k in fresh) == made] for made in (False, True))
-        tokens, seconds = (
-            (lambda parts: sum(s.length for s in parts)),
-            (lambda parts: sum(s.seconds for s in parts)),
-        )
-        return contexts, Reuse(tokens(old), tokens(new), seconds(old), seconds(new))
+        old = [segment for key, segment in found.items() if key not in fresh]
+        new = [segment for key, segment in found.items() if key in fresh]
+        tokens = [sum(segment.length for segment in part) for part in (old, new)]
+        seconds = [sum(segment.seconds for segment in part) for part in (old, new)]
+        return contexts, Reuse(*tokens, *seconds)
 
     def spill(self) -> None:
         """Moves everything out of the model's memory: for when that has run out."""

@@ -141,7 +141,7 @@ class StaticSteps:
 
 
 def ready_steps(model: Bagel, *, static: bool) -> Steps:
-    """The steps to write with. ``static`` wants a recorded graph; if that fails here, it is logged and not had."""
+    """The steps to write with. ``static`` wants a recorded graph; if it can't be had, that is logged."""
     if not static:
         return PlainSteps(model)
     steps = StaticSteps(model)

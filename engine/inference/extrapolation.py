@@ -26,7 +26,7 @@ def is_full(update: int) -> bool:
 
 
 def fewer(timesteps: int) -> int:
-    """Schedule points of a draft of a picture of ``timesteps`` points: half the updates, at least 8 if there are."""
+    """Schedule points of a draft instead of ``timesteps``: half the updates, but 8 if there are so many."""
     updates = timesteps - 1
     return 1 + min(updates, max(8, updates // 2))
 

@@ -136,7 +136,7 @@ class TokenAttention:
 
 @dataclass(frozen=True)
 class Place:
-    """Keys and values [..., kv, n, d] of all that some rows see; they themselves are stored from ``begin`` on."""
+    """Keys and values [..., kv, n, d] of all that some rows see; their own are stored from ``begin`` on."""
 
     keys: Tensor
     values: Tensor

@@ -72,7 +72,7 @@ class SelfAttention(nn.Module):
 
 
 MLP_ROWS = 2048
-"""Rows that go through an MLP at once while painting: what is between its layers is several times their size."""
+"""Rows that go through an MLP at once while painting: what lies between its layers is five times as large."""
 
 
 class MLP(nn.Module):

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(CKPT, target)
     config = json.loads((target / "config.json").read_text())
     config |= {"vae_transform": [64, 32, 16], "vit_transform": [56, 28, 14], "default_image_size": [32, 32]}
-    (target / "config.json").write_text(json.dumps(config | {"sampling": {"timesteps": 3}}))
+    (target / "config.json").write_text(json.dumps(config | {"sampling": {"timesteps": 3, "max_tokens": 8}}))
     return target
 
 

@@ -1,4 +1,4 @@
-"""Runs on the real painter when something is in the way: memory, a stop while it reads; and what is told after."""
+"""Runs on the real painter: memory that runs out, a stop while it reads, and what is told afterwards."""
 
 from __future__ import annotations
 
