@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -31,7 +31,8 @@ from engine.model.patches import unpatchify
 
 LIMIT = 8 * 60.0
 GIB = 2**30
-TOKENS = SpecialTokens(bos=1, eos=-1, start_of_image=3, end_of_image=4)
+TOKENS = SpecialTokens(bos=1, eos=2, start_of_image=3, end_of_image=4)
+ENDLESS = replace(TOKENS, eos=-1)
 """With an end that is never chosen, so that texts have the length that is asked for."""
 PROMPT = TextItem(tuple(range(100, 160)))
 INSTRUCTION = TextItem(tuple(range(200, 240)))
@@ -109,7 +110,7 @@ class Subject:
         context, count = self.read([PROMPT]), self.size.text
 
         def write() -> None:
-            for _ in decode(steps, TOKENS, context, max_new_tokens=count):
+            for _ in decode(steps, ENDLESS, context, max_new_tokens=count):
                 pass
 
         write()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -66,7 +67,7 @@ class Subject:
         return plain.draw(self.untouched, self.tokens, self.noise, grid, contexts, GUIDANCE, POINTS, SHIFT)
 
     def write(self) -> list[int]:
-        endless = type(self.tokens)(**{**vars(self.tokens), "eos": -1})
+        endless = replace(self.tokens, eos=-1)
         steps = decode(PlainSteps(self.model), endless, self.context, max_new_tokens=TOKENS)
         return [step.id for step in steps]
 

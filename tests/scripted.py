@@ -147,7 +147,7 @@ class ScriptedPainter:
                 preview=preview,
                 image=picture if last else None,
                 forwards=2 * index,
-                reuse=Reuse(reused_tokens=10 * (len(segments) - 1), prefilled_tokens=10),
+                reuse=Reuse(10 * (len(segments) - 1), prefilled_tokens=10, saved_seconds=1.2),
             )
 
     def _note(

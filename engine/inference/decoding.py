@@ -101,7 +101,7 @@ class StaticSteps:
     @torch.inference_mode()
     def _make(self, places: int) -> None:
         """New buffers, and on CUDA a new recording, which needs the old one's memory back first."""
-        self._graph = self._keys = self._values = None
+        self.places, self._graph, self._keys, self._values = 0, None, None, None
         config, device, dtype = self.model.config.language, self.model.device, self.model.dtype
         shape = (config.num_layers, config.num_kv_heads, places, config.head_dim)
         self._keys, self._values = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))

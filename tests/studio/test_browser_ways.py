@@ -43,3 +43,16 @@ def test_a_finished_picture_is_polished_on_a_branch_of_its_own(tab):
     assert tab.kinds()[-3:] == ["refine", "reflect", "image"]
     assert tab.branches() == ["first idea", "polished"]
     expect(tab.card("refine").locator('[data-do="polish"]')).to_have_count(0)
+
+
+def test_a_draft_is_asked_for_in_the_settings_and_its_card_says_so(tab):
+    tab.home()
+    tab.page.get_by_role("button", name="Settings").click()
+    tab.page.locator("input[name=quality][value=draft]").check()
+    tab.page.get_by_role("button", name="Save settings").click()
+    tab.paint("a red house")
+    tab.ends("The model says that the picture is complete.")
+    expect(tab.card("sketch").locator(".who").first).to_have_text("draft")
+    expect(tab.card("plan").locator(".who").first).to_have_text("")
+    saved = "Reused 10 tokens of what came before, which saved about 1.2 s."
+    expect(tab.card("sketch").locator(".info").first).to_have_text(saved)

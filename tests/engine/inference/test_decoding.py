@@ -43,6 +43,14 @@ def test_buffers_grow_only_when_a_text_needs_more() -> None:
     assert static.places == 32 and static._keys is not keys
 
 
+def test_buffers_that_could_not_be_had_are_made_anew() -> None:
+    static = StaticSteps(checkpoint().model, places=16)
+    with pytest.raises(RuntimeError):
+        static.begin(Context(), 2**50)
+    ids, _ = written(static, stories()[1])
+    assert ids == written(PlainSteps(checkpoint().model), stories()[1])[0]
+
+
 def test_plain_steps_let_go_of_their_buffers() -> None:
     steps = PlainSteps(checkpoint().model)
     written(steps, stories()[1])
@@ -63,7 +71,6 @@ def test_a_recorded_graph_says_the_same() -> None:
 
 def test_without_memory_for_a_recording_text_is_written_plainly(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("engine.inference.decoding.SMALLEST", 2**50)
         patch.setattr(StaticSteps.__init__, "__defaults__", (2**50,))
         assert isinstance(ready_steps(checkpoint().model, static=True), PlainSteps)
     assert "without a CUDA graph" in caplog.text
