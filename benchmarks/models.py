@@ -21,12 +21,12 @@ MIDSIZE = BagelConfig(
         hidden_size=512,
         num_layers=8,
         num_heads=8,
-        num_kv_heads=4,
+        num_kv_heads=2,
         intermediate_size=2048,
         vocab_size=1024,
         tie_word_embeddings=False,
     ),
-    VisionConfig(hidden_size=256, num_layers=6, num_heads=4, intermediate_size=1024),
+    VisionConfig(hidden_size=256, num_layers=3, num_heads=4, intermediate_size=1024),
 )
 """71 M weights, 62 M of them in the language model's two experts."""
 MIDSIZE_AUTOENCODER = AutoencoderConfig(ch=64)

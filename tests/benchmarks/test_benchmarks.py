@@ -35,11 +35,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_midsize_compares_both_ways_before_it_times_them(folder: Path, monkeypatch) -> None:
-    monkeypatch.setattr(midsize, "SIDE", 4)
+    monkeypatch.setattr(midsize, "SIDE", 2)
+    monkeypatch.setattr(midsize, "TOKENS", 6)
     rows = {row.what: row for row in midsize.measure(folder, 1)}
     assert rows["largest difference of a latent, both ways"].met
     assert rows["text: times as fast as the plain way"].target == "≥ 1.5 ×"
-    monkeypatch.setattr(plain, "draw", lambda *_: torch.zeros(16, 64))
+    monkeypatch.setattr(plain, "draw", lambda *_: torch.zeros(4, 64))
     with pytest.raises(RuntimeError, match="disagree"):
         midsize.measure(folder, 1)
 
