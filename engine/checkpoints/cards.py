@@ -43,7 +43,7 @@ class Cards:
             for name, value in model.state_dict().items()
             if not name.startswith(LAYERS + ".")
         )
-        left = {number: size for number, size in enumerate(room.values())}
+        left = dict(enumerate(room.values()))
         left[0] = max(0, left[0] - apart)
         found = infer_auto_device_map(
             layers,
@@ -89,9 +89,7 @@ def _journey(device: str, home: str):
 
     def before(_: nn.Module, given: tuple[list[Group], Attend]) -> tuple[list[Group], Attend]:
         groups, attend = given
-        moved = [
-            Group(g.expert, g.hidden.to(device), g.cos.to(device), g.sin.to(device)) for g in groups
-        ]
+        moved = [Group(g.expert, g.hidden.to(device), g.cos.to(device), g.sin.to(device)) for g in groups]
         return moved, attend_at_home(attend)
 
     return before

@@ -2,7 +2,7 @@
 
 Weights are cast or quantised on the wanted device while they are read, so the peak there is the model in
 its final form and one piece, and the host holds a few pieces. Nothing is ever put on a disk, and nothing
-on another device than the one asked for. Choosing precision and device is ``engine.profiles``.
+on another device than the one asked for. Choosing precision and device is ``engine.fitting``.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig
 from engine.model.host_embedding import HostEmbedding
 from engine.model.patches import sincos_table
+from engine.model.tiles import TiledAutoencoder
 
 NEEDED_IF_STATED = ("vae_config", "latent_patch_size", "max_latent_size", "interpolate_pos")
 """Keys of a ``config.json`` that holds sizes and scales; the published one has none of them."""
@@ -70,7 +71,7 @@ class LoadReport:
 class Checkpoint:
     """A loaded folder. ``extras`` is ``config.json`` ({} when absent), ``notes`` are remarks for a log.
 
-    ``precision`` is the label that a fingerprint names (:func:`engine.checkpoints.precision.label`).
+    ``precision`` is what a fingerprint names: :func:`engine.checkpoints.precision.label`, and the tiles.
     """
 
     folder: Path
@@ -105,11 +106,12 @@ class Opened:
         """Whether the head may be quantised: it is a matrix of its own, with a row for every token."""
         return not self.tied and self.tokenizer.size <= self.config.language.vocab_size
 
-    def on_meta(self) -> tuple[Bagel, Autoencoder]:
+    def on_meta(self, tile: int | None = None) -> tuple[Bagel, Autoencoder]:
         """Both networks without weights. Raises ``CheckpointError`` when the sizes make no model."""
         try:
             with torch.device("meta"):
-                return Bagel(self.config), Autoencoder(self.autoencoder)
+                pixels = TiledAutoencoder(self.autoencoder, tile) if tile else Autoencoder(self.autoencoder)
+                return Bagel(self.config), pixels
         except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise _impossible(self.folder, error) from error
 
@@ -155,6 +157,7 @@ def load_checkpoint(
     *,
     head: bool = False,
     embeddings_on_host: bool = False,
+    tile: int | None = None,
     cards: Mapping[str, int] | None = None,
     copy: bool = False,
     loading: Loading | None = None,
@@ -165,6 +168,7 @@ def load_checkpoint(
         precision: one of :data:`engine.checkpoints.precision.PRECISIONS`.
         head: quantise the word head too, where the precision is a quantised one.
         embeddings_on_host: keep the word table in host memory.
+        tile: pixels a side of the tiles that the autoencoder works in; None takes pictures whole.
         cards: bytes that may be taken on each of several devices; the layers are split over them, in order,
             and everything else goes to ``device``, which must be the first.
         copy: save a quantised copy beside the weights, unless there is one.
@@ -175,7 +179,7 @@ def load_checkpoint(
     """
     began, dtype = time.perf_counter(), rest_of(precision, device)
     opened = open_folder(folder)
-    model, autoencoder = opened.on_meta()
+    model, autoencoder = opened.on_meta(tile)
     quantised, head = precision in FORMATS, head and opened.head_fits
     notes: list[str] = []
     if quantised:
@@ -192,7 +196,10 @@ def load_checkpoint(
     reading, filling = Reading(), Filling()
     filler = Filler(model, _placing(device, model, split), dtype, quantised=ready is not None)
     filler.fill(stream(source, reading), loading, filling)
-    for name, side in (("latent_pos_embed", opened.config.latent_side), ("vit_pos_embed", opened.config.vit_side)):
+    for name, side in (
+        ("latent_pos_embed", opened.config.latent_side),
+        ("vit_pos_embed", opened.config.vit_side),
+    ):
         if f"{name}.pos_embed" not in source.shapes:
             filler.put(f"{name}.pos_embed", sincos_table(side, opened.config.language.hidden_size))
     if opened.tied:
@@ -211,7 +218,7 @@ def load_checkpoint(
         autoencoder.eval(),
         opened.tokenizer,
         opened.extras,
-        label(precision, head=head),
+        label(precision, head=head) + (f"+tiles{tile}" if tile else ""),
         folder_digest(opened.folder, digests),
         LoadReport(
             loading.total, time.perf_counter() - began, reading.seconds, filling.seconds, ready is not None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from engine.checkpoints.parts import part_of
 from engine.checkpoints.reader import read_sizes
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
@@ -85,17 +86,6 @@ def need(config: BagelConfig, *, gpus: int, tokens: int, rank: int | None) -> Ne
         },
         layer * 2 / GIB,
     )
-
-
-def part_of(name: str) -> str:
-    """The part of the model a parameter belongs to, in words."""
-    if name.startswith("vit_model"):
-        return "vision encoder"
-    if ".layers." in name or ".norm" in name:
-        return "drawing expert" if "_moe_gen" in name else "understanding expert"
-    if "embed_tokens" in name or "lm_head" in name:
-        return "words in and out"
-    return "connector, latents and time"
 
 
 def report(config: BagelConfig, *, gpus: int, tokens: int, rank: int | None, title: str) -> str:

@@ -21,7 +21,7 @@ class Kept:
 
 
 NEVER = (
-    Kept("vae2llm", "the way of every latent into the model: 0.2 M weights, and noise in it is in the picture"),
+    Kept("vae2llm", "every latent comes in here: 0.2 M weights, and their noise is in the picture"),
     Kept("llm2vae", "the velocity itself: its error is added up over all updates of a picture"),
     Kept("time_embedder", "added to every latent token: an error here shifts the whole schedule"),
     Kept("connector", "all that the model sees goes through its 17 M weights"),
@@ -29,7 +29,7 @@ NEVER = (
     Kept("language_model.model.embed_tokens", "looked up, never multiplied; it can lie on the host instead"),
 )
 """Beside these: norms, biases and position tables, which are vectors and tables and no products, and the
-autoencoder, whose convolutions make the pixels. The head (:data:`HEAD`) is quantised only if a profile asks."""
+autoencoder, whose convolutions make the pixels. The head (:data:`HEAD`) is quantised if a profile asks."""
 
 
 def quantised_names(model: nn.Module, *, head: bool) -> list[str]:
