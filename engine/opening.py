@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from engine.checkpoints.memory import picture_size
@@ -54,22 +55,14 @@ def paint_by(found: Fit, *, copy: bool = False, loading: Loading | None = None) 
 
 def line(found: Fit, painter: Painter, seconds: float) -> str:
     """What runs, where, and how long a picture takes."""
-    config = painter.model.config.language
-    weights = sum(stored_count(shape) for shape in found.opened.weights.shapes.values())
+    weights = sum(math.prod(shape) for shape in found.opened.weights.shapes.values())
     height, width = picture_size(found.opened)
     size = f"{weights / 1e9:.1f} billion" if weights >= 1e9 else f"{weights / 1e6:.1f} M"
     place = ", ".join(card.name for card in found.cards) or "the processor"
     return (
-        f"{painter.title} · {size} parameters, {config.num_layers} layers · {painter.checkpoint.precision} on "
-        f"{place} (profile {found.profile.name}) · about {said(seconds)} a picture of {width}x{height}"
+        f"{painter.title} · {size} parameters · {painter.checkpoint.precision} on {place} "
+        f"(profile {found.profile.name}) · about {said(seconds)} a picture of {width}x{height}"
     )
-
-
-def stored_count(shape: tuple[int, ...]) -> int:
-    count = 1
-    for side in shape:
-        count *= side
-    return count
 
 
 def said(seconds: float) -> str:

@@ -196,12 +196,9 @@ def load_checkpoint(
     reading, filling = Reading(), Filling()
     filler = Filler(model, _placing(device, model, split), dtype, quantised=ready is not None)
     filler.fill(stream(source, reading), loading, filling)
-    for name, side in (
-        ("latent_pos_embed", opened.config.latent_side),
-        ("vit_pos_embed", opened.config.vit_side),
-    ):
-        if f"{name}.pos_embed" not in source.shapes:
-            filler.put(f"{name}.pos_embed", sincos_table(side, opened.config.language.hidden_size))
+    for name, side in zip(POSITION_TABLES, (opened.config.latent_side, opened.config.vit_side), strict=True):
+        if name not in source.shapes:
+            filler.put(name, sincos_table(side, opened.config.language.hidden_size))
     if opened.tied:
         model.language_model.lm_head.weight = model.language_model.model.embed_tokens.weight
     whole = torch.float32 if torch.device(device).type == "cpu" else dtype

@@ -13,12 +13,10 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints.parts import part_of
+from engine.checkpoints.random_folder import BAGEL_7B
 from engine.checkpoints.reader import read_sizes
 from engine.model.bagel import Bagel
-from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
-
-BAGEL_7B = BagelConfig(LanguageConfig(3584, 28, 28, 4, 18944, 152064), VisionConfig(1152, 26, 16, 4304))
-"""The sizes of the public BAGEL-7B-MoT."""
+from engine.model.config import BagelConfig
 
 TRAINED_BYTES = 4 + 4 + 8 + 4
 """A trained weight: float32 master, gradient, two moments, moving average."""
