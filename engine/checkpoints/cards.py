@@ -44,7 +44,9 @@ class Cards:
             if not name.startswith(LAYERS + ".")
         )
         left = dict(enumerate(room.values()))
-        left[0] = max(0, left[0] - apart)
+        largest = max(sum(_bytes(v, dtype) for v in layer.state_dict().values()) for layer in layers)
+        # accelerate keeps the first card free for one more layer, to bring back what it offloads; nothing is
+        left[0] = max(0, left[0] - apart) + largest
         found = infer_auto_device_map(
             layers,
             {**left, "cpu": 0, "disk": 0},

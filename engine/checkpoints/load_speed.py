@@ -85,7 +85,7 @@ def forget(folder: Path) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _quantiser(device: str, precision: str, inner: int = 3584, outer: int = 2048) -> float:
+def _quantiser(device: str, precision: str, inner: int = 3584, outer: int = 512) -> float:
     """Bytes of bfloat16 weights a second that are quantised on ``device``, the copy there included."""
     rows = torch.randn(outer, inner).to(torch.bfloat16)
     layer = layer_of(precision)(inner, outer, False)
@@ -100,7 +100,7 @@ def _quantiser(device: str, precision: str, inner: int = 3584, outer: int = 2048
             torch.cuda.synchronize(device)
 
     once()
-    return rows.nbytes / min(_seconds(once) for _ in range(3))
+    return rows.nbytes / min(_seconds(once) for _ in range(2))
 
 
 def _seconds(call: Callable[[], None]) -> float:

@@ -7,6 +7,7 @@ sizes; the constants of the autoencoder come from tracing one at 1024x1024 pixel
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -16,6 +17,9 @@ from engine.checkpoints.profiles import Profile
 from engine.checkpoints.quantise.convert import FORMATS, convert
 from engine.checkpoints.reader import Opened
 from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
+from engine.model.autoencoder import Autoencoder
+from engine.model.bagel import Bagel
+from engine.model.config import BagelConfig
 
 GIB = 2**30
 PAST = 9000
@@ -53,19 +57,28 @@ def picture_size(opened: Opened) -> tuple[int, int]:
 
 
 def _weights(opened: Opened, profile: Profile, device: str) -> dict[str, int]:
-    model, autoencoder = opened.on_meta()
     dtype = rest_of(profile.precision, device)
-    if profile.precision in FORMATS:
-        convert(model, profile.precision, head=profile.head and opened.head_fits)
+    head = profile.head and opened.head_fits
     found: dict[str, int] = {}
-    for name, value in model.state_dict().items():
+    for name, count, kept in _tensors(opened.config, profile.precision, head):
         if name == LM_HEAD and opened.tied:
             continue
         part = "word table" if name == EMBEDDING and profile.embeddings_on_host else part_of(name)
-        each = dtype.itemsize if value.dtype == torch.float32 else value.dtype.itemsize
-        found[part] = found.get(part, 0) + value.numel() * each
-    pixels = sum(value.numel() for value in autoencoder.state_dict().values())
+        each = dtype.itemsize if kept == torch.float32 else kept.itemsize
+        found[part] = found.get(part, 0) + count * each
+    with torch.device("meta"):
+        pixels = sum(value.numel() for value in Autoencoder(opened.autoencoder).state_dict().values())
     return {**found, "autoencoder": pixels * _pixel_bytes(profile, device)}
+
+
+@lru_cache(maxsize=8)
+def _tensors(config: BagelConfig, precision: str, head: bool) -> list[tuple[str, int, torch.dtype]]:
+    """Name, size and dtype of every tensor of a model; float32 stands for whatever is not quantised."""
+    with torch.device("meta"):
+        model = Bagel(config)
+    if precision in FORMATS:
+        convert(model, precision, head=head)
+    return [(name, value.numel(), value.dtype) for name, value in model.state_dict().items()]
 
 
 def _pixel_bytes(profile: Profile, device: str) -> int:

@@ -23,7 +23,7 @@ BAGEL_7B = BagelConfig(LanguageConfig(3584, 28, 28, 4, 18944, 152064), VisionCon
 """The sizes of the public BAGEL-7B-MoT."""
 
 SPREAD = 0.02
-POOL = 2**22
+POOL = 2**20
 """Random values that are made once and repeated: drawing billions would take longer than writing them."""
 
 

@@ -7,6 +7,7 @@ weights in place, fails for some shapes, is not thread-safe and spoils later sav
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from bitsandbytes import matmul_4bit
 from bitsandbytes.functional import (
     QuantState,
@@ -67,10 +68,10 @@ class Nf4Linear(QuantisedLinear):
         self.scale, state = quantize_blockwise(self._scales - offset, blocksize=SCALES)
         self.scale_scale, self.scale_offset, self._scales = state.absmax, offset, None
 
-    def _state(self, dtype: torch.dtype) -> QuantState:
+    def _state(self, dtype: torch.dtype, *shape: int) -> QuantState:
         return QuantState(
             absmax=self.scale,
-            shape=torch.Size((self.out_features, self.in_features)),
+            shape=torch.Size(shape),
             dtype=dtype,
             blocksize=BLOCK,
             code=self.levels,
@@ -82,7 +83,11 @@ class Nf4Linear(QuantisedLinear):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return matmul_4bit(x, self.weight, self._state(x.dtype), bias=self.bias)
+        if self.in_features % 2:  # for these bitsandbytes needs a C++ compiler on processors
+            return F.linear(x, self.dense().to(x.dtype), self.bias)
+        state = self._state(x.dtype, self.out_features, self.in_features)
+        return matmul_4bit(x, self.weight, state, bias=self.bias)
 
     def dense(self) -> Tensor:
-        return dequantize_4bit(self.weight, self._state(torch.float32))
+        flat = dequantize_4bit(self.weight, self._state(torch.float32, 1, 2 * len(self.weight)))
+        return flat[0, : self.out_features * self.in_features].view(self.out_features, self.in_features)
