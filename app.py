@@ -1,6 +1,8 @@
 """Start here: opens the memory and the model, and shows the studio.
 
-    python app.py [--checkpoint DIR] [--host HOST] [--port PORT] [--home DIR]
+    python app.py [--checkpoint DIR] [--profile NAME] [--host HOST] [--port PORT] [--home DIR]
+    python app.py check [--checkpoint DIR] [--profile NAME]    what runs here, how, and how fast
+    python app.py quantise [--checkpoint DIR]                  saves a quantised copy beside the weights
 
 Wires the rooms together and holds nothing itself. What keeps the studio from starting is one sentence
 and exit code 2.
@@ -15,19 +17,26 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+from engine import __main__ as engine_commands
+from engine import check
 from engine.assets import default_checkpoint
+from engine.checkpoints.progress import Loading, terminal_bar
 from engine.settings import Settings
 from sessions import Store, StoreError
 from studio.identity import LOOPBACK
 from studio.room import Room
 
 DEFAULT_PORT = 7860
+PATIENCE = 5.0
+"""Seconds that the page waits for the model; a model that takes longer is loaded with the page open."""
 
 
 class CannotStartError(Exception):
@@ -39,16 +48,20 @@ def main(argv: Sequence[str] | None = None, *, open_painter: Callable[[], Any] |
 
     ``open_painter`` takes the place of the checkpoint: for tests, and for painters of another kind.
     """
-    wish = options(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given and given[0] in ("check", "quantise"):
+        return engine_commands.main(given)
+    wish, loading = options(given), Loading()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        opened = _Opened(open_painter or _opener(wish.checkpoint or default_checkpoint()))
+        opened = _Opened(open_painter or _opener(wish, loading))
         _port_must_be_free(wish.host, wish.port)
         with Store.open(wish.home) as store:
             _log_to(store.home / "restroke.log")
-            room = _room(store, opened, loopback_only=wish.host in LOOPBACK)
+            room = _room(store, opened, loading=loading, loopback_only=wish.host in LOOPBACK)
+            opened.room.set_result(room)
             try:
                 return _serve(wish, room, opened, stop)
             finally:
@@ -63,9 +76,7 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="restroke", description="Make a picture together with a model, step by step."
     )
-    parser.add_argument(
-        "--checkpoint", type=Path, help="a model folder (default: the one that ships with Restroke)"
-    )
+    check.add_fitting(parser)
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
     parser.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", DEFAULT_PORT))
     parser.add_argument(
@@ -80,13 +91,11 @@ def _serve(wish: argparse.Namespace, room: Room, opened: _Opened, stop: threadin
     from studio.routes import routes
     from studio.shell import build, launch_options  # Gradio takes seconds; the model is opened meanwhile
 
-    while room.worker.snapshot().state == "loading" and not stop.wait(0.05):
+    until = time.monotonic() + PATIENCE
+    while room.worker.snapshot().state == "loading" and time.monotonic() < until and not stop.wait(0.05):
         pass
-    working = room.worker.snapshot()
-    if working.state == "failed":
-        raise CannotStartError(f"{working.cause} {working.next_action}".strip())
+    _must_not_have_failed(room)
     if not stop.is_set():
-        room.settings, room.hint = opened.settings(), opened.hint()
         page = build(room)
         try:
             page.launch(
@@ -99,25 +108,40 @@ def _serve(wish: argparse.Namespace, room: Room, opened: _Opened, stop: threadin
             raise CannotStartError(f"port {wish.port} on {wish.host} can't be used ({error}).") from error
         host = f"[{wish.host}]" if ":" in wish.host else wish.host
         print(f"Restroke is open at http://{host}:{wish.port}", flush=True)
-        print(opened.about(), flush=True)
         if room.store.lost_at_open:
             print("Work was interrupted last time; its session offers to resume.", flush=True)
-        while not stop.wait(1.0):
-            pass
-        room.log.close()
-        page.close(verbose=False)
+        try:
+            while room.worker.snapshot().state == "loading" and not stop.wait(0.2):
+                pass
+            _must_not_have_failed(room)
+            if not stop.is_set():
+                print(opened.about(), flush=True)
+            while not stop.wait(1.0):
+                pass
+        finally:
+            room.log.close()
+            page.close(verbose=False)
     print("Restroke is closed. Everything that was finished is kept.", flush=True)
     return 0
 
 
+def _must_not_have_failed(room: Room) -> None:
+    working = room.worker.snapshot()
+    if working.state == "failed":
+        raise CannotStartError(f"{working.cause} {working.next_action}".strip())
+
+
 class _Opened:
-    """Opens the painter when the worker calls it, and keeps it to be asked about."""
+    """Opens the painter when the worker calls it, and tells the room what it can do."""
 
     def __init__(self, open_painter: Callable[[], Any]) -> None:
         self._open, self.painter = open_painter, None
+        self.room: Future[Room] = Future()
 
     def __call__(self) -> Any:
         self.painter = self._open()
+        room = self.room.result()
+        room.settings, room.hint = self.settings(), self.hint()
         return self.painter
 
     def settings(self) -> Settings:
@@ -140,20 +164,19 @@ class _Opened:
 
     def about(self) -> str:
         """One honest line about the model."""
-        precision = self.painter.fingerprint.get("precision", "unknown precision")
-        model = getattr(self.painter, "model", None)
-        size = f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters · " if model else ""
-        return f"{self.painter.title} · {size}{precision} · seconds a round: not measured yet"
+        return getattr(self.painter, "about", self.painter.title)
 
 
-def _opener(checkpoint: Path) -> Callable[[], Any]:
+def _opener(wish: argparse.Namespace, loading: Loading) -> Callable[[], Any]:
+    checkpoint = wish.checkpoint or default_checkpoint()
     if not checkpoint.is_dir():
         raise CannotStartError(f"there is no folder {checkpoint}. Give a model folder with --checkpoint.")
 
     def open_it() -> Any:
-        from engine.inference.painter import open_painter  # torch takes seconds, and its own thread
+        from engine.opening import open_fitted  # torch takes seconds, and its own thread
 
-        return open_painter(checkpoint)
+        with terminal_bar(loading):
+            return open_fitted(checkpoint, profile=wish.profile, precision=wish.precision, loading=loading)
 
     return open_it
 

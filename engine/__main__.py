@@ -1,4 +1,4 @@
-"""The engine's command line: ``python -m engine paint "PROMPT"``."""
+"""The engine's command line: ``python -m engine paint "PROMPT"``, ``check`` and ``quantise``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from engine import paint
+from engine import check, paint
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,6 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m engine", description="The painter, without a browser.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     paint.add_to(commands)
+    check.add_to(commands)
     chosen = parser.parse_args(arguments)
     return chosen.call(chosen)
 

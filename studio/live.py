@@ -17,6 +17,9 @@ from typing import Any
 
 Event = dict[str, Any]
 
+EVERYONE = "everyone"
+"""The channel of what concerns all tabs of everybody."""
+
 
 @dataclass
 class _Channel:

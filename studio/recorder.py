@@ -16,7 +16,7 @@ from engine.events import Event, Preview, StepFailed, StepFinished, StepStarted,
 from engine.serving.local import Job, LocalWorker
 from engine.trajectory import Step
 from sessions import Store, StoreError
-from studio.live import LiveLog
+from studio.live import EVERYONE, LiveLog
 from studio.previews import Previews
 from studio.views import branch_view, place_view, run_view, step_view, worker_view
 
@@ -71,6 +71,12 @@ class StudioRecorder:
                 self._finished(job, event.step)
             case StepFailed():
                 self._tell_run(job, "failed", event.cause, event.next_action, event.raw)
+
+    def tell_worker(self) -> None:
+        """Tells every tab how the worker is: how much of its model is there, that it is ready, or why not."""
+        if self.worker:
+            working = worker_view(self.worker.snapshot())
+            self._log.append(EVERYONE, "worker", key="worker", worker=working)
 
     def _tell_run(self, job: Job, state: str, cause: str, next_action: str, raw: str | None = None) -> None:
         """Writes a run's state down and tells the tabs, who must hear of an end even if the disk is full."""

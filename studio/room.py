@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine import protocols
+from engine.checkpoints.progress import Loading
 from engine.serving.local import Job, LocalWorker
 from engine.settings import Settings
 from sessions import Run, Store
@@ -41,11 +42,17 @@ class Room:
     loopback_only: bool = True
 
     @classmethod
-    def open(cls, store: Store, open_painter: Callable[[], Any], **more: Any) -> Room:
+    def open(
+        cls,
+        store: Store,
+        open_painter: Callable[[], Any],
+        loading: Loading | None = None,
+        **more: Any,
+    ) -> Room:
         """Wires the parts over an open store and starts the worker."""
         log, previews = LiveLog(), Previews()
         recorder = StudioRecorder(store, log, previews)
-        worker = LocalWorker(open_painter, recorder)
+        worker = LocalWorker(open_painter, recorder, loading, recorder.tell_worker)
         recorder.worker = worker
         return cls(store, worker, log, recorder, previews, Tokens.of(store.home), **more)
 

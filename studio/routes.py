@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from sessions import NotFound, StoreError
 from studio.identity import DeniedError, owner_of
-from studio.live import Event
+from studio.live import EVERYONE, Event
 from studio.room import Room
 from studio.uploads import fit_picture
 
@@ -126,7 +126,7 @@ def routes(room: Room) -> list[Route]:
 
     async def events(request: Request, owner: str) -> Response:
         sid = request.path_params["sid"]
-        channels = [f"owner:{owner}"]
+        channels = [EVERYONE, f"owner:{owner}"]
         if sid != "home":
             await run_in_threadpool(room.store.session, owner, sid)
             channels.append(sid)

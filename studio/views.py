@@ -93,6 +93,7 @@ def place_view(place: Place) -> View:
 def worker_view(snapshot: Snapshot) -> View:
     return {
         "state": snapshot.state,
+        "loaded": snapshot.loaded,
         "title": snapshot.title,
         "cause": snapshot.cause,
         "next_action": snapshot.next_action,

@@ -1,17 +1,23 @@
-"""Opens a folder's files safely: safetensors and JSON only, with an error for everything else."""
+"""Opens a folder's files safely: safetensors and JSON only, with an error for everything else.
+
+Reading the weights themselves is ``stream``; here are names, shapes and places only.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from engine.checkpoints.errors import CheckpointError
+from engine.checkpoints.errors import CheckpointError, some
 
 WEIGHT_NAMES = ("ema.safetensors", "ema_bf16.safetensors", "model.safetensors")
 AUTOENCODER_NAME = "ae.safetensors"
@@ -29,16 +35,53 @@ HASHED = (
 )
 
 
-def find_weights(folder: Path) -> Path:
-    """The model's weight file: the first of ``ema``, ``ema_bf16`` and ``model`` that is there."""
+SHARD = re.compile(r"(?:ema|ema_bf16|model)-(\d{5})-of-(\d{5})\.safetensors")
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "U8": torch.uint8,
+    "I8": torch.int8,
+}
+"""What a stored tensor may be, by its name in the file."""
+
+
+def find_weights(folder: Path) -> list[Path]:
+    """The model's weights: the first of ``ema``, ``ema_bf16`` and ``model`` that is there, or all its shards.
+
+    Raises ``CheckpointError`` when there are none, or not every shard of a set.
+    """
     if not folder.is_dir():
         raise CheckpointError(f"There is no checkpoint folder at {folder}. Give the path of a model folder.")
     for name in WEIGHT_NAMES:
         if (folder / name).is_file():
-            return folder / name
+            return [folder / name]
+    shards = sorted(path for path in folder.iterdir() if SHARD.fullmatch(path.name))
+    if shards:
+        return _whole_set(shards)
     pickled = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLED)
     hint = f" {pickled[0]} is a pickled file; those can run code and are never read." if pickled else ""
-    raise CheckpointError(f"{folder} holds none of {', '.join(WEIGHT_NAMES)}.{hint} Nothing was loaded.")
+    raise CheckpointError(
+        f"{folder} holds none of {', '.join(WEIGHT_NAMES)}, nor numbered shards of one.{hint} Nothing was "
+        "loaded. Give a folder in the public layout, with its weights as safetensors."
+    )
+
+
+def _whole_set(shards: list[Path]) -> list[Path]:
+    """The shards, once it is certain that none is missing."""
+    first = shards[0].name
+    count = int(SHARD.fullmatch(first)[2])
+    stem = first.split("-")[0]
+    wanted = [f"{stem}-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]
+    there = {path.name for path in shards}
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise CheckpointError(
+            f"{shards[0].parent} lacks {some(missing)} of its {count} shards. Fetch what is missing."
+        )
+    return [shards[0].parent / name for name in wanted]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -70,28 +113,91 @@ def read_optional_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]
         return {}
 
 
-class TensorFile:
-    """One safetensors file: shapes from its header, tensors one at a time."""
+@dataclass(frozen=True)
+class Stored:
+    """Where a tensor lies: its file, dtype and shape, and its first byte and its end in that file."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._file = safe_open(path, framework="pt")
-            self.shapes = {k: tuple(self._file.get_slice(k).get_shape()) for k in self._file.keys()}  # noqa: SIM118
-        except FileNotFoundError:
-            raise CheckpointError(
-                f"{path.name} is missing from {path.parent}. Copy the whole model folder."
-            ) from None
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path} cannot be read: {_looks_like(path)} ({error}).") from None
+    path: Path
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    begin: int
+    end: int
 
-    def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Every tensor as stored, in file order, one in memory at a time."""
-        for name in self.shapes:
-            yield name, self._file.get_tensor(name)
+
+class TensorFiles:
+    """One safetensors file or the shards of a set, as one: what is stored, by name, in file order.
+
+    The files are checked while they are opened. Raises ``CheckpointError`` naming the one that is missing,
+    cut short, pickled, or of another kind.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = list(paths)
+        self.stored: dict[str, Stored] = {}
+        for path in self.paths:
+            found = _stored(path)
+            twice = sorted(self.stored.keys() & found.keys())
+            if twice:
+                raise CheckpointError(f"{path} holds {some(twice)}, which an earlier shard holds too.")
+            self.stored |= found
+
+    @property
+    def name(self) -> str:
+        """What to call them in a sentence."""
+        return self.paths[0].name if len(self.paths) == 1 else f"{self.paths[0].name} and its shards"
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: stored.shape for name, stored in self.stored.items()}
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files together."""
+        return sum(path.stat().st_size for path in self.paths)
 
     def tensor(self, name: str) -> Tensor:
-        return self._file.get_tensor(name)
+        """One tensor as stored, whole."""
+        with safe_open(self.stored[name].path, framework="pt") as file:
+            return file.get_tensor(name)
+
+
+def _stored(path: Path) -> dict[str, Stored]:
+    try:
+        with safe_open(path, framework="pt"):  # the library's own checks: the header, and that nothing is cut
+            pass
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        found = {
+            name: Stored(
+                path,
+                DTYPES[entry["dtype"]],
+                tuple(entry["shape"]),
+                *(8 + length + at for at in entry["data_offsets"]),
+            )
+            for name, entry in header.items()
+        }
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path.name} is missing from {path.parent}. Copy the whole model folder."
+        ) from None
+    except KeyError as error:
+        raise CheckpointError(
+            f"{path} holds numbers of the kind {error}; only {some(list(DTYPES))} are read."
+        ) from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read: {_looks_like(path)} ({error}).") from None
+    return dict(sorted(found.items(), key=lambda item: item[1].begin))
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The free words in a safetensors header. Raises ``CheckpointError`` as :class:`TensorFiles`."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read: {_looks_like(path)} ({error}).") from None
 
 
 def _looks_like(path: Path) -> str:
@@ -104,12 +210,21 @@ def _looks_like(path: Path) -> str:
     return "it is cut short or not a safetensors file; fetch it again"
 
 
-def folder_digest(folder: Path) -> str:
-    """SHA-256 (hex) over the names and bytes of every file the engine reads."""
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_digest(folder: Path, known: Mapping[str, str]) -> str:
+    """SHA-256 (hex) over the names and bytes of every file the engine reads.
+
+    ``known`` are the digests of the weight files, by name, made while they were read.
+    """
+    names = [*(name for name in known if name not in HASHED), *HASHED]
     total = hashlib.sha256()
-    for name in HASHED:
+    for name in names:
         path = folder / name
-        if path.is_file():
-            with path.open("rb") as file:
-                total.update(f"{name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        if name in known or path.is_file():
+            total.update(f"{name}:{known.get(name) or file_digest(path)}\n".encode())
     return total.hexdigest()

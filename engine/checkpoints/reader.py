@@ -1,28 +1,36 @@
-"""Loads a folder in the public layout: checked against its own configs, streamed tensor by tensor.
+"""Loads a folder in the public layout: checked against its own configs, then streamed piece by piece.
 
-Weights are cast while they are read, so the peak is one copy of the model in the wanted precision.
-Quantising and offloading are not done here.
+Weights are cast or quantised on the wanted device while they are read, so the peak there is the model in
+its final form and one piece, and the host holds a few pieces. Nothing is ever put on a disk, and nothing
+on another device than the one asked for. Choosing precision and device is ``engine.fitting``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from engine.checkpoints.cards import Cards
+from engine.checkpoints.copies import Copy, check_copy, find_copy, save_copy
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import (
     AUTOENCODER_NAME,
-    TensorFile,
+    TensorFiles,
     find_weights,
     folder_digest,
     read_json,
     read_optional_json,
 )
+from engine.checkpoints.fill import Filler, Filling
+from engine.checkpoints.precision import label, rest_of
+from engine.checkpoints.progress import Loading
+from engine.checkpoints.quantise.convert import FORMATS, convert
 from engine.checkpoints.sizes import (
     EMBEDDING,
     LM_HEAD,
@@ -31,21 +39,40 @@ from engine.checkpoints.sizes import (
     check_tensors,
     model_sizes,
 )
+from engine.checkpoints.stream import Reading, stream
 from engine.checkpoints.tokenizer import Tokenizer
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig
+from engine.model.host_embedding import HostEmbedding
 from engine.model.patches import sincos_table
+from engine.model.tiles import TiledAutoencoder
 
 NEEDED_IF_STATED = ("vae_config", "latent_patch_size", "max_latent_size", "interpolate_pos")
 """Keys of a ``config.json`` that holds sizes and scales; the published one has none of them."""
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+@dataclass(frozen=True)
+class LoadReport:
+    """How a load went. The disk and the placing work side by side, so ``seconds`` is less than their sum.
+
+    ``disk_seconds`` were spent in reading, ``place_seconds`` in casting, quantising and copying to the
+    device; ``bytes`` were read. ``from_copy``: a quantised copy was there, so nothing was quantised.
+    """
+
+    bytes: int
+    seconds: float
+    disk_seconds: float
+    place_seconds: float
+    from_copy: bool
 
 
 @dataclass
 class Checkpoint:
-    """A loaded folder. ``extras`` is ``config.json`` ({} when absent), ``notes`` are remarks for a log."""
+    """A loaded folder. ``extras`` is ``config.json`` ({} when absent), ``notes`` are remarks for a log.
+
+    ``precision`` is what a fingerprint names: :func:`engine.checkpoints.precision.label`, and the tiles.
+    """
 
     folder: Path
     model: Bagel
@@ -54,15 +81,48 @@ class Checkpoint:
     extras: dict[str, Any]
     precision: str
     digest: str
+    report: LoadReport
     notes: list[str] = field(default_factory=list)
 
 
-def read_sizes(folder: Path) -> tuple[BagelConfig, AutoencoderConfig]:
-    """The sizes of a folder's model and autoencoder, from its configs and the headers of its weights.
+@dataclass(frozen=True)
+class Opened:
+    """A folder whose files were checked and whose weights were not read yet."""
 
-    Raises ``CheckpointError`` when they are not there or don't fit each other.
+    folder: Path
+    config: BagelConfig
+    autoencoder: AutoencoderConfig
+    extras: dict[str, Any]
+    weights: TensorFiles
+    ae_file: TensorFiles
+    tokenizer: Tokenizer
+
+    @property
+    def tied(self) -> bool:
+        return self.config.language.tie_word_embeddings
+
+    @property
+    def head_fits(self) -> bool:
+        """Whether the head may be quantised: it is a matrix of its own, with a row for every token."""
+        return not self.tied and self.tokenizer.size <= self.config.language.vocab_size
+
+    def on_meta(self, tile: int | None = None) -> tuple[Bagel, Autoencoder]:
+        """Both networks without weights. Raises ``CheckpointError`` when the sizes make no model."""
+        try:
+            with torch.device("meta"):
+                pixels = TiledAutoencoder(self.autoencoder, tile) if tile else Autoencoder(self.autoencoder)
+                return Bagel(self.config), pixels
+        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            raise _impossible(self.folder, error) from error
+
+
+def open_folder(folder: Path | str) -> Opened:
+    """Checks every file of a folder: there, whole, not pickled, and the shapes of one model.
+
+    Raises ``CheckpointError`` with a sentence for everything wrong with it. Reads no weights.
     """
-    weights, ae_file = TensorFile(find_weights(folder)), TensorFile(folder / AUTOENCODER_NAME)
+    folder = Path(folder)
+    weights, ae_file = TensorFiles(find_weights(folder)), TensorFiles([folder / AUTOENCODER_NAME])
     llm, vit = read_json(folder / "llm_config.json"), read_json(folder / "vit_config.json")
     extras = read_optional_json(folder / "config.json", NEEDED_IF_STATED)
     try:
@@ -70,7 +130,18 @@ def read_sizes(folder: Path) -> tuple[BagelConfig, AutoencoderConfig]:
         config = model_sizes(weights.shapes, ae_config, llm, vit, extras, tied=_is_tied(weights, llm))
     except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise _impossible(folder, error) from error
-    return config, ae_config
+    opened = Opened(folder, config, ae_config, extras, weights, ae_file, Tokenizer.load(folder))
+    model, autoencoder = opened.on_meta()
+    optional = (*POSITION_TABLES, LM_HEAD) if opened.tied else POSITION_TABLES
+    check_tensors(weights.name, _shapes(model), weights.shapes, optional)
+    check_tensors(ae_file.name, _shapes(autoencoder), ae_file.shapes)
+    return opened
+
+
+def read_sizes(folder: Path) -> tuple[BagelConfig, AutoencoderConfig]:
+    """The sizes of a folder's model and autoencoder. Raises as :func:`open_folder`."""
+    opened = open_folder(folder)
+    return opened.config, opened.autoencoder
 
 
 def _impossible(folder: Path, error: Exception) -> CheckpointError:
@@ -79,45 +150,108 @@ def _impossible(folder: Path, error: Exception) -> CheckpointError:
     )
 
 
-def load_checkpoint(folder: Path | str, device: str = "cpu", precision: str = "float32") -> Checkpoint:
+def load_checkpoint(
+    folder: Path | str,
+    device: str = "cpu",
+    precision: str = "float32",
+    *,
+    head: bool = False,
+    embeddings_on_host: bool = False,
+    tile: int | None = None,
+    cards: Mapping[str, int] | None = None,
+    copy: bool = False,
+    loading: Loading | None = None,
+) -> Checkpoint:
     """Loads model, autoencoder and tokenizer, ready to run.
 
+    Args:
+        precision: one of :data:`engine.checkpoints.precision.PRECISIONS`.
+        head: quantise the word head too, where the precision is a quantised one.
+        embeddings_on_host: keep the word table in host memory.
+        tile: pixels a side of the tiles that the autoencoder works in; None takes pictures whole.
+        cards: bytes that may be taken on each of several devices; the layers are split over them, in order,
+            and everything else goes to ``device``, which must be the first.
+        copy: save a quantised copy beside the weights, unless there is one.
+        loading: told of every piece; cancelling it raises ``LoadingCancelled``.
+
     The autoencoder stays float32 on CPUs, where bf16 convolutions gain nothing; elsewhere it has the
-    model's precision. Raises ``CheckpointError`` with a sentence for everything wrong with the folder.
+    precision of what is not quantised. Raises ``CheckpointError`` with a sentence for everything wrong.
     """
-    folder = Path(folder)
-    if precision not in PRECISIONS:
-        raise CheckpointError(f"Precision {precision!r} is unknown; choose one of {', '.join(PRECISIONS)}.")
-    dtype = PRECISIONS[precision]
-    config, ae_config = read_sizes(folder)
-    weights, ae_file = TensorFile(find_weights(folder)), TensorFile(folder / AUTOENCODER_NAME)
-    extras = read_optional_json(folder / "config.json", NEEDED_IF_STATED)
-    tied = config.language.tie_word_embeddings
-    try:
-        with torch.device("meta"):
-            model, autoencoder = Bagel(config), Autoencoder(ae_config)
-    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
-        raise _impossible(folder, error) from error
-    tokenizer = Tokenizer.load(folder)
-    optional = (*POSITION_TABLES, LM_HEAD) if tied else POSITION_TABLES
-    check_tensors(weights.path.name, _shapes(model), weights.shapes, optional)
-    check_tensors(ae_file.path.name, _shapes(autoencoder), ae_file.shapes)
-    _fill(model, weights.tensors(), device, dtype)
-    for name, table in (("latent_pos_embed", config.latent_side), ("vit_pos_embed", config.vit_side)):
-        if f"{name}.pos_embed" not in weights.shapes:
-            built = sincos_table(table, config.language.hidden_size)
-            _fill(model, [(f"{name}.pos_embed", built)], device, dtype)
-    if tied:
+    began, dtype = time.perf_counter(), rest_of(precision, device)
+    opened = open_folder(folder)
+    model, autoencoder = opened.on_meta(tile)
+    quantised, head = precision in FORMATS, head and opened.head_fits
+    notes: list[str] = []
+    if quantised:
+        convert(model, precision, head=head)
+    if embeddings_on_host and not opened.tied:
+        _embeddings_to_host(model)
+    split = Cards.split(model, cards, dtype) if cards else None
+    ready = find_copy(opened.weights, precision, head=head, notes=notes) if quantised else None
+    if ready:
+        check_copy(ready, model, tied=opened.tied)
+    source = ready.files if ready else opened.weights
+    loading = loading or Loading()
+    loading.begin(source.bytes + opened.ae_file.bytes)
+    reading, filling = Reading(), Filling()
+    filler = Filler(model, _placing(device, model, split), dtype, quantised=ready is not None)
+    filler.fill(stream(source, reading), loading, filling)
+    for name, side in zip(POSITION_TABLES, (opened.config.latent_side, opened.config.vit_side), strict=True):
+        if name not in source.shapes:
+            filler.put(name, sincos_table(side, opened.config.language.hidden_size))
+    if opened.tied:
         model.language_model.lm_head.weight = model.language_model.model.embed_tokens.weight
-    _fill(autoencoder, ae_file.tensors(), device, torch.float32 if device == "cpu" else dtype)
+    whole = torch.float32 if torch.device(device).type == "cpu" else dtype
+    Filler(autoencoder, lambda _: device, whole).fill(stream(opened.ae_file, reading), loading, filling)
+    digests = _digests(reading, ready, opened.ae_file)
+    if copy and quantised and not ready:
+        own = {path.name: digests[path.name] for path in opened.weights.paths}
+        save_copy(opened.weights, own, model, precision, head=head, tied=opened.tied)
+    if split:
+        split.connect(model)
     checkpoint = Checkpoint(
-        folder, model.eval(), autoencoder.eval(), tokenizer, extras, precision, folder_digest(folder)
+        opened.folder,
+        model.eval(),
+        autoencoder.eval(),
+        opened.tokenizer,
+        opened.extras,
+        label(precision, head=head) + (f"+tiles{tile}" if tile else ""),
+        folder_digest(opened.folder, digests),
+        LoadReport(
+            loading.total, time.perf_counter() - began, reading.seconds, filling.seconds, ready is not None
+        ),
+        notes,
     )
     _fit_vocabulary(checkpoint)
     return checkpoint
 
 
-def _is_tied(weights: TensorFile, llm: dict[str, Any]) -> bool:
+def _embeddings_to_host(model: Bagel) -> None:
+    table = model.language_model.model.embed_tokens
+    with torch.device("meta"):
+        model.language_model.model.embed_tokens = HostEmbedding(table.num_embeddings, table.embedding_dim)
+
+
+def _placing(device: str, model: Bagel, split: Cards | None) -> Callable[[str], str]:
+    """On which device a tensor of a name belongs."""
+    on_host = isinstance(model.language_model.model.embed_tokens, HostEmbedding)
+
+    def place(name: str) -> str:
+        if on_host and name == EMBEDDING:
+            return "cpu"
+        return split.device_of(name) if split else device
+
+    return place
+
+
+def _digests(reading: Reading, ready: Copy | None, ae_file: TensorFiles) -> dict[str, str]:
+    """The digests of the original files; a copy knows those of the weights it was made from."""
+    if ready is None:
+        return reading.digests
+    return {**ready.digests, ae_file.paths[0].name: reading.digests[ae_file.paths[0].name]}
+
+
+def _is_tied(weights: TensorFiles, llm: dict[str, Any]) -> bool:
     """Whether words come out through the embedding matrix: no head is stored, or a copy of it is."""
     if LM_HEAD not in weights.shapes:
         return True
@@ -128,18 +262,6 @@ def _is_tied(weights: TensorFile, llm: dict[str, Any]) -> bool:
 
 def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
     return {k: tuple(v.shape) for k, v in module.state_dict().items()}
-
-
-def _fill(module: nn.Module, tensors: Iterable[tuple[str, Tensor]], device: str, dtype: torch.dtype) -> None:
-    """Puts tensors in the places their names say, one by one."""
-    for name, tensor in tensors:
-        owner_name, _, leaf = name.rpartition(".")
-        owner = module.get_submodule(owner_name)
-        value = tensor.to(device=device, dtype=dtype)
-        if leaf in owner._parameters:
-            owner._parameters[leaf] = nn.Parameter(value, requires_grad=False)
-        else:
-            owner._buffers[leaf] = value
 
 
 def _fit_vocabulary(checkpoint: Checkpoint) -> None:

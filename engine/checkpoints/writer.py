@@ -112,9 +112,9 @@ def save_checkpoint(
     skip = {LM_HEAD} if model.config.language.tie_word_embeddings else set()
     _save_tensors(_tensors(model, dtype, skip), folder / "ema.safetensors")
     _save_tensors(_tensors(autoencoder, autoencoder_dtype, set()), folder / "ae.safetensors")
-    _save_json(llm_json(model.config), folder / "llm_config.json")
-    _save_json(vit_json(model.config), folder / "vit_config.json")
-    _save_json(bagel_json(model.config, autoencoder.config, extras or {}), folder / "config.json")
+    save_json(llm_json(model.config), folder / "llm_config.json")
+    save_json(vit_json(model.config), folder / "vit_config.json")
+    save_json(bagel_json(model.config, autoencoder.config, extras or {}), folder / "config.json")
     for name in FILES:
         if (source / name).is_file() and source.resolve() != folder.resolve():
             shutil.copyfile(source / name, folder / name)
@@ -132,7 +132,8 @@ def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     part.replace(path)
 
 
-def _save_json(value: dict[str, Any], path: Path) -> None:
+def save_json(value: dict[str, Any], path: Path) -> None:
+    """Writes one JSON object, whole or not at all."""
     part = path.with_suffix(".part")
     part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
     part.replace(path)

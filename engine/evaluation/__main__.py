@@ -102,7 +102,7 @@ def _draw_benchmark(given: list[str]) -> int:
 def _add_painter(p: argparse.ArgumentParser) -> None:
     p.add_argument("--checkpoint", metavar="DIR", type=Path, help="the default one if left out")
     p.add_argument("--device", default="cpu")
-    p.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
+    p.add_argument("--precision", default="float32", choices=("float32", "bf16"))
     p.add_argument("--seed", type=int, default=0)
 
 

@@ -60,7 +60,7 @@ class Painter:
     """One model, ready to paint. ``fingerprint`` says what must be equal for a step to replay.
 
     ``protocols`` are those the checkpoint offers, ``sampling`` the settings it recommends, ``world`` the
-    only one it knows ("" when it isn't bound to one).
+    only one it knows ("" when it isn't bound to one). ``about`` is a line about what runs and how fast.
 
     Segments are :class:`engine.protocols.base.Text` and ``Image``; ``pixels`` gives the picture of a
     digest and is asked only for pictures that are not in the cache. ``check`` is called between the pieces
@@ -95,6 +95,7 @@ class Painter:
         }
         name = extras.get("title") or checkpoint.folder.resolve().name
         self.title = f"{name} · {torch.device(device).type.upper()}"
+        self.about = self.title
 
     def write(
         self,

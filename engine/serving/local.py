@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine import protocols
+from engine.checkpoints.progress import Loading, LoadingCancelled
 from engine.events import (
     Event,
     RunCancelled,
@@ -64,10 +65,12 @@ class Recorder(Protocol):
 class Snapshot:
     """The worker at one moment. ``state`` is loading, ready, failed (``cause`` says why) or closed.
 
-    ``protocols`` are those that the model offers, none until it is ready.
+    ``loaded`` is the share of the model that is there, from 0 to 1. ``protocols`` are those that the model
+    offers, none until it is ready.
     """
 
     state: str
+    loaded: float
     title: str
     protocols: tuple[str, ...]
     fingerprint: dict[str, Any]
@@ -84,11 +87,19 @@ class LocalWorker:
     """Makes the steps of all runs, one after the other, on a thread of its own.
 
     ``open_painter`` is called on that thread. When it fails, the state is ``failed`` and every run
-    asked for fails with that cause, so nobody waits for a model that will not come.
+    asked for fails with that cause, so nobody waits for a model that will not come. ``loading`` is what
+    ``open_painter`` tells of its progress; ``changed`` is called when that or the state has changed.
     """
 
-    def __init__(self, open_painter: Callable[[], Painter], recorder: Recorder) -> None:
+    def __init__(
+        self,
+        open_painter: Callable[[], Painter],
+        recorder: Recorder,
+        loading: Loading | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._open_painter, self._recorder = open_painter, recorder
+        self._loading, self._tell_change = loading or Loading(), changed
         self._changed = threading.Condition()
         self._queue, self._clock = FairQueue(), StepClock()
         self._now: Turn | None = None
@@ -136,6 +147,7 @@ class LocalWorker:
         with self._changed:
             return Snapshot(
                 state="closed" if self._closing else self._state,
+                loaded=1.0 if self._state == "ready" else self._loading.share,
                 title=self._title,
                 protocols=self._protocols,
                 fingerprint=dict(self._fingerprint),
@@ -147,6 +159,7 @@ class LocalWorker:
 
     def close(self, timeout: float = 2.0) -> None:
         """Stops the step under way and the thread. Runs that had not ended become ``lost``."""
+        self._loading.cancel()
         with self._changed:
             self._closing = True
             if self._now:
@@ -169,19 +182,37 @@ class LocalWorker:
             self._lose(turn)
 
     def _load(self) -> Painter | None:
+        self._loading.heard = self._follow(self._loading.heard)
         try:
             painter = self._open_painter()
         except Exception as error:
-            log.error("the model could not be opened", exc_info=error)
+            if not isinstance(error, LoadingCancelled):
+                log.error("the model could not be opened", exc_info=error)
             with self._changed:
                 self._state = "failed"
                 self._cause = f"The model could not be opened: {str(error) or type(error).__name__}"
                 self._next_action = "Start Restroke again with a whole checkpoint folder."
+            self._tell_change()
             return None
         with self._changed:
             self._state, self._title, self._fingerprint = "ready", painter.title, dict(painter.fingerprint)
             self._protocols = tuple(painter.protocols)
+        self._tell_change()
         return painter
+
+    def _follow(self, heard: Callable[[Loading], None] | None) -> Callable[[Loading], None]:
+        """What is told of every piece: whoever listened before, and the tabs at each further hundredth."""
+        told = -1
+
+        def follow(now: Loading) -> None:
+            nonlocal told
+            if heard:
+                heard(now)
+            if int(now.share * 100) != told:
+                told = int(now.share * 100)
+                self._tell_change()
+
+        return follow
 
     def _take(self) -> Turn | None:
         """Waits for the next turn; None once the worker closes."""

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import torch
 
+from engine.checkpoints.parts import part_of
+from engine.checkpoints.random_folder import BAGEL_7B
 from engine.checkpoints.reader import read_sizes
 from engine.model.bagel import Bagel
-from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
-
-BAGEL_7B = BagelConfig(LanguageConfig(3584, 28, 28, 4, 18944, 152064), VisionConfig(1152, 26, 16, 4304))
-"""The sizes of the public BAGEL-7B-MoT."""
+from engine.model.config import BagelConfig
 
 TRAINED_BYTES = 4 + 4 + 8 + 4
 """A trained weight: float32 master, gradient, two moments, moving average."""
@@ -85,17 +84,6 @@ def need(config: BagelConfig, *, gpus: int, tokens: int, rank: int | None) -> Ne
         },
         layer * 2 / GIB,
     )
-
-
-def part_of(name: str) -> str:
-    """The part of the model a parameter belongs to, in words."""
-    if name.startswith("vit_model"):
-        return "vision encoder"
-    if ".layers." in name or ".norm" in name:
-        return "drawing expert" if "_moe_gen" in name else "understanding expert"
-    if "embed_tokens" in name or "lm_head" in name:
-        return "words in and out"
-    return "connector, latents and time"
 
 
 def report(config: BagelConfig, *, gpus: int, tokens: int, rank: int | None, title: str) -> str:

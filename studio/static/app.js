@@ -121,7 +121,7 @@ export class App extends Actions {
   #heard(event) {
     if (event.kind === "resync") this.resync();
     else if (event.kind === "sessions") this.refreshSessions();
-    else if (event.kind === "worker") this.worker = event.worker;
+    else if (event.kind === "worker") this.#working(event.worker);
     else if (event.kind === "reply") this.answered(event);
     else if (this.model) {
       const before = this.follows && this.shown()?.id;
@@ -130,6 +130,13 @@ export class App extends Actions {
       if (event.kind === "step" && event.branch.id === this.branch && before !== false) this.chosen = null;
     }
     this.schedule();
+  }
+
+  /** The model's state. Once it is there, the page learns from a reload what it can do. */
+  #working(worker) {
+    const opened = this.worker.state === "loading" && worker.state === "ready";
+    this.worker = worker;
+    if (opened) location.reload();
   }
 
   #announce(event) {
@@ -181,7 +188,7 @@ export class App extends Actions {
   /** One honest line about the model. */
   workerLine(between = " · ") {
     const { worker } = this;
-    if (worker.state === "loading") return "The model is being opened …";
+    if (worker.state === "loading") return worker.loaded ? `The model is being loaded: ${Math.floor(worker.loaded * 100)} %` : "The model is being opened …";
     if (worker.state === "failed") return worker.cause;
     return [worker.title, worker.seconds_a_round ? `about ${seconds(worker.seconds_a_round)} a round` : "speed not measured yet"].join(between);
   }

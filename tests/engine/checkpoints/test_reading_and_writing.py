@@ -188,4 +188,4 @@ def test_framing_tokens_without_a_row_get_one_and_it_is_said(folder: Path) -> No
 def test_a_random_model_can_be_written(tmp_path: Path) -> None:
     config: BagelConfig = checkpoint().model.config
     save_checkpoint(tmp_path, Bagel.random(config, 1), checkpoint().autoencoder, CKPT)
-    assert load_checkpoint(tmp_path, precision="bfloat16").model.dtype == torch.bfloat16
+    assert load_checkpoint(tmp_path, precision="bf16").model.dtype == torch.bfloat16

@@ -182,14 +182,14 @@ def test_overflow_is_an_error_and_not_a_black_picture(folder: Path) -> None:
 
 
 def test_bf16_stays_close_to_float32(painter: Painter, folder: Path) -> None:
-    half = draw(open_painter(folder, precision="bfloat16"))[-1].image
+    half = draw(open_painter(folder, precision="bf16"))[-1].image
     exact = draw(painter)[-1].image
     gap = np.abs(np.asarray(half, dtype=float) - np.asarray(exact, dtype=float)).mean()
     assert 0 < gap < 6, "grey levels on average"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_a_gpu_draws_nearly_the_same(painter: Painter, folder: Path, precision: str) -> None:
     there = draw(open_painter(folder, device="cuda", precision=precision))[-1].image
     gap = np.abs(np.asarray(there, dtype=float) - np.asarray(draw(painter)[-1].image, dtype=float)).mean()

@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from engine.assets import default_checkpoint
+from engine.checkpoints.random_folder import BAGEL_7B
 from engine.training.curves import draw_curves
-from engine.training.dry_run import BAGEL_7B, TRAINED_BYTES, dry_run, need
+from engine.training.dry_run import TRAINED_BYTES, dry_run, need
 
 
 def test_the_7b_is_split_evenly_over_the_cards() -> None:

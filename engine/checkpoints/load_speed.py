@@ -1,0 +1,114 @@
+"""What bounds a load: the disk or the quantiser. Both are measured apart, then the load itself."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from engine.checkpoints.files import TensorFiles, find_weights
+from engine.checkpoints.quantise.base import ROWS
+from engine.checkpoints.quantise.convert import FORMATS, layer_of
+from engine.checkpoints.reader import Checkpoint, load_checkpoint
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class LoadSpeed:
+    """Bytes a second of the stored weights: from the disk alone, through the quantiser alone, and loaded.
+
+    ``quantiser`` is None when nothing is quantised. ``peak_device`` and ``peak_host`` are bytes: on the card
+    (None without one), and resident in this process since it began.
+    """
+
+    bytes: int
+    seconds: float
+    disk: float
+    quantiser: float | None
+    peak_device: int | None
+    final_device: int | None
+    peak_host: int
+
+    @property
+    def loaded(self) -> float:
+        return self.bytes / self.seconds
+
+    @property
+    def bound_by(self) -> str:
+        """Which of the two is the slower."""
+        return "quantiser" if self.quantiser is not None and self.quantiser < self.disk else "disk"
+
+
+def measure_load(
+    folder: Path, device: str, precision: str, *, from_copy: bool = False, **how: bool
+) -> tuple[LoadSpeed, Checkpoint]:
+    """Loads a checkpoint and says what held it up; ``how`` goes to ``load_checkpoint``.
+
+    The files are dropped from the page cache first, so the disk is really read (Linux). Raises
+    ``CheckpointError`` as a load does, ``ValueError`` when a quantised copy is there and ``from_copy`` is
+    False: then there would be no quantiser to measure.
+    """
+    card = torch.device(device).type == "cuda"
+    if card:
+        torch.cuda.reset_peak_memory_stats(device)
+    quantiser = _quantiser(device, precision) if precision in FORMATS else None
+    forget(folder)
+    checkpoint = load_checkpoint(folder, device, precision, **how)
+    report = checkpoint.report
+    if report.from_copy != from_copy:
+        raise ValueError(f"{folder} {'has' if report.from_copy else 'lacks'} a quantised copy of this form")
+    return LoadSpeed(
+        bytes=report.bytes,
+        seconds=report.seconds,
+        disk=report.bytes / max(report.disk_seconds, 1e-9),
+        quantiser=None if from_copy else quantiser,
+        peak_device=torch.cuda.max_memory_allocated(device) if card else None,
+        final_device=torch.cuda.memory_allocated(device) if card else None,
+        peak_host=_peak_host(),
+    ), checkpoint
+
+
+def forget(folder: Path) -> None:
+    """Asks the system to drop a folder's weights from its page cache, where it can be asked."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    for path in TensorFiles(find_weights(folder)).paths:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _quantiser(device: str, precision: str, inner: int = 3584, outer: int = 512) -> float:
+    """Bytes of bfloat16 weights a second that are quantised on ``device``, the copy there included."""
+    rows = torch.randn(outer, inner).to(torch.bfloat16)
+    layer = layer_of(precision)(inner, outer, False)
+    dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
+    layer.allocate(device, dtype)
+
+    def once() -> None:
+        for first in range(0, outer, 16 * ROWS):
+            layer.take(first, rows[first : first + 16 * ROWS].to(device).to(dtype))
+        layer.finish()
+        if torch.device(device).type == "cuda":
+            torch.cuda.synchronize(device)
+
+    once()
+    return rows.nbytes / min(_seconds(once) for _ in range(2))
+
+
+def _seconds(call: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def _peak_host() -> int:
+    """Bytes; Linux counts in KiB, macOS in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

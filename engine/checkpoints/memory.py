@@ -1,0 +1,103 @@
+"""What a model takes on a card: weights by part, counted; contexts and working memory, estimated.
+
+Counted means added up over every parameter and buffer in its final form. The estimates are arithmetic over
+sizes; the constants of the autoencoder come from tracing one at 1024x1024 pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from engine.checkpoints.parts import part_of
+from engine.checkpoints.precision import rest_of
+from engine.checkpoints.profiles import Profile
+from engine.checkpoints.quantise.convert import FORMATS, convert
+from engine.checkpoints.reader import Opened
+from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
+from engine.model.autoencoder import Autoencoder
+from engine.model.bagel import Bagel
+from engine.model.config import BagelConfig
+
+GIB = 2**30
+PAST = 9000
+"""Tokens of context beside the picture being drawn: an edited 1024x1024 picture, and its prompt."""
+
+AUTOENCODER = 14
+"""Values at once for each pixel and channel of the first level, while a picture is encoded (decoded: 9)."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes by use, on the card and on the host, for one profile."""
+
+    card: dict[str, int]
+    host: dict[str, int]
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.card.values())
+
+
+def need(opened: Opened, profile: Profile, device: str) -> Need:
+    """The memory that ``profile`` takes for the largest picture the checkpoint's own settings draw."""
+    weights = _weights(opened, profile, device)
+    host = {"word table": weights.pop("word table")} if profile.embeddings_on_host else {}
+    height, width = picture_size(opened)
+    working = _working(opened, profile, device, height, width)
+    return Need({**weights, "contexts kept": profile.context_bytes, **working}, host)
+
+
+def picture_size(opened: Opened) -> tuple[int, int]:
+    """(height, width) in pixels of the picture that is drawn when nobody says otherwise."""
+    side = min(1024, opened.config.latent_side * opened.config.latent_downsample)
+    return tuple(opened.extras.get("default_image_size", (side, side)))
+
+
+def _weights(opened: Opened, profile: Profile, device: str) -> dict[str, int]:
+    dtype = rest_of(profile.precision, device)
+    head = profile.head and opened.head_fits
+    found: dict[str, int] = {}
+    for name, count, kept in _tensors(opened.config, profile.precision, head):
+        if name == LM_HEAD and opened.tied:
+            continue
+        part = "word table" if name == EMBEDDING and profile.embeddings_on_host else part_of(name)
+        each = dtype.itemsize if kept == torch.float32 else kept.itemsize
+        found[part] = found.get(part, 0) + count * each
+    with torch.device("meta"):
+        pixels = sum(value.numel() for value in Autoencoder(opened.autoencoder).state_dict().values())
+    return {**found, "autoencoder": pixels * _pixel_bytes(profile, device)}
+
+
+@lru_cache(maxsize=8)
+def _tensors(config: BagelConfig, precision: str, head: bool) -> list[tuple[str, int, torch.dtype]]:
+    """Name, size and dtype of every tensor of a model; float32 stands for whatever is not quantised."""
+    with torch.device("meta"):
+        model = Bagel(config)
+    if precision in FORMATS:
+        convert(model, precision, head=head)
+    return [(name, value.numel(), value.dtype) for name, value in model.state_dict().items()]
+
+
+def _pixel_bytes(profile: Profile, device: str) -> int:
+    """The autoencoder stays float32 on processors."""
+    return 4 if torch.device(device).type == "cpu" else rest_of(profile.precision, device).itemsize
+
+
+def _working(opened: Opened, profile: Profile, device: str, height: int, width: int) -> dict[str, int]:
+    language = opened.config.language
+    each = rest_of(profile.precision, device).itemsize
+    branches = 1 if profile.in_turn else 3
+    tokens = height * width // opened.config.latent_downsample**2 + 2
+    past = min(PAST, 2 * tokens + 500)
+    key_values = 2 * language.num_layers * language.num_kv_heads * language.head_dim * each
+    inner = (8 * language.hidden_size + 3 * language.intermediate_size) * each
+    pixels = min(height * width, profile.tile**2 if profile.tile else height * width)
+    painting = branches * tokens * inner
+    coding = pixels * opened.autoencoder.ch * AUTOENCODER * _pixel_bytes(profile, device)
+    return {
+        "keys and values of a picture": branches * (tokens + past) * key_values,
+        "drawing or coding a picture": max(painting, coding),
+    }

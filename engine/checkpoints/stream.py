@@ -1,0 +1,142 @@
+"""Reads weights from disk piece by piece, ahead of whoever uses them, and hashes them on the way.
+
+A reading thread keeps a few pieces ahead and a hashing thread follows it, so that neither waits for the
+card. Memory is bounded by :data:`AHEAD` pieces of :data:`PIECE` bytes, whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints.errors import CheckpointError
+from engine.checkpoints.files import Stored, TensorFiles
+from engine.checkpoints.quantise.base import ROWS
+
+PIECE = 32 * 2**20
+AHEAD = 4
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows of a tensor as stored, from row ``first`` on; ``last`` when the tensor ends with them."""
+
+    name: str
+    first: int
+    rows: Tensor
+    last: bool
+
+
+@dataclass
+class Reading:
+    """What became known while a stream was read: seconds in the disk, and each file's SHA-256 (hex)."""
+
+    seconds: float = 0.0
+    digests: dict[str, str] = field(default_factory=dict)
+
+
+def stream(files: TensorFiles, reading: Reading) -> Iterator[Piece]:
+    """Every tensor of ``files`` in the order they lie on disk. Stop iterating to stop reading.
+
+    Raises ``CheckpointError`` when a file gets shorter meanwhile, or the disk fails.
+    """
+    pieces: queue.Queue[Piece | Exception | None] = queue.Queue(AHEAD)
+    stop = threading.Event()
+
+    def put(item: Piece | Exception | None) -> bool:
+        """Waits for room; False when nobody wants more."""
+        while not stop.is_set():
+            try:
+                pieces.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def read() -> None:
+        try:
+            for path in files.paths:
+                for piece in _read_file(path, files, reading):
+                    if not put(piece):
+                        return
+            put(None)
+        except Exception as error:  # handed to whoever iterates
+            put(error)
+
+    thread = threading.Thread(target=read, name="restroke-reader", daemon=True)
+    thread.start()
+    try:
+        while (item := pieces.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _read_file(path: Path, files: TensorFiles, reading: Reading) -> Iterator[Piece]:
+    """The pieces of one file; its digest is known once the last one is out."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file, ThreadPoolExecutor(1, "restroke-hasher") as hasher:
+        pending, at = None, 0
+        here = [(name, stored) for name, stored in files.stored.items() if stored.path == path]
+        for name, stored in here:
+            if stored.begin > at:  # the header
+                digest.update(_bytes(file, at, stored.begin, reading).numpy())
+            for first, count in _slices(stored):
+                row = (stored.end - stored.begin) // max(stored.shape[0], 1) if stored.shape else 0
+                begin = stored.begin + first * row
+                end = begin + count * row if stored.shape else stored.end
+                raw = _bytes(file, begin, end, reading)
+                if pending:
+                    pending.result()
+                pending = hasher.submit(digest.update, raw.numpy())
+                shape = (count, *stored.shape[1:]) if stored.shape else ()
+                last = not stored.shape or first + count == stored.shape[0]
+                yield Piece(name, first, raw.view(stored.dtype).reshape(shape), last)
+            at = stored.end
+        if pending:
+            pending.result()
+        digest.update(_bytes(file, at, path.stat().st_size, reading).numpy())
+    reading.digests[path.name] = digest.hexdigest()
+
+
+def _slices(stored: Stored) -> Iterator[tuple[int, int]]:
+    """(first row, rows) of the pieces of a tensor."""
+    if not stored.shape:
+        yield 0, 1
+        return
+    count = stored.shape[0]
+    row = math.prod(stored.shape[1:]) * stored.dtype.itemsize
+    step = max(ROWS, PIECE // max(row, 1) // ROWS * ROWS)
+    for first in range(0, max(count, 1), step):
+        yield first, min(step, count - first)
+
+
+def _bytes(file, begin: int, end: int, reading: Reading) -> Tensor:
+    """Bytes [end - begin] of an open file."""
+    started = time.perf_counter()
+    raw = torch.empty(end - begin, dtype=torch.uint8)
+    view, at = memoryview(raw.numpy()), 0
+    while at < len(view):
+        try:
+            got = os.preadv(file.fileno(), [view[at:]], begin + at)
+        except OSError as error:
+            raise CheckpointError(f"{file.name} cannot be read: the disk says {error.strerror}.") from error
+        if not got:
+            raise CheckpointError(f"{file.name} was cut short while it was being read. Fetch it again.")
+        at += got
+    reading.seconds += time.perf_counter() - started
+    return raw

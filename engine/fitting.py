@@ -1,0 +1,198 @@
+"""Chooses how a checkpoint runs on this machine, from the memory that is really free, and says so.
+
+Nothing is put on a disk, and nothing large on the processor, unless somebody asked for it by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from engine.checkpoints.errors import CheckpointError
+from engine.checkpoints.memory import GIB, Need, need
+from engine.checkpoints.precision import PRECISIONS
+from engine.checkpoints.profiles import PROFILES, Profile
+from engine.checkpoints.quantise.convert import FORMATS
+from engine.checkpoints.reader import Opened, open_folder
+
+SMALL = 4 * GIB
+"""A model whose float32 weights take no more than this runs on the processor unasked."""
+
+MARGIN = 0.03
+"""The share of the free memory that is left alone: blocks of an allocator never fit exactly."""
+
+MOST_CONTEXT = 8 * GIB
+OWN_FP8 = (8, 9)
+"""The first compute capability whose cards multiply 8-bit floats."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A graphics card as it is now; bytes."""
+
+    device: str
+    name: str
+    free: int
+    total: int
+    fp8: bool
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What will run: the profile, where, and what it takes. ``cards`` are all that share the layers."""
+
+    opened: Opened
+    profile: Profile
+    device: str
+    need: Need
+    cards: tuple[Card, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def split(self) -> dict[str, int] | None:
+        """Bytes for weights on each card, when there is more than one."""
+        if len(self.cards) < 2:
+            return None
+        working = [self.need.card[use] for use in self.need.card if use in WORKING]
+        return {
+            card.device: int(card.free * (1 - MARGIN)) - (sum(working) if number == 0 else max(working))
+            for number, card in enumerate(self.cards)
+        }
+
+
+WORKING = ("contexts kept", "keys and values of a picture", "drawing or coding a picture")
+
+
+def cards_here() -> list[Card]:
+    """The graphics cards that torch can use, the one with most free memory first."""
+    found = []
+    for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        free, total = torch.cuda.mem_get_info(number)
+        fp8 = torch.version.cuda is not None and torch.cuda.get_device_capability(number) >= OWN_FP8
+        found.append(Card(f"cuda:{number}", torch.cuda.get_device_name(number), free, total, fp8))
+    return sorted(found, key=lambda card: -card.free)
+
+
+def fit(
+    folder: Path | str, *, profile: str | None, precision: str | None, cards: Sequence[Card] | None = None
+) -> Fit:
+    """Decides how the checkpoint in ``folder`` runs; ``profile`` and ``precision`` override the choice.
+
+    Raises ``CheckpointError`` saying why it cannot run, and what could.
+    """
+    opened = open_folder(folder)
+    cards = cards_here() if cards is None else list(cards)
+    if profile and profile not in PROFILES:
+        raise CheckpointError(f"There is no profile {profile!r}; there are {', '.join(PROFILES)}.")
+    if precision and precision not in PRECISIONS:
+        raise CheckpointError(f"Precision {precision!r} is unknown; choose one of {', '.join(PRECISIONS)}.")
+    if profile == "cpu" or (not cards and not profile):
+        return _on_processor(opened, precision, asked=profile == "cpu")
+    if not cards:
+        raise CheckpointError(
+            f"The profile {profile} is for a graphics card, and torch finds none here. Install a torch for "
+            "your card, or give --profile cpu."
+        )
+    if profile:
+        return _wished(opened, _with(PROFILES[profile], precision), cards)
+    return _best(opened, precision, cards)
+
+
+def _with(profile: Profile, precision: str | None) -> Profile:
+    return replace(profile, precision=precision) if precision else profile
+
+
+def _on_processor(opened: Opened, precision: str | None, *, asked: bool) -> Fit:
+    profile = _with(PROFILES["cpu"], precision)
+    found = need(opened, profile, "cpu")
+    whole = sum(size for use, size in found.card.items() if use not in WORKING)
+    if not asked and whole > SMALL:
+        raise CheckpointError(
+            f"torch finds no graphics card here, and this model takes {whole / GIB:.0f} GiB of memory and "
+            "many minutes a picture on the processor. Give --profile cpu if that is what you want."
+        )
+    free = _free_memory()
+    if free is not None and found.bytes > free:
+        raise CheckpointError(
+            f"This model takes {found.bytes / GIB:.1f} GiB on the processor and {free / GIB:.1f} are free. "
+            "Close other programs, or give a smaller precision."
+        )
+    return Fit(opened, profile, "cpu", found)
+
+
+def _wished(opened: Opened, profile: Profile, cards: Sequence[Card]) -> Fit:
+    """A profile asked for by name; refused only when it cannot run."""
+    _must_multiply(profile, cards[0])
+    found = need(opened, profile, cards[0].device)
+    if found.bytes <= cards[0].free * (1 - MARGIN):
+        return Fit(opened, _roomier(profile, found, cards[0]), cards[0].device, found, (cards[0],))
+    if len(cards) > 1:
+        return _over_all(opened, profile, found, cards)
+    if found.bytes - found.card["contexts kept"] > cards[0].free:
+        raise CheckpointError(_too_large(profile, found, cards))
+    note = f"It is tight: {found.bytes / GIB:.1f} GiB expected, {cards[0].free / GIB:.1f} free."
+    return Fit(opened, profile, cards[0].device, found, (cards[0],), (note,))
+
+
+def _best(opened: Opened, precision: str | None, cards: Sequence[Card]) -> Fit:
+    """The first profile that fits on one card; with several cards, sooner split than quantised."""
+    first = cards[0]
+    on_cards = [_with(profile, precision) for profile in PROFILES.values() if profile.name != "cpu"]
+    found = None
+    for profile in on_cards:
+        if profile.precision == "fp8" and not first.fp8 and not precision:
+            continue
+        found = need(opened, profile, first.device)
+        if found.bytes <= first.free * (1 - MARGIN):
+            return Fit(opened, _roomier(profile, found, first), first.device, found, (first,))
+        if len(cards) > 1 and profile.precision not in FORMATS:
+            try:
+                return _over_all(opened, profile, found, cards)
+            except CheckpointError:
+                continue
+    raise CheckpointError(_too_large(profile, found, cards))
+
+
+def _over_all(opened: Opened, profile: Profile, found: Need, cards: Sequence[Card]) -> Fit:
+    spread = Fit(opened, profile, cards[0].device, found, tuple(cards))
+    weights = sum(size for use, size in found.card.items() if use not in WORKING)
+    if weights > sum(spread.split.values()):
+        raise CheckpointError(_too_large(profile, found, cards))
+    return spread
+
+
+def _must_multiply(profile: Profile, card: Card) -> None:
+    if profile.precision == "fp8" and not card.fp8:
+        raise CheckpointError(
+            f"{card.name} cannot multiply 8-bit floats (that takes Ada's generation or newer). "
+            "Choose the profile 16gb, or --precision nf4."
+        )
+
+
+def _roomier(profile: Profile, found: Need, card: Card) -> Profile:
+    """Gives half of what is left over to contexts."""
+    more = int(card.free * (1 - MARGIN) - found.bytes) // 2
+    return replace(profile, context_bytes=max(profile.context_bytes, min(MOST_CONTEXT, more)))
+
+
+def _too_large(profile: Profile, found: Need, cards: Sequence[Card]) -> str:
+    free = " + ".join(f"{card.free / GIB:.1f}" for card in cards)
+    names = ", ".join(card.name for card in cards)
+    return (
+        f"This model does not fit: profile {profile.name} takes {found.bytes / GIB:.1f} GiB, and {names} "
+        f"has {free} GiB free. Close what else uses the card, or choose a smaller profile; nothing is put "
+        "on a disk or the processor unasked."
+    )
+
+
+def _free_memory() -> int | None:
+    """Bytes of the computer's own memory that can be had; None where that cannot be read."""
+    try:
+        words = Path("/proc/meminfo").read_text(encoding="ascii")
+        line = next(line for line in words.splitlines() if line.startswith("MemAvailable:"))
+        return int(line.split()[1]) * 1024
+    except (OSError, StopIteration, ValueError):
+        return None

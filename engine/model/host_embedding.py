@@ -1,0 +1,13 @@
+"""A word table that lies on the host: only the few rows of a text go to the card."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class HostEmbedding(nn.Embedding):
+    """Ids [N] on any device -> rows [N, D] on that device, from a table that lies on another one."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return F.embedding(ids.to(self.weight.device), self.weight).to(ids.device)

@@ -1,0 +1,76 @@
+"""Opens the painter that a checkpoint and this machine allow: fits, loads, measures a moment."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from engine.checkpoints.memory import picture_size
+from engine.checkpoints.progress import Loading
+from engine.checkpoints.reader import load_checkpoint
+from engine.fitting import Fit, fit
+from engine.inference.painter import Painter
+from engine.inference.probe import seconds_a_picture
+from engine.inference.running import Running
+from engine.settings import Settings
+
+
+def open_fitted(
+    folder: Path | str,
+    *,
+    profile: str | None = None,
+    precision: str | None = None,
+    copy: bool = False,
+    loading: Loading | None = None,
+) -> Painter:
+    """The painter, with one honest line about itself in ``about``.
+
+    Raises ``CheckpointError`` when it cannot run here, ``LoadingCancelled`` when ``loading`` was cancelled.
+    """
+    found = fit(folder, profile=profile, precision=precision)
+    painter = paint_by(found, copy=copy, loading=loading)
+    usual = Settings.from_dict({**Settings().as_dict(), **painter.sampling})
+    seconds = seconds_a_picture(
+        painter.model, painter.autoencoder, painter.tokens, usual, painter.default_size
+    )
+    painter.about = line(found, painter, seconds)
+    return painter
+
+
+def paint_by(found: Fit, *, copy: bool = False, loading: Loading | None = None) -> Painter:
+    """Loads what was decided."""
+    profile = found.profile
+    checkpoint = load_checkpoint(
+        found.opened.folder,
+        found.device,
+        profile.precision,
+        head=profile.head,
+        embeddings_on_host=profile.embeddings_on_host,
+        tile=profile.tile,
+        cards=found.split,
+        copy=copy,
+        loading=loading,
+    )
+    usual = Running.usual(found.device)
+    running = replace(usual, context_bytes=profile.context_bytes, in_turn=profile.in_turn)
+    return Painter(checkpoint, found.device, running)
+
+
+def line(found: Fit, painter: Painter, seconds: float) -> str:
+    """What runs, where, and how long a picture takes."""
+    weights = sum(math.prod(shape) for shape in found.opened.weights.shapes.values())
+    height, width = picture_size(found.opened)
+    size = f"{weights / 1e9:.1f} billion" if weights >= 1e9 else f"{weights / 1e6:.1f} M"
+    place = ", ".join(card.name for card in found.cards) or "the processor"
+    return (
+        f"{painter.title} · {size} parameters · {painter.checkpoint.precision} on {place} "
+        f"(profile {found.profile.name}) · about {said(seconds)} a picture of {width}x{height}"
+    )
+
+
+def said(seconds: float) -> str:
+    """Seconds in words, no more exact than the measurement is."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"

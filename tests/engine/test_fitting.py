@@ -1,0 +1,169 @@
+"""Which profile a checkpoint gets by the card's free memory; the memory expected; ``restroke check``."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from engine import fitting
+from engine.__main__ import main
+from engine.checkpoints.errors import CheckpointError
+from engine.checkpoints.files import TensorFiles
+from engine.checkpoints.memory import GIB, need
+from engine.checkpoints.profiles import PROFILES
+from engine.checkpoints.random_folder import BAGEL_7B
+from engine.checkpoints.reader import Opened, load_checkpoint
+from engine.fitting import Card, fit
+from engine.model.autoencoder import AutoencoderConfig
+from engine.opening import open_fitted, paint_by
+from tests.tiny import CKPT
+
+SEVEN = Opened(
+    Path("seven"),
+    BAGEL_7B,
+    AutoencoderConfig(),
+    {},
+    TensorFiles([]),
+    TensorFiles([]),
+    SimpleNamespace(size=151665),
+)
+
+
+@pytest.fixture
+def seven(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The public 7B's shape in place of a folder: 29 GB would be much for a test."""
+    monkeypatch.setattr(fitting, "open_folder", lambda _: SEVEN)
+
+
+def card(free: float, *, fp8: bool = True, number: int = 0) -> Card:
+    return Card(f"cuda:{number}", f"a card of {free} GiB", int(free * GIB), int(free * GIB), fp8)
+
+
+def choice(*cards: Card, profile: str | None = None, precision: str | None = None) -> fitting.Fit:
+    return fit("seven", profile=profile, precision=precision, cards=cards)
+
+
+@pytest.mark.parametrize(
+    ("free", "fp8", "profile"),
+    [(79, True, "48gb"), (39.4, False, "48gb"), (23.5, True, "24gb"),
+     (23.5, False, "16gb"), (15.5, True, "16gb"), (11.6, True, "12gb")],
+)  # fmt: skip
+@pytest.mark.usefixtures("seven")
+def test_the_best_profile_that_fits_is_chosen(free: float, fp8: bool, profile: str) -> None:
+    found = choice(card(free, fp8=fp8))
+    assert found.profile.name == profile and found.device == "cuda:0"
+    assert found.need.bytes < free * GIB
+
+
+@pytest.mark.usefixtures("seven")
+def test_a_card_that_is_too_small_is_refused_with_the_numbers() -> None:
+    with pytest.raises(CheckpointError, match=r"12gb takes 9\.\d GiB, and a card of 8 GiB has 8.0 GiB free"):
+        choice(card(8))
+    with pytest.raises(CheckpointError, match="48gb takes 36.9 GiB"):
+        choice(card(23.5), profile="48gb")
+    with pytest.raises(CheckpointError, match="cannot multiply 8-bit floats"):
+        choice(card(23.5, fp8=False), profile="24gb")
+
+
+@pytest.mark.usefixtures("seven")
+def test_a_large_model_never_goes_to_the_processor_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CheckpointError, match="no graphics card here.*Give --profile cpu"):
+        choice()
+    with pytest.raises(CheckpointError, match="profile 24gb is for a graphics card"):
+        choice(profile="24gb")
+    monkeypatch.setattr(fitting, "_free_memory", lambda: 90 * GIB)
+    assert choice(profile="cpu").device == "cpu"
+    monkeypatch.setattr(fitting, "_free_memory", lambda: 20 * GIB)
+    with pytest.raises(CheckpointError, match="takes 66.3 GiB on the processor and 20.0 are free"):
+        choice(profile="cpu")
+
+
+@pytest.mark.usefixtures("seven")
+def test_wishes_override_the_choice() -> None:
+    assert choice(card(79), profile="12gb").profile.tile == 512
+    assert choice(card(79), precision="int8").profile.precision == "int8"
+    assert choice(card(9.4), profile="12gb").notes[0].startswith("It is tight")
+    with pytest.raises(CheckpointError, match="no profile '5gb'"):
+        choice(card(79), profile="5gb")
+    with pytest.raises(CheckpointError, match="Precision 'int3'"):
+        choice(card(79), precision="int3")
+
+
+@pytest.mark.usefixtures("seven")
+def test_half_of_what_is_left_over_goes_to_contexts() -> None:
+    assert choice(card(139)).profile.context_bytes == 8 * GIB
+    assert choice(card(15.5)).profile.context_bytes == PROFILES["16gb"].context_bytes
+
+
+@pytest.mark.usefixtures("seven")
+def test_two_cards_are_split_before_anything_is_quantised() -> None:
+    found = choice(card(23.5), card(23.2, number=1))
+    assert found.profile.name == "48gb" and list(found.split) == ["cuda:0", "cuda:1"]
+    assert found.split["cuda:0"] < found.split["cuda:1"]  # contexts and pictures are on the first
+    small = choice(card(15), card(10, number=1))
+    assert small.profile.name == "16gb" and small.split is None
+
+
+@pytest.mark.parametrize(
+    ("profile", "weights"), [("48gb", 27.4), ("24gb", 15.2), ("16gb", 9.3), ("12gb", 7.6)]
+)
+def test_the_weights_of_the_release_take_what_arithmetic_says(profile: str, weights: float) -> None:
+    found = need(SEVEN, PROFILES[profile], "cuda")
+    counted = sum(size for use, size in found.card.items() if use not in fitting.WORKING) / GIB
+    assert counted == pytest.approx(weights, abs=0.16)
+    assert bool(found.host) == PROFILES[profile].embeddings_on_host
+
+
+def test_a_loaded_model_takes_exactly_what_was_counted() -> None:
+    for name in ("16gb", "12gb"):
+        profile = replace(PROFILES[name], tile=None)
+        found = fit(CKPT, profile="cpu", precision=profile.precision)
+        counted = need(found.opened, profile, "cpu")
+        loaded = load_checkpoint(
+            CKPT, precision="nf4", head=profile.head, embeddings_on_host=profile.embeddings_on_host
+        )
+        parts = [loaded.model.state_dict(), loaded.autoencoder.state_dict()]
+        weights = sum(size for use, size in counted.card.items() if use not in fitting.WORKING)
+        held = sum(value.nbytes for state in parts for value in state.values())
+        assert weights + sum(counted.host.values()) == held
+
+
+def test_the_opened_painter_says_what_runs(tmp_path: Path) -> None:
+    painter = open_fitted(CKPT)
+    assert painter.fingerprint["precision"] == "float32" and painter.fingerprint["device"] == "cpu"
+    assert "float32 on the processor (profile cpu) · about " in painter.about
+    found = fit(CKPT, profile="cpu", precision="nf4")
+    tiled = paint_by(replace(found, profile=replace(PROFILES["12gb"], tile=64)))
+    assert tiled.fingerprint["precision"] == "nf4+head+tiles64"
+
+
+def test_check_prints_the_choice_and_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--checkpoint", str(CKPT), "--profile", "cpu", "--precision", "int8"]) == 0
+    said = capsys.readouterr().out
+    for words in ("139 tensors in ema.safetensors", "profile    cpu", "drawing expert", "together, expected",
+                  "int8 is slow", "a picture of 1024x1024"):  # fmt: skip
+        assert words in said
+
+
+def test_check_says_why_it_cannot_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(CKPT, tmp_path / "model")
+    (tmp_path / "model" / "ema.safetensors").rename(tmp_path / "model" / "pytorch_model.bin")
+    assert main(["check", "--checkpoint", str(tmp_path / "model")]) == 1
+    out, error = capsys.readouterr()
+    assert "pickled file" in error and not out and error.count("\n") == 1
+    assert main(["check", "--checkpoint", str(CKPT), "--profile", "12gb"]) == 1
+    assert "torch finds none here" in capsys.readouterr().err
+
+
+def test_quantise_saves_a_copy_that_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(CKPT, tmp_path / "model")
+    wish = ["--checkpoint", str(tmp_path / "model"), "--profile", "cpu"]
+    assert main(["quantise", *wish]) == 1
+    assert "float32 is not quantised" in capsys.readouterr().err
+    assert main(["quantise", *wish, "--precision", "fp8"]) == 0
+    assert "quantised-fp8.safetensors is there" in capsys.readouterr().out
+    assert load_checkpoint(tmp_path / "model", precision="fp8").report.from_copy

@@ -1,0 +1,66 @@
+"""A model that takes long to load: every tab is told how far it is, and closing the studio stops it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.checkpoints.progress import Loading
+from engine.checkpoints.reader import load_checkpoint
+from engine.inference.painter import Painter
+from sessions import Store
+from studio.live import EVERYONE
+from studio.room import Room
+from tests.studio.rooms import wait
+from tests.tiny import CKPT
+
+
+class HeldAtHalf:
+    """Opens the tiny checkpoint and waits half-way until it may go on."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.loading = Loading(self._hold)
+
+    def _hold(self, now: Loading) -> None:
+        if now.share > 0.5:
+            self.go_on.wait(20)
+
+    def __call__(self) -> Painter:
+        return Painter(load_checkpoint(CKPT, loading=self.loading), "cpu", 2**20)
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[tuple[Room, HeldAtHalf]]:
+    opener = HeldAtHalf()
+    with Store.open(tmp_path) as store:
+        room = Room.open(store, opener, opener.loading)
+        wait(lambda: room.worker.snapshot().loaded > 0.5, seconds=60)
+        yield room, opener
+        opener.go_on.set()
+        room.worker.close()
+
+
+def test_tabs_hear_how_much_is_there_and_when_it_is_ready(held: tuple[Room, HeldAtHalf]) -> None:
+    room, opener = held
+    (event,) = room.log.after([EVERYONE], room.log.seq - 1)
+    assert event["kind"] == "worker" and event["worker"]["state"] == "loading"
+    assert 0.4 < event["worker"]["loaded"] < 1
+    assert 0.5 < room.home_snapshot("local")["worker"]["loaded"] < 1
+    opener.go_on.set()
+    wait(lambda: room.worker.snapshot().state == "ready")
+    wait(lambda: room.log.after([EVERYONE], room.log.seq - 1)[-1]["worker"]["state"] == "ready")
+    assert room.log.after([EVERYONE], room.log.seq - 1)[-1]["worker"]["loaded"] == 1
+
+
+def test_closing_the_studio_stops_the_load(held: tuple[Room, HeldAtHalf]) -> None:
+    room, opener = held
+    closing = threading.Thread(target=room.worker.close)
+    closing.start()
+    opener.go_on.set()
+    closing.join()
+    assert not room.worker._thread.is_alive()
+    assert opener.loading.share < 0.95 and "stopped" in room.worker.snapshot().cause
