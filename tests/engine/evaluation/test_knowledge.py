@@ -45,7 +45,7 @@ def test_a_fine_picture_has_no_mistakes_and_other_words_name_none() -> None:
     assert named_in("I like it. The cat could be nicer.") == set()
 
 
-CASES = knowledge.cases(2, seed=0)
+CASES = knowledge.cases(4, seed=0)
 
 
 def test_cases_are_shown_what_they_say() -> None:

@@ -23,9 +23,11 @@ from engine.world.edits import (
     Move,
     Recolour,
     Remove,
+    Resize,
     Setting,
     Swap,
     apply,
+    resized,
     sample_edit,
 )
 from engine.world.judge import Seen, SeenThing, judge
@@ -122,9 +124,12 @@ def test_obeyed_by_hand() -> None:
     assert not obeyed(BOTH, after(Move(0, 0.5, 0.8)), seen(CAT, HOUSE))
     assert not obeyed(BOTH, after(Move(0, 0.5, 0.8)), seen(there, CAT, HOUSE)), "copied, not moved"
     assert not obeyed(BOTH, after(Setting("night")), seen(CAT, HOUSE))
-    small = Scene("meadow", (Thing("cat", "red", 0.2, 0.85, 0.18), HOUSE))
-    assert obeyed(BOTH, small, seen(Thing("cat", "red", 0.2, 0.85, 0.2), HOUSE))
+    small = after(Resize((0,), "small"))
+    assert small.things[0].scale == "small" and CAT.scale == "medium"
+    assert obeyed(BOTH, small, seen(*small.things))
     assert not obeyed(BOTH, small, seen(CAT, HOUSE)), "as large as before"
+    assert untouched(BOTH, small) == (HOUSE,)
+    assert not preserved(BOTH, after(Recolour((0,), "green")), seen(green, resized(HOUSE, "small")))
 
 
 def test_no_edit_is_asked_for_that_the_prompt_would_bring_anyway() -> None:
