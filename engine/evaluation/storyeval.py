@@ -108,20 +108,23 @@ def cases(prompts: int, seed: int) -> list[Prompt]:
 
 
 def examine(bench: Bench, case: Prompt) -> Row:
-    """``bench.images`` runs from the prompt, each with its own seed. A run without a picture is wrong."""
+    """``bench.images`` runs from the prompt, each with its own seed."""
+    return row_of(case, [begin(bench, case, image) for image in range(bench.images)])
+
+
+def row_of(case: Prompt, runs: Sequence[tuple[Album, Outcome]]) -> Row:
+    """What the pictures at the end of a prompt's runs are worth. A run without a picture is wrong."""
     row: Row = {"tag": case.tag, "right": [], "everything": [], "well_formed": [], "finished": []}
-    costs, pictures = [], []
-    for image in range(bench.images):
-        album, outcome = begin(bench, case, image)
+    pictures = []
+    for album, outcome in runs:
         step, seen = last_image(outcome.steps), final_sight(outcome, album)
         row["right"].append(seen is not None and RULES[case.tag](case.scene, seen))
         row["everything"].append(seen is not None and not faults(case.scene, seen))
         row["well_formed"].append(outcome.well_formed)
         row["finished"].append(outcome.finished)
-        costs.append(cost_of(outcome.steps))
         if step is not None:
             pictures.append(shown(album[step.image], case.text, row["right"][-1]))
-    return row | {"cost": added(costs), "shown": pictures}
+    return row | {"cost": added([cost_of(outcome.steps) for _, outcome in runs]), "shown": pictures}
 
 
 def begin(bench: Bench, case: Prompt, image: int) -> tuple[Album, Outcome]:

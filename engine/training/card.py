@@ -44,9 +44,9 @@ moving average, in bf16.
 {scores}
 """
 
-MEASURED = """By the judge, at the settings that the checkpoint recommends (`sampling` in `config.json`), on scenes that
-no lesson shows. Brackets hold 95% intervals, bootstrapped over prompts; n counts prompts or cases. Where all
-came out alike an interval has no width.
+MEASURED = """By the judge, at the settings the checkpoint recommends (`sampling` in `config.json`), on scenes
+that no lesson shows. Brackets hold 95% intervals, bootstrapped over prompts; n counts prompts or cases. Where
+all came out alike an interval has no width.
 """
 
 
@@ -108,7 +108,9 @@ def read_report(target: Path) -> dict[str, Any]:
     """
     path = target / "evaluation.json"
     report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    measured = {about["fingerprint"]["checkpoint"] for s in report.get("runs", {}).values() for about in s.values()}
+    measured = {
+        about["fingerprint"]["checkpoint"] for s in report.get("runs", {}).values() for about in s.values()
+    }
     if measured - {folder_digest(target)}:
         raise ValueError(
             f"{path} was measured on other weights than those in {target}; the card was not written, "

@@ -1,4 +1,7 @@
-"""The tiny checkpoint as one that draws small pictures, so that a whole run of it takes a moment."""
+"""The tiny checkpoint as one that draws small pictures, so that a run of it takes a moment.
+
+Not for suites that judge: the judge looks long at the noise that random weights draw.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,5 @@ def small_checkpoint(folder: Path) -> Path:
     target = folder / "small"
     shutil.copytree(CKPT, target)
     path = target / "config.json"
-    config = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps(config | {"default_image_size": [SIDE, SIDE]}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"default_image_size": [SIDE, SIDE]}))
     return target
