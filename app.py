@@ -87,6 +87,7 @@ def _serve(wish: argparse.Namespace, room: Room, opened: _Opened, stop: threadin
         raise CannotStartError(f"{working.cause} {working.next_action}".strip())
     if not stop.is_set():
         room.settings, room.hint = opened.settings(), opened.hint()
+        room.examples = opened.examples()
         page = build(room)
         try:
             page.launch(
@@ -137,6 +138,13 @@ class _Opened:
         from studio.hints import unknown_words_hint
 
         return unknown_words_hint
+
+    def examples(self) -> tuple[str, ...]:
+        """Prompts to begin with, the checkpoint's own where it has some."""
+        from studio.examples import examples_of
+
+        checkpoint = getattr(self.painter, "checkpoint", None)
+        return examples_of(checkpoint.folder if checkpoint else None)
 
     def about(self) -> str:
         """One honest line about the model."""
