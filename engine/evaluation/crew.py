@@ -7,13 +7,15 @@ values go to it and only rows come back. Keeping the rows is the journal's busin
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,7 @@ _own: dict[str, Any] = {}
 
 def _begin(task: Task) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops everybody in order
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
     from engine.inference.painter import open_painter
@@ -82,6 +85,14 @@ def _begin(task: Task) -> None:
     painter = open_painter(task.checkpoint, task.device, task.precision)
     _own["bench"] = Bench(painter, task.settings, task.seed, task.images, task.protocol)
     _own["suite"], _own["cases"] = task.suite, task.suite.cases(task.prompts, task.seed)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed can't stop anybody, and a process without one would wait for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _examine(number: int) -> Row:

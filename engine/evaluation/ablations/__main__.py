@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(given)
     try:
         rows, about = (_switched if args.name in SWITCHES else _trained)(args)
-    except (ValueError, OSError, CheckpointError) as error:
+    except (ValueError, OSError, RuntimeError, CheckpointError) as error:
         print(f"ablations: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -111,10 +111,10 @@ def measured(
         figures: dict = {}
         for name in arms.COLUMNS:
             settings = options.settings_of(painter, "process")
-            rows = _examined(args, painter, SUITES[name], settings, arm.name)
+            rows = _examined(args, painter, SUITES[name], settings, arms.label(arm))
             seconds += sum(row["seconds"] for row in rows)
             figures |= arms.of_columns(name, SUITES[name].summarise(rows))
-        lines[arm.name], prints[arm.name] = figures, dict(painter.fingerprint)
+        lines[arms.label(arm)], prints[arms.label(arm)] = figures, dict(painter.fingerprint)
     return lines, {"seconds": round(seconds, 1), "fingerprint": prints}
 
 

@@ -7,6 +7,7 @@ Self-sampled critiques come from the sketches of the arm without any (papers, or
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,28 +17,16 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from engine.evaluation.statistics import Summary
+from engine.training.data.arms import Arm
+from engine.training.lessons import sample_lessons
 
 PLAN = "process"
 
 
-@dataclass(frozen=True)
-class Arm:
-    """Chains are ``add-only`` or ``varied``; critiques ``none``, ``symbolic`` or ``self-sampled``."""
-
-    chains: str
-    critique: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.chains}, {self.critique}"
-
-    @property
-    def folder(self) -> str:
-        return f"{self.chains}_{self.critique}"
-
-
 SKETCHER = Arm("varied", "none")
 """Whose sketches the self-sampled critiques are about."""
+
+SAMPLED = "sampled"
 
 SENTENCES = {
     "edits": "Chains that only add or all edits, with critiques and without",
@@ -62,6 +51,11 @@ COLUMNS = {
 """The suites that an arm is measured by, and which of their figures a table has."""
 
 
+def label(arm: Arm) -> str:
+    """How a table calls it."""
+    return f"{arm.chains}, {arm.critique}"
+
+
 @dataclass(frozen=True)
 class Budget:
     """What every arm gets alike. ``work`` holds a folder for each; ``sessions`` are sampled by one arm."""
@@ -74,7 +68,7 @@ class Budget:
     device: str
 
     def folder(self, arm: Arm) -> Path:
-        return self.work / f"{self.steps}-{self.shards}-{self.seed}" / arm.folder
+        return self.work / f"{self.steps}-{self.shards}-{self.seed}" / arm.name
 
     def checkpoint(self, arm: Arm) -> Path:
         return self.folder(arm) / "checkpoint"
@@ -82,21 +76,14 @@ class Budget:
 
 def commands(arm: Arm, budget: Budget) -> list[list[str]]:
     """What makes the arm's checkpoint, command by command; each goes on where it was stopped."""
-    python, work, seed = [sys.executable, "-m"], budget.folder(arm), ["--seed", str(budget.seed)]
-    where = ["--work", str(work), "--device", budget.device, *seed]
+    python = [sys.executable, "-m", "engine.training"]
+    where = ["--work", str(budget.folder(arm)), "--device", budget.device, "--seed", str(budget.seed)]
     lessons = ["--plan", PLAN, "--chains", arm.chains, "--critique", arm.critique]
     lessons += ["--shards", str(budget.shards), "--steps", str(budget.steps)]
-    made: list[list[str]] = []
     if arm.critique == "self-sampled":
-        sampled = str(work / "sampled")
-        sketcher = ["--checkpoint", str(budget.checkpoint(SKETCHER)), "--device", budget.device, *seed]
-        sample = ["engine.training.data", "sample", "--count", str(budget.sessions), "--out", sampled]
-        if not (work / "sampled").exists():
-            made.append([*python, *sample, *sketcher])
-        lessons += ["--sampled", sampled]
-    for stage in ("data", "unified"):
-        made.append([*python, "engine.training", stage, *where, *lessons])
-    return [*made, [*python, "engine.training", "export", *where, "--out", str(budget.checkpoint(arm))]]
+        lessons += ["--sampled", str(budget.folder(arm) / SAMPLED)]
+    stages = [[*python, stage, *where, *lessons] for stage in ("data", "unified")]
+    return [*stages, [*python, "export", *where, "--out", str(budget.checkpoint(arm))]]
 
 
 def order(arms: Sequence[Arm]) -> list[Arm]:
@@ -117,12 +104,23 @@ def train(arm: Arm, budget: Budget, autoencoder: Path) -> None:
         {name: tensor.float() for name, tensor in load_file(autoencoder).items()},
         budget.folder(arm) / "ae.safetensors",
     )
+    if arm.critique == "self-sampled":
+        sample(budget.checkpoint(SKETCHER), budget.folder(arm) / SAMPLED, budget)
     for command in commands(arm, budget):
         if subprocess.run(command, check=False).returncode:
             raise OSError(
-                f"the arm {arm.name!r} could not be trained: {' '.join(command)} failed; what it finished "
+                f"the arm {label(arm)!r} could not be trained: {' '.join(command)} failed; what it finished "
                 "is kept, the same ablation goes on from there"
             )
+
+
+def sample(sketcher: Path, target: Path, budget: Budget) -> None:
+    """Lessons from the sketches of a checkpoint in the folder ``target``, unless they are there."""
+    part = target.with_suffix(".part")
+    if not target.exists():
+        shutil.rmtree(part, ignore_errors=True)
+        sample_lessons(sketcher, part, count=budget.sessions, seed=budget.seed, device=budget.device)
+        part.replace(target)
 
 
 def of_columns(suite: str, figures: dict[str, Summary]) -> dict[str, Summary]:

@@ -7,6 +7,7 @@ import json
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,7 @@ from engine.evaluation.runs import Album, Outcome, carry_on, prompt_step
 from engine.evaluation.storyeval import Prompt
 from engine.protocols.process import inspect_text
 from engine.settings import Settings
+from engine.training.__main__ import parser as training_parser
 from engine.world.critique import critique_wrong
 from engine.world.scene import Scene, Thing
 from tests.engine.evaluation.small import small_checkpoint
@@ -96,29 +98,27 @@ def budget(tmp_path: Path) -> arms.Budget:
     return arms.Budget(tmp_path, steps=10, shards=1, sessions=5, seed=3, device="cpu")
 
 
-def test_arms_differ_in_their_lessons_alone(tmp_path: Path) -> None:
-    def words(arm: arms.Arm) -> list[str]:
-        return [
-            " ".join(command[2:]).replace(arm.folder, "ARM")
-            for command in arms.commands(arm, budget(tmp_path))
-        ]
+def test_arms_differ_in_their_lessons_alone(
+    tmp_path: Path,
+) -> None:
+    def asked(arm: arms.Arm) -> list[dict[str, Any]]:
+        made = arms.commands(arm, budget(tmp_path))
+        assert all(command[1:3] == ["-m", "engine.training"] for command in made)
+        return [vars(training_parser().parse_args(command[3:])) for command in made]
 
-    for one in {arm for of in arms.ARMS.values() for arm in of}:
-        stages = [w for w in words(one) if not w.startswith("engine.training.data ")]
-        assert [w.split()[1] for w in stages] == ["data", "unified", "export"]
-        assert all(f"--chains {one.chains} --critique {one.critique}" in w for w in stages[:2])
-        plain = [w.replace(one.chains, "").replace(one.critique, "") for w in stages]
-        cut = [w.split(" --sampled")[0] for w in plain]
-        first = words(arms.SKETCHER)
-        assert cut == [w.replace("varied", "").replace("none", "") for w in first]
+    first = asked(arms.SKETCHER)
+    assert [one["stage"] for one in first] == ["data", "unified", "export"]
+    for arm in {arm for of in arms.ARMS.values() for arm in of}:
+        for one, other in zip(first, asked(arm), strict=True):
+            differ = {key for key in one if one[key] != other[key]} - {"work", "out", "sampled"}
+            assert differ <= {"chains", "critique"}
+            if other["stage"] != "export":
+                assert (other["chains"], other["critique"]) == (arm.chains, arm.critique)
+                assert (other["sampled"] is not None) == (arm.critique == "self-sampled")
 
 
-def test_self_sampled_critiques_are_of_the_arm_without_any(tmp_path: Path) -> None:
+def test_who_sketches_is_trained_first() -> None:
     sampled = arms.Arm("varied", "self-sampled")
-    sample, data, *_ = arms.commands(sampled, budget(tmp_path))
-    assert sample[2:4] == ["engine.training.data", "sample"]
-    assert str(budget(tmp_path).checkpoint(arms.SKETCHER)) in sample
-    assert data[data.index("--sampled") + 1] == sample[sample.index("--out") + 1]
     assert arms.order((sampled,)) == [arms.SKETCHER, sampled]
     assert arms.order(arms.ARMS["edits"]) == list(arms.ARMS["edits"])
 
