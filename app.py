@@ -141,7 +141,7 @@ class _Opened:
     def __call__(self) -> Any:
         self.painter = self._open()
         room = self.room.result()
-        room.settings, room.hint = self.settings(), self.hint()
+        room.settings, room.hint, room.examples = self.settings(), self.hint(), self.examples()
         return self.painter
 
     def settings(self) -> Settings:
@@ -161,6 +161,13 @@ class _Opened:
         from studio.hints import unknown_words_hint
 
         return unknown_words_hint
+
+    def examples(self) -> tuple[str, ...]:
+        """Prompts to begin with, the checkpoint's own where it has some."""
+        from studio.examples import examples_of
+
+        checkpoint = getattr(self.painter, "checkpoint", None)
+        return examples_of(checkpoint.folder if checkpoint else None)
 
     def about(self) -> str:
         """One honest line about the model."""

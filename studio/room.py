@@ -11,18 +11,12 @@ from engine.checkpoints.progress import Loading
 from engine.serving.local import Job, LocalWorker
 from engine.settings import Settings
 from sessions import Run, Store
+from studio.examples import EXAMPLES
 from studio.identity import Tokens
 from studio.live import LiveLog
 from studio.previews import Previews
 from studio.recorder import StudioRecorder
 from studio.views import branch_view, place_view, run_view, settings_of, step_view, summary_view, worker_view
-
-EXAMPLES = (
-    "A red house left of a green tree at night",
-    "A red boat below a yellow sun by the sea",
-    "Two green trees and a black cat in the snow",
-    "A purple lantern right of a white house on a meadow",
-)
 
 
 @dataclass
@@ -37,6 +31,8 @@ class Room:
     tokens: Tokens
     settings: Settings = field(default_factory=Settings)
     """What a new session begins with."""
+    examples: tuple[str, ...] = EXAMPLES
+    """Prompts that the first page offers to begin with."""
     hint: Callable[[str], str] | None = None
     """A gentle sentence about words the model doesn't know; None when nothing is known about its words."""
     loopback_only: bool = True
@@ -75,7 +71,7 @@ class Room:
     def about(self) -> dict[str, Any]:
         """What never changes while the studio runs."""
         return {
-            "examples": list(EXAMPLES),
+            "examples": list(self.examples),
             "settings": self.settings.as_dict(),
             "protocols": [
                 {"name": p.name, "title": p.title, "sentence": p.sentence}

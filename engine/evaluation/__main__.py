@@ -1,6 +1,8 @@
 """``python -m engine.evaluation``: measures a storybook checkpoint by the judge, suite by suite.
 
-``geneval`` and ``wise`` draw the pictures of two public benchmarks in place of that, for their own scorers.
+Without arguments everything is measured and ``evaluation.json`` of the checkpoint is written, suite by suite.
+``geneval`` and ``wise`` draw the pictures of two public benchmarks in place of that, for their own scorers;
+``examples`` finds prompts that the model does well.
 """
 
 from __future__ import annotations
@@ -11,20 +13,15 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engine import protocols
-from engine.assets import default_checkpoint
 from engine.checkpoints.errors import CheckpointError
-from engine.evaluation import public_benchmarks
-from engine.evaluation.suites import SUITES, Wish, run_floors, run_suite
-from engine.settings import Settings
-
-if TYPE_CHECKING:
-    from engine.inference.painter import Painter
+from engine.evaluation import examples, options, public_benchmarks, results
+from engine.evaluation.suites import SUITES, Wish, about_run, identity, rows_of, run_suite
 
 STOPPED = 130
 PROGRAM = "python -m engine.evaluation"
+ALL = "all"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,45 +30,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given and given[0] in public_benchmarks.RUNNERS:
             return _draw_benchmark(given)
-        return _examine(given)
+        return _find_examples(given) if given[:1] == ["examples"] else _examine(given)
     except (ValueError, OSError, CheckpointError) as error:
         print(f"evaluation: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("evaluation: stopped; with --json or --out the same command goes on from here", file=sys.stderr)
+        print(
+            "evaluation: stopped; what is written to a file goes on there by the same command",
+            file=sys.stderr,
+        )
         return STOPPED
 
 
 def _examine(given: list[str]) -> int:
     p = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
     suites = "; ".join(f"{suite.name}: {suite.sentence}" for suite in SUITES.values())
+    p.add_argument("--suite", choices=(ALL, *SUITES), default=ALL, help=suites)
     p.add_argument(
-        "--suite",
-        choices=("floors", *SUITES),
-        default="floors",
-        help=f"floors (the default): drawing, form and edits in short; {suites}",
+        "--protocol",
+        choices=(ALL, *protocols.NAMES),
+        default=ALL,
+        help="all: those that the checkpoint offers and the suite is for",
     )
-    p.add_argument("--protocol", choices=protocols.NAMES, default="process", help="not for floors")
-    p.add_argument("--prompts", type=_count, help="how many, in the suite's own terms; each has its default")
-    p.add_argument("--images", type=_count, default=4, help="pictures a prompt, for the suite story")
-    p.add_argument("--direct", type=int, default=200, help="floors: prompts drawn directly")
-    p.add_argument("--process", type=int, default=100, help="floors: prompts drawn step by step")
-    p.add_argument("--edits", type=int, default=100, help="floors: edited plans")
-    p.add_argument("--json", type=Path, help="merge the figures into this file; a run cut short goes on")
+    p.add_argument(
+        "--prompts", type=options.count, help="how many, in the suite's own terms; each has its default"
+    )
+    p.add_argument("--images", type=options.count, help="pictures a prompt, for the suite story (4)")
+    p.add_argument(
+        "--json",
+        type=Path,
+        help="merge the figures into this file, a run cut short goes on; evaluation.json of the checkpoint "
+        "where neither --prompts nor --images makes the run a quick one",
+    )
     p.add_argument("--report", type=Path, help="also write a page of tables and pictures to this file")
-    _add_painter(p)
+    options.add_painter(p)
+    options.add_workers(p)
     args = p.parse_args(given)
-    command = shlex.join([*PROGRAM.split(), *given])
-    wish = Wish(args.seed, args.prompts, args.images, args.json, args.report, command)
-    painter = _painter(args)
-    if args.suite == "floors":
-        counts = {name: getattr(args, name) for name in ("direct", "process", "edits")}
-        report = run_floors(painter, _settings(painter, "process"), wish, counts)
-    else:
-        settings = _settings(painter, args.protocol)
-        whole = run_suite(painter, SUITES[args.suite], settings, wish)
-        report = {args.suite: whole[args.suite], "run": whole["runs"][args.suite][args.protocol]}
-    print(json.dumps(report, indent=1))
+    painter = options.painter_of(args)
+    quick = args.prompts is not None or args.images is not None
+    target = args.json or (None if quick else painter.checkpoint.folder / "evaluation.json")
+    command = _command(given)
+    wish = Wish(
+        args.seed, args.prompts, args.images or 4, target, args.report, command, options.workers_of(args)
+    )
+    for name in SUITES if args.suite == ALL else (args.suite,):
+        suite = SUITES[name]
+        fitting = [one for one in painter.protocols if suite.protocols is None or one in suite.protocols]
+        for protocol in fitting if args.protocol == ALL else (args.protocol,):
+            settings = options.settings_of(painter, protocol)
+            same = identity(painter, suite, settings, wish)
+            if args.suite == ALL and results.has(results.read(target), name, protocol, same):
+                print(f"{name} by {protocol}: already in {target}", flush=True)
+                continue
+            whole = run_suite(painter, suite, settings, wish)
+            told = {name: {protocol: whole[name][protocol]}, "run": whole["runs"][name][protocol]}
+            print(json.dumps(told, indent=1), flush=True)
     return 0
 
 
@@ -83,12 +96,12 @@ def _draw_benchmark(given: list[str]) -> int:
     p.add_argument("--out", metavar="DIR", type=Path, required=True, help="where the pictures go")
     p.add_argument("--protocol", choices=protocols.NAMES, default="process")
     if runner.images > 1:
-        p.add_argument("--images", type=_count, default=runner.images, help="pictures a prompt")
-    _add_painter(p)
+        p.add_argument("--images", type=options.count, default=runner.images, help="pictures a prompt")
+    options.add_painter(p)
     args = p.parse_args(given[1:])
     prompts = runner.read(args.prompts)
-    painter = _painter(args)
-    settings = _settings(painter, args.protocol)
+    painter = options.painter_of(args)
+    settings = options.settings_of(painter, args.protocol)
     images = getattr(args, "images", runner.images)
     failed = public_benchmarks.draw_all(
         painter, settings, runner, prompts, args.prompts, args.out, images=images, seed=args.seed
@@ -99,28 +112,36 @@ def _draw_benchmark(given: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _add_painter(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--checkpoint", metavar="DIR", type=Path, help="the default one if left out")
-    p.add_argument("--device", default="cpu")
-    p.add_argument("--precision", default="float32", choices=("float32", "bf16"))
-    p.add_argument("--seed", type=int, default=0)
+def _find_examples(given: list[str]) -> int:
+    p = argparse.ArgumentParser(
+        prog=f"{PROGRAM} examples",
+        description="Draws held-out prompts and writes the best into examples.json of the checkpoint.",
+    )
+    p.add_argument("--prompts", type=options.count, default=examples.SUITE.prompts, help="how many are tried")
+    p.add_argument("--images", type=options.count, default=4, help="pictures a prompt")
+    p.add_argument("--keep", type=options.count, default=6, help="how many become examples")
+    p.add_argument("--protocol", choices=protocols.NAMES, default="process")
+    options.add_painter(p)
+    options.add_workers(p)
+    args = p.parse_args(given[1:])
+    painter = options.painter_of(args)
+    settings = options.settings_of(painter, args.protocol)
+    command, workers = _command(given), options.workers_of(args)
+    wish = Wish(args.seed, args.prompts, args.images, command=command, workers=workers)
+    rows = rows_of(painter, examples.SUITE, settings, wish)
+    found = examples.best(rows, args.keep)
+    for row in found:
+        print(f"{row['right']} of {row['of']}: {row['text']}")
+    if not found:
+        print("evaluation: no prompt came out right once, so nothing was written", file=sys.stderr)
+        return 1
+    about = about_run(painter, examples.SUITE, settings, wish, rows)
+    print(f"written: {examples.write(painter.checkpoint.folder, found, about)}")
+    return 0
 
 
-def _painter(args: argparse.Namespace) -> Painter:
-    from engine.inference.painter import open_painter  # torch: only once everything else is in order
-
-    return open_painter(args.checkpoint or default_checkpoint(), args.device, args.precision)
-
-
-def _settings(painter: Painter, protocol: str) -> Settings:
-    """What the checkpoint recommends, by the protocol, with nobody to wait for."""
-    return Settings.from_dict({**painter.sampling, "protocol": protocol, "mode": "auto"})
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
-    return int(text)
+def _command(given: Sequence[str]) -> str:
+    return shlex.join([*PROGRAM.split(), *given])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from itertools import islice
 
 from engine.evaluation.bench import Bench, Row, shown
 from engine.evaluation.cost import cost_of
-from engine.evaluation.floors import Album, carry_on, countable, final_sight, prompt_step
+from engine.evaluation.runs import Album, carry_on, countable, final_sight, prompt_step
 from engine.evaluation.statistics import Summary, summary, summary_with_median
 from engine.trajectory import Step, last_image, step_seed
 from engine.world import language

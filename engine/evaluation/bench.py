@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from engine.evaluation.statistics import Summary
+from engine.protocols.base import Protocol
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Bench:
     seed: int
     images: int = 1
     """Pictures a prompt, where a suite draws several."""
+    protocol: Protocol | None = None
+    """In place of the settings' own, for an ablation."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Suite:
     cases: Callable[[int, int], Sequence[Any]]
     examine: Callable[[Bench, Any], Row]
     summarise: Callable[[Sequence[Row]], dict[str, Summary]]
+    alone: bool = False
+    """Its figures are timings, so no other case may run beside one."""
 
 
 def shown(image: Image.Image, caption: str, right: bool | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.evaluation.bench import Bench, Row, Suite
-from engine.evaluation.floors import Album, carry_on, held_out_scenes, prompt_step
+from engine.evaluation.runs import Album, carry_on, held_out_scenes, prompt_step
 from engine.evaluation.statistics import Summary, summary
 from engine.trajectory import Step, step_seed
 from engine.world import language
@@ -64,4 +64,5 @@ SUITE = Suite(
     cases=cases,
     examine=examine,
     summarise=summarise,
+    alone=True,
 )

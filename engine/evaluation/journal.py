@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from tqdm import tqdm
 
 from engine.evaluation.bench import Row
 from engine.trajectory import canonical_json
-
-Case = TypeVar("Case")
 
 
 def journal_path(report: Path, heading: Mapping[str, Any]) -> Path:
@@ -27,24 +25,25 @@ def journal_path(report: Path, heading: Mapping[str, Any]) -> Path:
     return report.with_name(name)
 
 
-def examine_all(
-    cases: Sequence[Case], examine: Callable[[Case], Row], path: Path | None, title: str
-) -> list[Row]:
-    """The rows of all cases, those of ``path`` (if it is there) read and the others examined.
+def gather(total: int, rows_from: Callable[[int], Iterator[Row]], path: Path | None, title: str) -> list[Row]:
+    """The rows of ``total`` cases, those of ``path`` (if it is there) read, the rest from ``rows_from``.
 
-    Each row gets its ``seconds`` and is in the file before the next case begins. A last line that a crash
-    cut short is examined again.
+    ``rows_from`` is given the number of the first case that is wanted. Each row is in the file before the
+    next is asked for. A last line that a crash cut short is examined again.
     """
-    rows = _read(path)[: len(cases)] if path is not None else []
+    rows = _read(path)[:total] if path is not None else []
+    if len(rows) == total:
+        return rows
     # disable=None: only on a terminal
-    with tqdm(total=len(cases), initial=len(rows), desc=title, unit=" cases", disable=None) as bar:
-        for case in cases[len(rows) :]:
-            started = time.perf_counter()
-            row = examine(case)
-            rows.append(row | {"seconds": round(time.perf_counter() - started, 3)})
+    with (
+        tqdm(total=total, initial=len(rows), desc=title, unit=" cases", disable=None) as bar,
+        closing(rows_from(len(rows))) as fresh,
+    ):
+        for row in fresh:
+            rows.append(row)
             if path is not None:
                 with path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(rows[-1], ensure_ascii=False) + "\n")
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
             bar.update()
     return rows
 

@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from engine.evaluation.bench import Bench, Row, Suite, shown
-from engine.evaluation.floors import Album, carry_on, final_sight, held_out_scenes, prompt_step
-from engine.evaluation.keeping import share_kept
+from engine.evaluation.keeping import kept, share_kept, strangers
+from engine.evaluation.runs import Album, carry_on, final_sight, held_out_scenes, prompt_step
 from engine.evaluation.statistics import Summary, summary
 from engine.evaluation.verdicts import MISTAKES, mistakes_of, named_in, one_mistake
 from engine.trajectory import Step, last_image, step_seed
@@ -89,7 +89,9 @@ def examine(bench: Bench, case: Case) -> Row:
         return drift(bench, case)
     album, seed = Album(), step_seed(bench.seed, case.number, case.shows)
     start = begin(case, album, seed)
-    steps = carry_on(bench.painter, start, bench.settings, album, seed, limit=1).steps
+    steps = carry_on(
+        bench.painter, start, bench.settings, album, seed, limit=1, protocol=bench.protocol
+    ).steps
     verdict = steps[-1] if len(steps) > len(start) else None
     row: Row = {
         "shows": case.shows,
@@ -119,7 +121,11 @@ def begin(case: Case, album: Album, seed: int) -> list[Step]:
 def refine(
     bench: Bench, case: Case, start: Sequence[Step], album: Album, seed: int
 ) -> tuple[bool, bool, list[dict[str, Any]]]:
-    """(mended: nothing is wrong any more, overdone: what was right is not so any more, pictures)."""
+    """(mended: nothing is wrong any more, overdone: something else was changed as well, pictures).
+
+    Something else is what was right and is not so any more, or a look that nobody asked for and that was
+    not in the picture before.
+    """
     pending = pending_groups(case.right, case.whole)
     verdict, correction = critique_wrong(case.picture, case.right, pending, case.rng)
     inspect = Step(start[-1].id, "inspect", "model", {"verdict": verdict, "correction": correction})
@@ -131,7 +137,7 @@ def refine(
     mended = not mistakes_of(seen.scene(), case.right)
     fine = tuple(thing for thing in case.picture.things if thing in case.right.things)
     strayed = case.shows != "background" and seen.background != case.right.background
-    overdone = share_kept(fine, seen) < 1 or strayed
+    overdone = share_kept(fine, seen) < 1 or strayed or bool(strangers(seen, case.picture, case.right))
     return mended, overdone, [shown(picture, f"refined: {correction}", mended)]
 
 
@@ -144,7 +150,8 @@ def drift(bench: Bench, case: Case) -> Row:
     steps.append(Step(steps[-1].id, "inspect", "model", verdict))
     changed = now.groups()[0].indices
     rest = tuple(thing for i, thing in enumerate(now.things) if i not in changed)
-    kept, strayed, pictures = [], [], [shown(first, "drift: at first")]
+    standing = list(rest)
+    share, held, strayed, pictures = [], [], [], [shown(first, "drift: at first")]
     for number in range(1, ROUNDS + 1):
         taken = {thing.colour for thing in now.things}
         edit = Recolour(changed, case.rng.choice([colour for colour in COLOURS if colour not in taken]))
@@ -161,10 +168,13 @@ def drift(bench: Bench, case: Case) -> Row:
             break
         steps, now = made.steps, after
         picture = album[last_image(steps).image]
-        kept.append(share_kept(rest, final_sight(made, album)))
+        still = kept(rest, final_sight(made, album))
+        held += [thing in still for thing in standing]
+        standing = still
+        share.append(len(still) / len(rest))
         strayed.append(pixels_apart(first, picture, [case.whole.things[i] for i in changed]))
-        pictures.append(shown(picture, f"drift: round {number}, {fields['instruction']}", kept[-1] == 1))
-    return {"shows": "drift", "kept": kept, "strayed": strayed, "shown": pictures}
+        pictures.append(shown(picture, f"drift: round {number}, {fields['instruction']}", share[-1] == 1))
+    return {"shows": "drift", "kept": share, "held": held, "strayed": strayed, "shown": pictures}
 
 
 def pixels_apart(first: Image.Image, later: Image.Image, changed: Sequence[Thing]) -> float:
@@ -186,7 +196,8 @@ def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
     """Of all alarms those on wrong pictures (precision), of all wrong pictures those that got one (recall).
 
     For a kind of mistake: recall is any alarm on it, precision that a verdict which names the kind is about
-    such a picture, ``named`` that the alarm on it names it.
+    such a picture, ``named`` that the alarm on it names it. Of drift, ``unchanged a round`` is the share of
+    the standing things that the next round left standing, ``kept`` what is left of those at first.
     """
     seen = [row for row in rows if row["shows"] != "drift"]
     wrong = [row for row in seen if row["shows"] in MISTAKES]
@@ -210,6 +221,9 @@ def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
         mended = [row["mended"] for row in wrong if row["shows"] == kind]
         found[f"refine: mended, {kind}"] = summary(mended)
     drifts = [row for row in rows if row["shows"] == "drift"]
+    found["drift: unchanged a round"] = summary(
+        [sum(r["held"]) / len(r["held"]) for r in drifts if r["held"]]
+    )
     for number in range(ROUNDS):
         there = [row for row in drifts if len(row["kept"]) > number]
         found[f"drift: kept, round {number + 1}"] = summary([row["kept"][number] for row in there])
@@ -221,7 +235,7 @@ SUITE = Suite(
     "knowledge",
     "what Inspect and Refine know",
     ("process",),
-    prompts=20,
+    prompts=40,
     cases=cases,
     examine=examine,
     summarise=summarise,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from tqdm import tqdm
 
-from engine.evaluation.floors import Album, carry_on, prompt_step
+from engine.evaluation.runs import Album, carry_on, prompt_step
 from engine.settings import Settings
 from engine.trajectory import last_image, step_seed
 

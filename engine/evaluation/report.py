@@ -40,8 +40,7 @@ figcaption { font-size: .8em; overflow-wrap: anywhere; }
 def page(report: Report, rows: Sequence[Row]) -> str:
     """The whole page. ``rows`` are those of the run that has just ended; their pictures are shown."""
     runs = report.get("runs", {})
-    body = [_suite(name, report[name], runs[name]) for name in runs]
-    body += _floors(report)
+    body = [_suite(name, report.get(name, {}), runs[name]) for name in runs]
     pictures = _pictures([row.get("shown", []) for row in rows])
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -86,17 +85,6 @@ def _run(protocol: str, about: Mapping[str, Any]) -> str:
         facts["checkpoint"] = str(fingerprint["checkpoint"])[:12]
     words = " · ".join(f"{name}: {value}" for name, value in facts.items())
     return f'<p class="soft">{escape(protocol)}. {escape(words)}</p>\n'
-
-
-def _floors(report: Report) -> list[str]:
-    """The floors' flat figures."""
-    lines = [
-        f'<tr><th>{escape(name)}</th><th>{escape(what)}</th><td class="number">{value:g}</td></tr>\n'
-        for name in ("direct", "process", "edits")
-        for what, value in report.get(name, {}).items()
-        if not isinstance(value, dict)
-    ]
-    return [f'<h2>floors</h2>\n<div class="wide"><table>\n{"".join(lines)}</table></div>\n'] if lines else []
 
 
 def _pictures(cases: Sequence[Sequence[Mapping[str, Any]]]) -> str:

@@ -1,7 +1,7 @@
 """The report file: every suite's figures by protocol, with the run that each of them came from.
 
-``{suite: {protocol: {tag: {"mean", "ci95", "n"}}}, "runs": {suite: {protocol: {...}}}}``; the floors keep
-their own flat form beside it, which the model card reads. Reads and writes JSON, nothing else.
+``{suite: {protocol: {tag: {"mean", "ci95", "n"}}}, "runs": {suite: {protocol: {...}}}}``, where a run says
+its command, date, fingerprint and seconds. The model card is made from it. Reads and writes JSON, no more.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.evaluation import best_of
+from engine.evaluation import comparisons
 from engine.evaluation.statistics import Summary
 
 Report = dict[str, Any]
@@ -33,39 +33,66 @@ def read(path: Path | None) -> Report:
     return report
 
 
+def has(report: Report, suite: str, protocol: str, run: Mapping[str, Any]) -> bool:
+    """Whether the report holds the figures of just this run: same weights, settings, prompts and seed."""
+    there = report.get("runs", {}).get(suite, {}).get(protocol)
+    return there is not None and all(there.get(key) == value for key, value in run.items())
+
+
 def merged(
     report: Report, suite: str, protocol: str, figures: Mapping[str, Summary], about: Mapping[str, Any]
 ) -> Report:
     """The report with one suite's figures under one protocol put in place of any older ones.
 
-    ``about`` is the run: command, date, fingerprint, seconds and what it was asked for.
+    ``about`` is the run: command, date, fingerprint, seconds and what it was asked for. What other weights
+    scored is left out: a report is of one checkpoint.
     """
-    runs = report.get("runs", {})
-    return report | {
-        suite: report.get(suite, {}) | {protocol: dict(figures)},
+    kept: Report = {"runs": {}}
+    for name, of_suite in report.get("runs", {}).items():
+        same = {p: run for p, run in of_suite.items() if _weights(run) == _weights(about)}
+        if same:
+            kept["runs"][name] = same
+            kept[name] = {p: report[name][p] for p in same if p in report[name]}
+    runs = kept["runs"]
+    return kept | {
+        suite: kept.get(suite, {}) | {protocol: dict(figures)},
         "runs": runs | {suite: runs.get(suite, {}) | {protocol: dict(about)}},
     }
 
 
-def with_best_of(report: Report) -> Report:
-    """The report with the best of N direct pictures, once the runs that it is counted from are there.
+def _weights(about: Mapping[str, Any]) -> str | None:
+    return about.get("fingerprint", {}).get("checkpoint")
 
-    Those are the story runs of ``direct`` and ``process`` on the same prompts by the same checkpoint. Where
-    the direct run has too few pictures a prompt, a note says so and no figures come.
+
+def compared(report: Report) -> Report:
+    """The report with what its story runs say against ``direct``, where the same prompts were drawn.
+
+    ``OTHER over direct`` is the difference prompt by prompt; the best of N direct pictures is held against
+    ``process``. Where the direct run has too few pictures a prompt, a note says so and no figures come.
     """
     if "story" not in report:
         return report
-    story, runs = dict(report["story"]), dict(report["runs"]["story"])
-    story.pop(best_of.NAME, None)
-    runs.pop(best_of.NAME, None)
-    direct, process = runs.get("direct"), runs.get("process")
-    if direct and process and direct["updates"] and all(direct[k] == process[k] for k in SAME):
-        try:
-            story[best_of.NAME], n = best_of.best_of(direct, process)
-            runs[best_of.NAME] = {"note": best_of.NOTE, "pictures": n}
-        except ValueError as error:
-            runs[best_of.NAME] = {"note": str(error)}
-    return report | {"story": story, "runs": report["runs"] | {"story": runs}}
+    runs = {p: run for p, run in report["runs"]["story"].items() if "hits" in run}
+    story = {p: report["story"][p] for p in runs}
+    direct, notes = runs.get("direct"), {}
+    for name, run in runs.items():
+        if direct is None or name == "direct" or any(direct[key] != run[key] for key in SAME):
+            continue
+        over = f"{name} over direct"
+        story[over] = comparisons.over(direct, run)
+        notes[over] = {"note": comparisons.OVER_NOTE} | _made_by(run)
+        if name == "process" and direct["updates"]:
+            notes[comparisons.BEST_OF] = _made_by(run)
+            try:
+                story[comparisons.BEST_OF], n = comparisons.best_of(direct, run)
+                notes[comparisons.BEST_OF] |= {"note": comparisons.BEST_OF_NOTE, "pictures": n}
+            except ValueError as error:
+                notes[comparisons.BEST_OF] |= {"note": str(error)}
+    return report | {"story": story, "runs": report["runs"] | {"story": runs | notes}}
+
+
+def _made_by(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {"fingerprint": run["fingerprint"]}
 
 
 def write(path: Path, report: Report) -> None:

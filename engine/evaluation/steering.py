@@ -17,22 +17,20 @@ from PIL import Image
 
 from engine.evaluation import artist
 from engine.evaluation.bench import Bench, Row, Suite, shown
-from engine.evaluation.floors import (
-    EDIT_KINDS,
+from engine.evaluation.keeping import looks, obeyed, preserved
+from engine.evaluation.runs import (
     Album,
     Outcome,
     carry_on,
     final_sight,
     held_out_scenes,
-    obeyed,
     prompt_step,
     readable,
 )
-from engine.evaluation.keeping import preserved
 from engine.evaluation.statistics import Summary, summary
 from engine.trajectory import Step, last_image, round_numbers, step_seed
 from engine.world import language
-from engine.world.edits import Add, Edit, Recolour, apply, sample_edit
+from engine.world.edits import EDIT_KINDS, Add, Edit, Recolour, apply, sample_edit
 from engine.world.judge import judge
 from engine.world.palette import SIDE
 from engine.world.render import paint_order, thing_sprite
@@ -40,13 +38,15 @@ from engine.world.scene import Scene, Thing
 from engine.world.sprites import stamp
 
 DEPTHS = (1, 2, 3)
-KINDS = {"plan": EDIT_KINDS, "critique": EDIT_KINDS, "paint": ("add", "recolour")}
+OF_THINGS = tuple(kind for kind in EDIT_KINDS if kind != "setting")
+KINDS = {"plan": OF_THINGS, "critique": OF_THINGS, "paint": ("add", "recolour")}
 """What may be edited, and by which kinds of edit."""
 
 REMARKS = ("Please change it.", "I want it another way.", "Not quite.", "Change this.")
 """What a person says in place of a verdict."""
 
 MANY = 1_000_000
+TRIES = 12
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ def examine(bench: Bench, case: Case | artist.Case) -> Row:
     seen = final_sight(outcome, album)
     after = apply(change.before, change.edit)
     row["depth"] = round_numbers(change.steps)[-1]
-    row["obeyed"] = seen is not None and obeyed(change.before, change.edit, after, seen)
-    row["preserved"] = preserved(change.before, change.edit, seen, in_place=change.drawn)
+    row["obeyed"] = seen is not None and obeyed(change.before, after, seen)
+    row["preserved"] = preserved(change.before, after, seen, case.scene, in_place=change.drawn)
     row["shown"] = _pictures(change, outcome, album, row["obeyed"])
     return row
 
@@ -131,7 +131,7 @@ def rewrite_plan(case: Case, made: Sequence[Step], album: Album) -> Intervention
     start = list(made[: rounds.index(case.depth)] if case.depth in rounds else made)
     rng, first = case.rng, len(start) == 1
     before = case.scene if first else readable(final_sight(Outcome(start), album))
-    edit = sample_edit(before, rng, (case.kind,)) if before is not None else None
+    edit = wish(before, case)
     if before is None or edit is None:
         return None
     after = apply(before, edit)
@@ -144,7 +144,7 @@ def write_critique(case: Case, made: Sequence[Step], album: Album) -> Interventi
     """The round's inspection replaced by one that asks for a change."""
     at = _sketch(made, case.depth)
     before = None if at is None else readable(judge(album[made[at].image]))
-    edit = sample_edit(before, case.rng, (case.kind,)) if before is not None else None
+    edit = wish(before, case)
     if at is None or before is None or edit is None:
         return None
     order = language.instruct_edit(before, edit, apply(before, edit), case.rng)
@@ -157,16 +157,30 @@ def paint_over(case: Case, made: Sequence[Step], album: Album) -> Intervention |
     """The round's sketch replaced by itself with a figure painted on; only if the judge sees it so."""
     at = _sketch(made, case.depth)
     before = None if at is None else readable(judge(album[made[at].image]))
-    edit = sample_edit(before, case.rng, (case.kind,)) if before is not None else None
+    edit = wish(before, case)
     if at is None or before is None or not isinstance(edit, Add | Recolour):
         return None
     after = apply(before, edit)
     new = edit.things if isinstance(edit, Add) else [after.things[i] for i in edit.indices]
     painted = composite(album[made[at].image], new)
-    if not obeyed(before, edit, after, judge(painted)):
+    if not obeyed(before, after, judge(painted)):
         return None
     sketch = Step(made[at - 1].id, made[at].kind, "person", image=album.keep(painted))
     return Intervention([*made[:at], sketch], before, edit, drawn=True)
+
+
+def wish(before: Scene | None, case: Case) -> Edit | None:
+    """An edit of the case's kind whose outcome nothing that the prompt still brings can be taken for."""
+    if before is None:
+        return None
+    coming = looks(case.scene.things) - looks(before.things)
+    for _ in range(TRIES):
+        edit = sample_edit(before, case.rng, (case.kind,))
+        if edit is not None and not set(coming) & set(
+            looks(apply(before, edit).things) - looks(before.things)
+        ):
+            return edit
+    return None
 
 
 def composite(picture: Image.Image, things: Sequence[Thing]) -> Image.Image:
@@ -196,11 +210,8 @@ def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
         found[name] = summary([row[key] for row in done])
         groups: dict[str, list[bool]] = {}
         for row in done:
-            for part in (
-                row["what"],
-                f"{row['what']}, round {row['depth']}",
-                f"{row['what']}, {row['kind']}",
-            ):
+            what, depth, kind = row["what"], f"round {row['depth']}", row["kind"]
+            for part in (what, depth, kind, f"{what}, {depth}", f"{what}, {kind}"):
                 groups.setdefault(part, []).append(row[key])
         found |= {f"{name}: {part}": summary(groups[part]) for part in sorted(groups)}
     found["no case"] = summary([not row["possible"] for row in edits])
@@ -211,7 +222,7 @@ SUITE = Suite(
     "steering",
     "what a person changes is done, and nothing else",
     ("process",),
-    prompts=12,
+    prompts=45,
     cases=cases,
     examine=examine,
     summarise=summarise,

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from engine.evaluation.bench import Bench, Row, Suite, shown
 from engine.evaluation.cost import added, cost_of
-from engine.evaluation.floors import Album, carry_on, held_out_scenes, prompt_step
-from engine.evaluation.statistics import Summary, with_overall
+from engine.evaluation.runs import Album, Outcome, carry_on, final_sight, held_out_scenes, prompt_step
+from engine.evaluation.statistics import Summary, summary, with_overall
 from engine.trajectory import last_image, step_seed
 from engine.world import language
-from engine.world.faults import CLEAR
-from engine.world.judge import Seen, SeenThing, judge
+from engine.world.faults import CLEAR, faults
+from engine.world.judge import Seen, SeenThing
 from engine.world.scene import Scene, gap
 
 PLENTY = 1_000_000
@@ -108,28 +108,53 @@ def cases(prompts: int, seed: int) -> list[Prompt]:
 
 
 def examine(bench: Bench, case: Prompt) -> Row:
-    """``bench.images`` runs from the prompt, each with its own seed. A run without a picture is wrong."""
-    right, costs, pictures = [], [], []
-    for image in range(bench.images):
-        seed, album = step_seed(bench.seed, case.number, case.tag, image), Album()
-        outcome = carry_on(bench.painter, [prompt_step(case.text, seed)], bench.settings, album, seed)
-        step = last_image(outcome.steps)
-        right.append(step is not None and RULES[case.tag](case.scene, judge(album[step.image])))
-        costs.append(cost_of(outcome.steps))
+    """``bench.images`` runs from the prompt, each with its own seed."""
+    return row_of(case, [begin(bench, case, image) for image in range(bench.images)])
+
+
+def row_of(case: Prompt, runs: Sequence[tuple[Album, Outcome]]) -> Row:
+    """What the pictures at the end of a prompt's runs are worth. A run without a picture is wrong."""
+    row: Row = {"tag": case.tag, "right": [], "everything": [], "well_formed": [], "finished": []}
+    pictures = []
+    for album, outcome in runs:
+        step, seen = last_image(outcome.steps), final_sight(outcome, album)
+        row["right"].append(seen is not None and RULES[case.tag](case.scene, seen))
+        row["everything"].append(seen is not None and not faults(case.scene, seen))
+        row["well_formed"].append(outcome.well_formed)
+        row["finished"].append(outcome.finished)
         if step is not None:
-            pictures.append(shown(album[step.image], case.text, right[-1]))
-    return {"tag": case.tag, "right": right, "cost": added(costs), "shown": pictures}
+            pictures.append(shown(album[step.image], case.text, row["right"][-1]))
+    return row | {"cost": added([cost_of(outcome.steps) for _, outcome in runs]), "shown": pictures}
+
+
+def begin(bench: Bench, case: Prompt, image: int) -> tuple[Album, Outcome]:
+    """The run of one picture of a prompt, to its end."""
+    seed, album = step_seed(bench.seed, case.number, case.tag, image), Album()
+    start = [prompt_step(case.text, seed)]
+    return album, carry_on(bench.painter, start, bench.settings, album, seed, protocol=bench.protocol)
+
+
+OF_RUNS = {"everything right": "everything", "well-formed": "well_formed", "stops by itself": "finished"}
+"""What is told of all pictures beside the tags, and where a row has it."""
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
-    """Accuracy over pictures for each tag (every prompt has as many), and overall."""
-    return with_overall(shares_right(rows))
+    """Accuracy over pictures for each tag (every prompt has as many), overall, and of all pictures alike."""
+    return (
+        with_overall(shares_right(rows))
+        | {name: summary([_share(row[key]) for row in rows]) for name, key in OF_RUNS.items()}
+        | {"images a picture": summary([row["cost"]["images"] / len(row["right"]) for row in rows])}
+    )
+
+
+def _share(values: Sequence[bool]) -> float:
+    return sum(values) / len(values)
 
 
 def shares_right(rows: Sequence[Row]) -> dict[str, list[float]]:
     """For each tag the share of right pictures of each prompt."""
     return {
-        tag: [sum(row["right"]) / len(row["right"]) for row in rows if row["tag"] == tag]
+        tag: [_share(row["right"]) for row in rows if row["tag"] == tag]
         for tag in dict.fromkeys(row["tag"] for row in rows)
     }
 

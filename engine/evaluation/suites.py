@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.evaluation import best_of, cost, knowledge, results, steering, storyeval
+from engine.evaluation import comparisons, cost, knowledge, results, steering, storyeval
 from engine.evaluation.bench import Bench, Row, Suite
-from engine.evaluation.floors import examine_drawing, examine_edits
-from engine.evaluation.journal import examine_all, journal_path
+from engine.evaluation.crew import Task, in_turn, side_by_side
+from engine.evaluation.journal import gather, journal_path
 from engine.evaluation.report import page
+from engine.protocols.base import Protocol
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ SUITES: dict[str, Suite] = {
 
 @dataclass(frozen=True)
 class Wish:
-    """What a run is asked for besides its suite. ``command`` is how it was asked."""
+    """What a run is asked for besides its suite. ``command`` is how it was asked.
+
+    ``workers`` is how many processes examine at once; with one, all is done in this process.
+    """
 
     seed: int = 0
     prompts: int | None = None
@@ -34,6 +37,7 @@ class Wish:
     json: Path | None = None
     report: Path | None = None
     command: str = ""
+    workers: int = 1
 
 
 def run_suite(painter: Painter, suite: Suite, settings: Settings, wish: Wish) -> dict[str, Any]:
@@ -49,59 +53,83 @@ def run_suite(painter: Painter, suite: Suite, settings: Settings, wish: Wish) ->
             f"nothing was run, give --protocol {suite.protocols[0]}"
         )
     report = results.read(wish.json)
-    prompts = wish.prompts or suite.prompts
-    asked = {"prompts": prompts, "images": wish.images, "seed": wish.seed}
-    heading = {"suite": suite.name, "protocol": protocol, **asked, **_made_with(painter, settings)}
-    journal = journal_path(wish.json, heading) if wish.json else None
-    bench = Bench(painter, settings, wish.seed, wish.images)
-    cases = suite.cases(prompts, wish.seed)
-    rows = examine_all(cases, lambda case: suite.examine(bench, case), journal, f"{suite.name}, {protocol}")
-    about = _made_with(painter, settings) | asked
-    about |= {
-        "command": wish.command,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(sum(row["seconds"] for row in rows), 1),
-    }
+    journal = journal_of(painter, suite, settings, wish) if wish.json else None
+    rows = rows_of(painter, suite, settings, wish, journal)
+    about = about_run(painter, suite, settings, wish, rows)
     if suite is storyeval.SUITE:
-        about |= best_of.record_of(rows)
-    report = results.merged(report, suite.name, protocol, suite.summarise(rows), about)
-    report = results.with_best_of(report)
-    _deliver(report, rows, wish, [journal])
-    return report
-
-
-def run_floors(painter: Painter, base: Settings, wish: Wish, counts: Mapping[str, int]) -> dict[str, Any]:
-    """The three floors, ``counts`` of each of ``direct``, ``process`` and ``edits``; 0 leaves one out."""
-    report, journals = results.read(wish.json), []
-    report |= {"fingerprint": dict(painter.fingerprint), "settings": base.as_dict()}
-    examinations = {"direct": examine_drawing, "process": examine_drawing, "edits": examine_edits}
-    for name, examine in examinations.items():
-        count = counts[name]
-        if not count:
-            continue
-        protocol = "direct" if name == "direct" else base.protocol
-        settings = Settings.from_dict(base.as_dict() | {"protocol": protocol})
-        heading = {"suite": "floors", "protocol": name, "count": count, "seed": wish.seed}
-        journal = journal_path(wish.json, heading | _made_with(painter, settings)) if wish.json else None
-        report[name] = examine(painter, settings, count=count, seed=wish.seed, journal=journal)
-        journals.append(journal)
-        print(json.dumps({name: report[name]}), flush=True)
-    _deliver(report, [], wish, journals)
-    return report
-
-
-def _made_with(painter: Painter, settings: Settings) -> dict[str, Any]:
-    return {"fingerprint": dict(painter.fingerprint), "settings": settings.as_dict()}
-
-
-def _deliver(
-    report: dict[str, Any], rows: Sequence[Row], wish: Wish, journals: Sequence[Path | None]
-) -> None:
-    """Writes the files; the journals go only once the report holds what they hold."""
+        about |= comparisons.record_of(rows)
+    report = results.compared(results.merged(report, suite.name, protocol, suite.summarise(rows), about))
     if wish.report:
         wish.report.write_text(page(report, rows), encoding="utf-8")
     if wish.json:
         results.write(wish.json, report)
-    for journal in journals:
-        if journal is not None:
-            journal.unlink(missing_ok=True)
+    if journal:  # only once the report holds what it holds
+        journal.unlink(missing_ok=True)
+    return report
+
+
+def rows_of(
+    painter: Painter,
+    suite: Suite,
+    settings: Settings,
+    wish: Wish,
+    journal: Path | None = None,
+    protocol: Protocol | None = None,
+) -> list[Row]:
+    """The rows of all the suite's cases, from ``journal`` as far as it goes.
+
+    ``protocol`` takes the place of the settings' own.
+    """
+    prompts = wish.prompts or suite.prompts
+    cases = suite.cases(prompts, wish.seed)
+    bench = Bench(painter, settings, wish.seed, wish.images, protocol)
+
+    def rows_from(first: int) -> Iterator[Row]:
+        if suite.alone or wish.workers == 1 or len(cases) - first < 2:
+            return in_turn(bench, suite, cases[first:])
+        checkpoint, device = painter.checkpoint, painter.fingerprint["device"]
+        task = Task(
+            checkpoint.folder,
+            device,
+            checkpoint.precision,
+            suite,
+            settings,
+            prompts,
+            wish.seed,
+            wish.images,
+            protocol,
+        )
+        return side_by_side(task, first, len(cases), wish.workers)
+
+    return gather(len(cases), rows_from, journal, f"{suite.name}, {settings.protocol}")
+
+
+def journal_of(painter: Painter, suite: Suite, settings: Settings, wish: Wish, **more: Any) -> Path:
+    """Where the rows are kept until the report is written. ``more`` sets runs of one suite apart."""
+    assert wish.json is not None
+    heading = {"suite": suite.name, "protocol": settings.protocol, **more}
+    return journal_path(wish.json, heading | identity(painter, suite, settings, wish))
+
+
+def identity(painter: Painter, suite: Suite, settings: Settings, wish: Wish) -> dict[str, Any]:
+    """What must be equal for two runs of a suite to come to the same figures."""
+    return {
+        "fingerprint": dict(painter.fingerprint),
+        "settings": settings.as_dict(),
+        "prompts": wish.prompts or suite.prompts,
+        "images": wish.images,
+        "seed": wish.seed,
+    }
+
+
+def about_run(
+    painter: Painter, suite: Suite, settings: Settings, wish: Wish, rows: Sequence[Row]
+) -> dict[str, Any]:
+    """What a report says of a run. ``seconds`` are those of all cases, summed over the workers."""
+    return {
+        **identity(painter, suite, settings, wish),
+        "command": wish.command,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(sum(row["seconds"] for row in rows), 1),
+        "workers": 1 if suite.alone else wish.workers,
+    }

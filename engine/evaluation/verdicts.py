@@ -9,11 +9,16 @@ import random
 import re
 
 from engine.world.critique import differences
-from engine.world.edits import Add, Edit, Move, Recolour, Remove, Resize, Swap
+from engine.world.edits import Add, Edit, Remove, Setting
+from engine.world.mistakes import MISTAKES as WORLD_MISTAKES
 from engine.world.mistakes import sample_mistake
+from engine.world.palette import COLOURS
 from engine.world.scene import Scene
 
-MISTAKES = ("recolour", "resize", "swap", "move", "missing", "extra", "count", "background")
+NAMES = {"add": "extra", "setting": "background"}
+"""What a picture gone wrong by an edit of the world shows, where that is called otherwise."""
+
+MISTAKES = tuple(NAMES.get(kind, kind) for kind in WORLD_MISTAKES)
 
 _NAMED = (
     (re.compile(r"\bbackground should be\b"), "background"),
@@ -21,8 +26,8 @@ _NAMED = (
     (re.compile(r"\bshould not be there\b"), "extra"),
     (re.compile(r"\b(is|are) missing\b"), "missing"),
     (re.compile(r"\bthere should be\b"), "count"),
+    (re.compile(rf"\bshould be ({'|'.join(COLOURS)})\b"), "recolour"),
     (re.compile(r"\b(is|are) (small|medium-sized|large) and should be\b"), "resize"),
-    (re.compile(r"\b(is|are) \w+ and should be\b"), "recolour"),
     (re.compile(r"\bshould be\b"), "move"),
 )
 """The first that is found in a sentence names its mistake."""
@@ -45,19 +50,13 @@ def mistakes_of(wrong: Scene, right: Scene) -> set[str]:
 def _kind(edit: Edit, wrong: Scene, right: Scene) -> str:
     looks = lambda scene: {(t.kind, t.colour) for t in scene.things}  # noqa: E731
     match edit:
-        case Recolour():
-            return "recolour"
-        case Resize():
-            return "resize"
-        case Swap():
-            return "swap"
-        case Move():
-            return "move"
+        case Setting():
+            return "background"
         case Add(things):
             return "missing" if looks(Scene(right.background, things)) - looks(wrong) else "count"
         case Remove(indices):
             return "extra" if looks(wrong.subset(indices)) - looks(right) else "count"
-    return "background"
+    return type(edit).__name__.lower()
 
 
 def one_mistake(right: Scene, kind: str, rng: random.Random) -> Scene | None:

@@ -1,14 +1,19 @@
-"""The model card of a storybook checkpoint, from the numbers that training and evaluation left behind."""
+"""The model card of a storybook checkpoint, from what training and evaluation left behind in its folder.
+
+No figure stands here by hand: tables are made of ``training.json`` and ``evaluation.json``.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
 
+from engine.checkpoints.files import folder_digest
 from engine.training import history
 from engine.world.palette import BACKGROUNDS, COLOURS, KINDS
 
@@ -31,41 +36,54 @@ Autoencoder: {ae_parameters:.1f} M weights; unified model: {parameters:.1f} M we
 {stages}
 
 Minutes are wall clock. A shard is 1000 scripts. "Error" is the mean squared error of the flow's velocity on
-prompts alone, PSNR is over 16 held-out pictures. Weights are the moving average, in bf16.
+prompts alone; PSNR and SSIM are over held-out pictures, taken apart and put together again. Weights are the
+moving average, in bf16.
 
 ## What it scores
-
-`python -m engine.evaluation`, by the judge, at the default settings (`sampling` in `config.json`), float32
-on a CPU. Scenes come from seeds that no training lesson uses. Where a figure is under its floor, the
-training was too short for it: the losses were still falling when it ended.
 
 {scores}
 """
 
+MEASURED = """By the judge, at the settings the checkpoint recommends (`sampling` in `config.json`), on scenes
+that no lesson shows. Brackets hold 95% intervals, bootstrapped over prompts; n counts prompts or cases. Where
+all came out alike an interval has no width.
+"""
 
-def scores(report: dict[str, Any]) -> str:
-    """The evaluation's figures beside the floors they are held against."""
-    rows = ["| | measured | floor |", "|---|---|---|"]
-    if direct := report.get("direct"):
-        count = direct["count"]
-        share = direct["objects"]
-        rows.append(f"| direct: objects and colours right ({count} prompts) | {share:.3f} | 0.70 |")
-        rows.append(
-            f"| direct: everything right, relations and background too | {direct['everything']:.3f} | |"
-        )
-    if process := report.get("process"):
-        count = process["count"]
-        rows.append(
-            f"| process: well-formed trajectory ({count} prompts) | {process['well_formed']:.3f} | 0.98 |"
-        )
-        rows.append(f"| process: objects and colours right | {process['objects']:.3f} | |")
-        rows.append(f"| process: pictures a trajectory | {process['images']:.2f} | |")
-        rows.append(f"| process: seconds a trajectory | {process['seconds']:.1f} | |")
-    if edits := report.get("edits"):
-        kinds = ", ".join(f"{kind} {value:.2f}" for kind, value in edits["by_kind"].items())
-        rows.append(f"| an edited plan is obeyed ({edits['count']} edits) | {edits['obeyed']:.3f} | 0.60 |")
-        rows.append(f"| … by kind | {kinds} | |")
-    return "\n".join(rows)
+
+def scores(report: Mapping[str, Any]) -> str:
+    """Every suite of an evaluation as a table, its protocols side by side, and how each was run."""
+    suites = report.get("runs", {})
+    if not suites:
+        return "Nothing is measured yet: `python -m engine.evaluation` does it."
+    return "\n".join([MEASURED, *(suite_table(name, report[name], suites[name]) for name in suites)]).rstrip()
+
+
+def suite_table(name: str, figures: Mapping[str, Any], runs: Mapping[str, Any]) -> str:
+    """A heading, the table and a line for every run."""
+    columns = list(figures)
+    tags = list(dict.fromkeys(tag for column in columns for tag in figures[column]))
+    lines = [f"### {name}", "", f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {tag} | {' | '.join(_cell(figures[c].get(tag)) for c in columns)} |" for tag in tags]
+    return "\n".join([*lines, "", *(_run(column, about) for column, about in runs.items()), ""])
+
+
+def _cell(figure: Mapping[str, Any] | None) -> str:
+    if figure is None or figure["mean"] is None:
+        return ""
+    low, high = figure["ci95"]
+    middle = f", median {figure['median']:g}" if figure.get("median") is not None else ""
+    return f"{figure['mean']:.3f}{middle} [{low:.3f}, {high:.3f}] n = {figure['n']}"
+
+
+def _run(column: str, about: Mapping[str, Any]) -> str:
+    if "command" not in about:
+        more = f" ({about['pictures']:g} pictures)" if "pictures" in about else ""
+        return f"- {column}{more}: {about['note']}"
+    prints = about["fingerprint"]
+    return (
+        f"- {column}: `{about['command']}`, {about['date'][:10]}, {about['seconds']:.0f} s, "
+        f"{prints['precision']} on {prints['device']}"
+    )
 
 
 def stage_rows(stages: list[dict[str, Any]]) -> str:
@@ -74,6 +92,7 @@ def stage_rows(stages: list[dict[str, Any]]) -> str:
     for stage in stages:
         if stage["stage"] == "autoencoder":
             shown, out = "fresh scenes", f"PSNR {stage['psnr']:.1f} dB"
+            out += f", SSIM {stage['ssim']:.3f}" if "ssim" in stage else ""
         else:
             shown = f"{stage['noised_pictures']:,} noised pictures of {stage['shards']} shards"
             out = f"error {stage['velocity_error']['direct']:.3f}"
@@ -82,9 +101,30 @@ def stage_rows(stages: list[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
+def read_report(target: Path) -> dict[str, Any]:
+    """What ``target/evaluation.json`` holds; nothing where there is none.
+
+    Raises ``ValueError`` when it was measured on other weights.
+    """
+    path = target / "evaluation.json"
+    report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    measured = {
+        about["fingerprint"]["checkpoint"] for s in report.get("runs", {}).values() for about in s.values()
+    }
+    if measured - {folder_digest(target)}:
+        raise ValueError(
+            f"{path} was measured on other weights than those in {target}; the card was not written, "
+            "run python -m engine.evaluation first"
+        )
+    return report
+
+
 def write_card(target: Path) -> None:
-    """Writes ``target/README.md`` from the checkpoint's own ``training.json`` and ``evaluation.json``."""
-    report = json.loads((target / "evaluation.json").read_text())
+    """Writes ``target/README.md`` from the checkpoint's own ``training.json`` and ``evaluation.json``.
+
+    Raises ``ValueError`` as :func:`read_report`.
+    """
+    report = read_report(target)
     shapes = {name: read_shapes(target / f"{name}.safetensors") for name in ("ema", "ae")}
     weights = {
         name: sum(math.prod(shape) for shape in found.values()) / 1e6 for name, found in shapes.items()

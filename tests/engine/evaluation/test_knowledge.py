@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from copy import deepcopy
 
 import pytest
 
@@ -24,7 +25,7 @@ BOTH = Scene("meadow", (Thing("cat", "red", 0.2, 0.8, 0.29), Thing("house", "blu
 @pytest.mark.parametrize("kind", MISTAKES)
 def test_a_verdict_names_the_mistake_that_the_scenes_have(kind: str) -> None:
     asked = 0
-    for seed in range(10):
+    for seed in range(8):
         rng = random.Random(seed)
         right = sample_scene(rng)
         wrong = one_mistake(right, kind, rng)
@@ -34,7 +35,7 @@ def test_a_verdict_names_the_mistake_that_the_scenes_have(kind: str) -> None:
         assert mistakes_of(wrong, right) == {kind}
         assert named_in(critique_wrong(wrong, right, (), rng)[0]) == {kind}
         assert mistakes_of(judge(render(wrong)).scene(), judge(render(right)).scene()) == {kind}
-    assert asked >= 6
+    assert asked >= 5
 
 
 def test_a_fine_picture_has_no_mistakes_and_other_words_name_none() -> None:
@@ -44,7 +45,7 @@ def test_a_fine_picture_has_no_mistakes_and_other_words_name_none() -> None:
     assert named_in("I like it. The cat could be nicer.") == set()
 
 
-CASES = knowledge.cases(2, seed=0)
+CASES = knowledge.cases(4, seed=0)
 
 
 def test_cases_are_shown_what_they_say() -> None:
@@ -69,9 +70,9 @@ def bench(painter: WorldPainter) -> Bench:
 
 
 def by_name(name: str, looks: int = 1) -> knowledge.Case:
-    """Made anew each time: a case's lots are drawn once."""
-    found = (case for case in knowledge.cases(4, seed=0) if case.shows == name)
-    return next(case for case in found if len(case.right.groups()) >= looks)
+    """A copy each time: a case's lots are drawn once."""
+    found = (case for case in CASES if case.shows == name)
+    return deepcopy(next(case for case in found if len(case.right.groups()) >= looks))
 
 
 def test_a_false_alarm_and_a_silent_pass_are_told_apart() -> None:
@@ -95,6 +96,17 @@ def test_a_refine_mends_or_breaks_what_was_right() -> None:
     assert (row["mended"], row["overdone"]) == (False, True)
 
 
+def test_a_refine_that_adds_what_nobody_asked_for_has_overdone_it() -> None:
+    case = by_name("recolour", looks=2)
+    taken = {thing.kind for thing in case.whole.things}
+    kind = next(kind for kind in ("star", "moon", "balloon") if kind not in taken)
+    there = Thing(kind, "pink", 0.5, 0.172, 0.26)
+    more = Scene(case.right.background, (*(t for t in case.right.things if t.row != "sky"), there))
+    if len(more.things) > len(case.right.things):
+        row = knowledge.examine(bench(WorldPainter(more, texts=["This fits."])), case)
+        assert (row["mended"], row["overdone"]) == (False, True)
+
+
 def test_drift_is_none_where_the_picture_stays_and_whole_where_it_goes() -> None:
     case = by_name("drift")
     row = knowledge.examine(bench(WorldPainter(case.picture, fault_rounds=())), case)
@@ -102,6 +114,8 @@ def test_drift_is_none_where_the_picture_stays_and_whole_where_it_goes() -> None
     empty = Scene("night" if case.whole.background != "night" else "snow")
     row = knowledge.examine(bench(WorldPainter(empty, fault_rounds=())), by_name("drift"))
     assert row["kept"] == [0.0] * knowledge.ROUNDS and min(row["strayed"]) > 0.05
+    assert not any(row["held"]), "what is gone is lost once, in the round that lost it"
+    assert len(row["held"]) < knowledge.ROUNDS * len(case.whole.things)
 
 
 def test_precision_and_recall_by_hand() -> None:
@@ -115,7 +129,7 @@ def test_precision_and_recall_by_hand() -> None:
         row("swap"),
         row("right", "recolour"),
         row("not drawn yet"),
-        {"shows": "drift", "kept": [1.0, 0.5], "strayed": [0.1, 0.2]},
+        {"shows": "drift", "kept": [1.0, 0.5], "held": [True, True, True, False], "strayed": [0.1, 0.2]},
     ]
     found = {tag: figure["mean"] for tag, figure in knowledge.summarise(rows).items()}
     assert found["inspect: precision"] == pytest.approx(2 / 3, abs=1e-3)
@@ -125,4 +139,5 @@ def test_precision_and_recall_by_hand() -> None:
     assert found["inspect: precision, move"] is None
     assert found["inspect: false alarms, right"] == 1 and found["inspect: false alarms, not drawn yet"] == 0
     assert found["refine: mended"] == pytest.approx(1 / 3, abs=1e-3)
+    assert found["drift: unchanged a round"] == 0.75
     assert found["drift: kept, round 2"] == 0.5 and found["drift: kept, round 3"] is None

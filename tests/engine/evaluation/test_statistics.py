@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.evaluation.best_of import best_of
+from engine.evaluation.comparisons import best_of, over
 from engine.evaluation.statistics import (
     chance_of_one,
     mean_of_groups,
@@ -79,3 +79,12 @@ def test_the_best_of_n_costs_what_the_other_run_costs() -> None:
     assert figures["overall"]["mean"] == pytest.approx(0.375)
     _, n = best_of(direct, {"updates": 12.0})
     assert n == 1, "a cheaper run still gets one picture"
+
+
+def test_a_protocol_over_another_is_held_prompt_by_prompt() -> None:
+    direct = {"images": 4, "hits": {"counting": [0, 4], "colours": [2, 2]}}
+    other = {"images": 2, "hits": {"counting": [1, 2], "colours": [2, 2]}}
+    found = over(direct, other)
+    assert found["counting"]["mean"] == 0.25 and found["counting"]["n"] == 2
+    assert found["colours"] == {"mean": 0.5, "ci95": [0.5, 0.5], "n": 2}, "paired: no doubt where all gain"
+    assert found["overall"]["mean"] == 0.375

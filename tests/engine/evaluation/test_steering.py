@@ -11,14 +11,28 @@ import pytest
 
 from engine.evaluation import artist, steering
 from engine.evaluation.bench import Bench
-from engine.evaluation.floors import Album, carry_on, obeyed, prompt_step, readable
-from engine.evaluation.keeping import preserved, share_kept, untouched
+from engine.evaluation.keeping import obeyed, preserved, share_kept, untouched
+from engine.evaluation.runs import Album, carry_on, prompt_step, readable
 from engine.inference.events import FlowUpdate
 from engine.settings import Settings
 from engine.trajectory import Step
-from engine.world.edits import Add, Move, Recolour, Remove, apply
+from engine.world.edits import (
+    EDIT_KINDS,
+    Add,
+    Edit,
+    Move,
+    Recolour,
+    Remove,
+    Resize,
+    Setting,
+    Swap,
+    apply,
+    resized,
+    sample_edit,
+)
 from engine.world.judge import Seen, SeenThing, judge
 from engine.world.render import render
+from engine.world.sampling import sample_scene
 from engine.world.scene import Relation, Scene, Thing
 from tests.scripted import ScriptedPainter
 
@@ -44,10 +58,14 @@ class WorldPainter(ScriptedPainter):
 
 
 def test_untouched_is_what_an_edit_does_not_mention() -> None:
-    assert untouched(BOTH, Recolour((0,), "green")) == (HOUSE,)
-    assert untouched(BOTH, Move(1, 0.5, 0.8)) == (CAT,)
-    assert untouched(BOTH, Add((CAT,))) == BOTH.things
-    assert untouched(BOTH, Remove((0, 1))) == ()
+    def left(edit: Edit) -> tuple[Thing, ...]:
+        return untouched(BOTH, apply(BOTH, edit))
+
+    assert left(Recolour((0,), "green")) == (HOUSE,)
+    assert left(Move(1, 0.5, 0.8)) == (CAT,)
+    assert left(Add((Thing("sun", "yellow", 0.5, 0.2, 0.28),))) == BOTH.things
+    assert left(Setting("snow")) == BOTH.things
+    assert left(Remove((0, 1))) == ()
 
 
 def test_what_is_kept_is_in_its_look_and_place_and_each_by_a_figure_of_its_own() -> None:
@@ -61,21 +79,75 @@ def test_what_is_kept_is_in_its_look_and_place_and_each_by_a_figure_of_its_own()
 
 
 def test_preserved_asks_for_the_background_too_and_lets_the_edited_thing_go() -> None:
-    edit = Recolour((0,), "green")
-    green = Thing("cat", "green", 0.2, 0.8, 0.29)
-    assert preserved(BOTH, edit, seen(green, HOUSE))
-    assert preserved(BOTH, edit, seen(HOUSE))
-    assert not preserved(BOTH, edit, seen(green))
-    assert not preserved(BOTH, edit, seen(green, HOUSE, background="night"))
-    assert not preserved(BOTH, edit, None)
+    after = apply(BOTH, Recolour((0,), "green"))
+    green, sun = Thing("cat", "green", 0.2, 0.8, 0.29), Thing("sun", "yellow", 0.5, 0.2, 0.28)
+    assert preserved(BOTH, after, seen(green, HOUSE))
+    assert preserved(BOTH, after, seen(HOUSE))
+    assert preserved(BOTH, after, seen(CAT, HOUSE)), "an edit that was not obeyed has spoilt nothing"
+    assert not preserved(BOTH, after, seen(green))
+    assert not preserved(BOTH, after, seen(green, HOUSE, background="night"))
+    assert not preserved(BOTH, after, None)
+    assert not preserved(BOTH, after, seen(green, HOUSE, sun)), "a stranger came"
+    assert preserved(BOTH, after, seen(green, HOUSE, sun), Scene("meadow", (*BOTH.things, sun)))
+    assert preserved(BOTH, apply(BOTH, Setting("night")), seen(CAT, HOUSE, background="night"))
+
+
+@pytest.mark.parametrize("kind", EDIT_KINDS)
+def test_an_edit_is_obeyed_by_its_own_picture_and_not_by_the_old_one(kind: str) -> None:
+    asked = 0
+    for seed in range(10):
+        rng = random.Random(seed)
+        before = sample_scene(rng, max_things=3)
+        edit = sample_edit(before, rng, (kind,))
+        if edit is None:
+            continue
+        after = apply(before, edit)
+        asked += 1
+        assert obeyed(before, after, judge(render(after)))
+        assert not obeyed(before, after, judge(render(before)))
+    assert asked > 4
+
+
+def test_obeyed_by_hand() -> None:
+    def after(edit: Edit) -> Scene:
+        return apply(BOTH, edit)
+
+    green, dog = Thing("cat", "green", 0.2, 0.8, 0.29), Thing("dog", "red", 0.2, 0.8, 0.29)
+    assert obeyed(BOTH, after(Recolour((0,), "green")), seen(green))
+    assert not obeyed(BOTH, after(Recolour((0,), "green")), seen(green, CAT)), "the old one is still there"
+    assert obeyed(BOTH, after(Swap((0,), "dog", "red")), seen(dog, HOUSE))
+    assert not obeyed(BOTH, after(Swap((0,), "dog", "red")), seen(dog, dog, HOUSE)), "one too many"
+    assert obeyed(BOTH, after(Remove((0,))), seen(HOUSE))
+    assert not obeyed(BOTH, after(Remove((0,))), seen(CAT, HOUSE))
+    there = Thing("cat", "red", 0.5, 0.8, 0.29)
+    assert obeyed(BOTH, after(Move(0, 0.5, 0.8)), seen(there, HOUSE))
+    assert not obeyed(BOTH, after(Move(0, 0.5, 0.8)), seen(CAT, HOUSE))
+    assert not obeyed(BOTH, after(Move(0, 0.5, 0.8)), seen(there, CAT, HOUSE)), "copied, not moved"
+    assert not obeyed(BOTH, after(Setting("night")), seen(CAT, HOUSE))
+    small = after(Resize((0,), "small"))
+    assert small.things[0].scale == "small" and CAT.scale == "medium"
+    assert obeyed(BOTH, small, seen(*small.things))
+    assert not obeyed(BOTH, small, seen(CAT, HOUSE)), "as large as before"
+    assert untouched(BOTH, small) == (HOUSE,)
+    assert not preserved(BOTH, after(Recolour((0,), "green")), seen(green, resized(HOUSE, "small")))
+
+
+def test_no_edit_is_asked_for_that_the_prompt_would_bring_anyway() -> None:
+    """A red cat stands and a blue one is to come: recolouring the first blue could not be told from it."""
+    stands, goal = Scene("meadow", (CAT,)), Scene("meadow", (CAT, Thing("cat", "blue", 0.8, 0.8, 0.29)))
+    for seed in range(30):
+        one = steering.Case(0, "plan", 2, "recolour", random.Random(seed), goal)
+        edit = steering.wish(stands, one)
+        assert isinstance(edit, Recolour) and edit.colour != "blue"
+    assert steering.wish(None, one) is None
 
 
 def test_a_figure_painted_over_is_seen_and_nothing_else_has_changed() -> None:
     edit = Add((HOUSE,))
     alone = Scene("meadow", (CAT,))
     painted = judge(steering.composite(render(alone), edit.things))
-    assert obeyed(alone, edit, apply(alone, edit), painted)
-    assert preserved(alone, edit, painted)
+    assert obeyed(alone, apply(alone, edit), painted)
+    assert preserved(alone, apply(alone, edit), painted)
 
 
 def made(painter: ScriptedPainter, rounds: int) -> tuple[list[Step], Album]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -95,11 +96,18 @@ def test_a_prompt_is_drawn_several_times_with_a_seed_each() -> None:
 
 
 def test_accuracy_is_over_pictures_and_overall_over_tags() -> None:
+    def row(tag: str, right: list[bool], finished: bool, images: int) -> dict[str, Any]:
+        rest = {"everything": [False] * 4, "well_formed": [True] * 4, "finished": [finished] * 4}
+        return {"tag": tag, "right": right, "cost": {"images": images}, **rest}
+
     rows = [
-        {"tag": "counting", "right": [True, True, False, False]},
-        {"tag": "counting", "right": [False] * 4},
-        {"tag": "colours", "right": [True] * 4},
+        row("counting", [True, True, False, False], True, 4),
+        row("counting", [False] * 4, True, 8),
+        row("colours", [True] * 4, False, 12),
     ]
     found = summarise(rows)
     assert found["counting"]["mean"] == 0.25 and found["counting"]["n"] == 2
     assert found["overall"]["mean"] == 0.625
+    assert found["everything right"]["mean"] == 0 and found["well-formed"]["mean"] == 1
+    assert found["stops by itself"]["mean"] == pytest.approx(2 / 3, abs=1e-3)
+    assert found["images a picture"]["mean"] == 2

@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from engine.evaluation import best_of, results
+from engine.evaluation import comparisons, results
 from engine.evaluation.__main__ import main
 from engine.evaluation.cost import cost_of
-from engine.evaluation.floors import Album, carry_on, prompt_step
-from engine.evaluation.journal import examine_all, journal_path
+from engine.evaluation.journal import gather, journal_path
 from engine.evaluation.report import page
-from engine.evaluation.suites import SUITES, Wish, run_floors, run_suite
+from engine.evaluation.runs import Album, carry_on, prompt_step
+from engine.evaluation.suites import SUITES, Wish, rows_of, run_suite
+from engine.inference.painter import open_painter
 from engine.settings import Settings
+from tests.engine.evaluation.small import small_checkpoint
 from tests.scripted import ScriptedPainter
 
 PROCESS = Settings(timesteps=3, max_rounds=2)
@@ -40,16 +42,13 @@ def test_a_suite_runs_from_its_cases_to_its_figures(name: str, tmp_path: Path) -
 
 
 def test_suites_and_protocols_are_merged_into_one_file(tmp_path: Path) -> None:
-    wish = Wish(prompts=1, images=4, json=tmp_path / "r.json")
-    floors = run_floors(ScriptedPainter(), PROCESS, wish, {"direct": 2, "process": 1, "edits": 0})
-    assert floors["direct"]["count"] == 2 and "edits" not in floors
+    wish = Wish(prompts=1, images=2, json=tmp_path / "r.json")
     run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, wish)
     run_suite(ScriptedPainter(), SUITES["story"], DIRECT, wish)
     report = run_suite(ScriptedPainter(rounds=1, fault_rounds=(1,)), SUITES["story"], PROCESS, wish)
-    assert report["direct"] == floors["direct"], "the floors stay where the model card reads them"
     assert set(report["cost"]) == {"process"}
-    assert set(report["story"]) == {"direct", "process", best_of.NAME}
-    about = report["runs"]["story"][best_of.NAME]
+    assert set(report["story"]) == {"direct", "process", "process over direct", comparisons.BEST_OF}
+    about = report["runs"]["story"][comparisons.BEST_OF]
     assert about["pictures"] == 2 and "upper bound" in about["note"]
     again = run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, replace(wish, prompts=2))
     assert again["cost"]["process"]["images"]["n"] == 2
@@ -60,8 +59,8 @@ def test_too_few_pictures_for_the_best_of_n_are_a_note(tmp_path: Path) -> None:
     wish = Wish(prompts=1, images=1, json=tmp_path / "r.json")
     run_suite(ScriptedPainter(), SUITES["story"], DIRECT, wish)
     report = run_suite(ScriptedPainter(rounds=2), SUITES["story"], PROCESS, wish)
-    assert best_of.NAME not in report["story"]
-    assert "--images" in report["runs"]["story"][best_of.NAME]["note"]
+    assert comparisons.BEST_OF not in report["story"]
+    assert "--images" in report["runs"]["story"][comparisons.BEST_OF]["note"]
     assert "--images" in page(report, [])
 
 
@@ -87,10 +86,44 @@ def test_an_interrupted_run_goes_on_after_its_last_case(tmp_path: Path) -> None:
     assert not journal.exists()
 
 
+def test_figures_of_other_weights_do_not_stay_in_a_report() -> None:
+    def run(checkpoint: str) -> dict[str, Any]:
+        return {"fingerprint": {"checkpoint": checkpoint}, "prompts": 1}
+
+    figure = {"a": {"mean": 1.0, "ci95": [1.0, 1.0], "n": 1}}
+    report = results.merged({"direct": {"objects": 0.2}}, "story", "direct", figure, run("old"))
+    assert set(report) == {"story", "runs"}
+    report = results.merged(report, "cost", "direct", figure, run("old"))
+    assert set(report) == {"story", "cost", "runs"}
+    assert results.has(report, "cost", "direct", run("old"))
+    assert not results.has(report, "cost", "direct", run("new"))
+    report = results.merged(report, "cost", "process", figure, run("new"))
+    assert set(report) == {"cost", "runs"} and set(report["cost"]) == {"process"}
+    assert set(report["runs"]) == {"cost"}
+
+
+def test_several_processes_come_to_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
+    painter = open_painter(small_checkpoint(tmp_path))
+    wish = Wish(prompts=3, workers=2)
+    tiny = replace(DIRECT, timesteps=3)
+    suite = replace(SUITES["cost"], alone=False)
+    journal = tmp_path / "j.jsonl"
+    alone = rows_of(painter, suite, tiny, replace(wish, workers=1))
+    journal.write_text(json.dumps(alone[0]) + "\n")  # the first is there: only the others are examined
+    beside = rows_of(painter, suite, tiny, wish, journal)
+    assert [json.loads(line) for line in journal.read_text().splitlines()] == beside
+
+    def timeless(row: dict[str, Any]) -> dict[str, Any]:
+        cost = {name: value for name, value in row["cost"].items() if name != "seconds"}
+        return {"cost": cost}
+
+    assert [timeless(row) for row in beside] == [timeless(row) for row in alone] and len(alone) == 3
+
+
 def test_half_a_line_is_examined_again_and_whole_ones_are_kept(tmp_path: Path) -> None:
     journal = tmp_path / "x.partial.jsonl"
     journal.write_text('{"value": 7}\n{"val')
-    rows = examine_all([1, 2, 3], lambda case: {"value": case}, journal, "x")
+    rows = gather(3, lambda first: ({"value": case} for case in [1, 2, 3][first:]), journal, "x")
     assert [row["value"] for row in rows] == [7, 2, 3]
     assert [json.loads(line)["value"] for line in journal.read_text().splitlines()] == [7, 2, 3]
 

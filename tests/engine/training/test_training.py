@@ -25,7 +25,6 @@ from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 from engine.training import autoencoder as autoencoder_training
 from engine.training import unified
 from engine.training.__main__ import main
-from engine.training.card import write_card
 from engine.training.cells import CellHead
 from engine.training.data.arms import Arm
 from engine.training.data.irg import MODES
@@ -507,14 +506,3 @@ class TestOptimiser:
         assert torch.equal(other.weight, model.weight)
         assert torch.equal(tensors["average"]["weight"], average.shadow["weight"])
         assert fresh.state_dict()["state"][0]["step"] == 3
-
-
-class TestTheCard:
-    def test_the_shipped_one_says_what_the_checkpoint_s_records_say(self, tmp_path: Path) -> None:
-        folder = tmp_path / "default"
-        shutil.copytree(default_checkpoint(), folder)
-        (folder / "README.md").unlink()
-        write_card(folder)
-        assert (folder / "README.md").read_text() == (default_checkpoint() / "README.md").read_text()
-        scores = json.loads((folder / "evaluation.json").read_text())
-        assert f"{scores['direct']['objects']:.3f} | 0.70" in (folder / "README.md").read_text()

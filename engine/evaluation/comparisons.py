@@ -1,7 +1,8 @@
-"""The best of N direct pictures at the flow updates of another protocol, picked by the judge.
+"""Another protocol's story run held against the direct one: prompt by prompt, and at equal cost.
 
-An oracle's upper bound and no method: whoever draws for a person has no judge that knows the answer.
-Nothing is drawn here: the pictures of the direct run are counted again. Pure.
+At equal cost the direct run gets the best of N pictures, picked by the judge: an oracle's upper bound and no
+method, since whoever draws for a person has no judge that knows the answer. Nothing is drawn here: pictures
+that are there are counted again. Pure.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import Any
 
 from engine.evaluation.statistics import Summary, chance_of_one, with_overall
 
-NAME = "direct, best of N by the judge"
-NOTE = "an oracle's upper bound: the judge that scores the pictures has also picked them"
+BEST_OF = "direct, best of N by the judge"
+BEST_OF_NOTE = "an oracle's upper bound: the judge that scores the pictures has also picked them"
+
+OVER_NOTE = "the difference prompt by prompt, by the same weights on the same prompts"
 
 
 def record_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -36,3 +39,19 @@ def best_of(direct: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[s
         for tag, counts in direct["hits"].items()
     }
     return with_overall(chances), round(n, 4)
+
+
+def over(direct: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Summary]:
+    """How much more of its pictures are right, tag by tag: the mean of the prompts' own differences.
+
+    Both are the records of story runs of the same prompts.
+    """
+    return with_overall(
+        {
+            tag: [
+                right / other["images"] - before / direct["images"]
+                for before, right in zip(direct["hits"][tag], other["hits"][tag], strict=True)
+            ]
+            for tag in direct["hits"]
+        }
+    )

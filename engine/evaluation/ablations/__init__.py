@@ -1,0 +1,1 @@
+"""The papers' ablations on the storybook world: one part switched, all else equal, a table each."""

@@ -1,0 +1,137 @@
+"""``python -m engine.evaluation.ablations NAME``: one of the papers' ablations, as a table.
+
+``inspectors``, ``turns`` and ``guidance`` switch a part of one checkpoint. ``edits`` and ``critiques`` train
+their arms first, from nothing and by equal budgets, each in a folder of its own. All go on where they were
+stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine import protocols
+from engine.checkpoints.errors import CheckpointError
+from engine.evaluation import options
+from engine.evaluation.ablations import arms
+from engine.evaluation.ablations.switches import SWITCHES
+from engine.evaluation.ablations.table import Figures, Table, write
+from engine.evaluation.bench import Row, Suite
+from engine.evaluation.suites import SUITES, Wish, journal_of, rows_of
+from engine.protocols.base import Protocol
+from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.inference.painter import Painter
+
+PROGRAM = "python -m engine.evaluation.ablations"
+STOPPED = 130
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
+    p.add_argument("name", choices=(*arms.ARMS, *SWITCHES))
+    p.add_argument("--prompts", type=options.count, default=20, help="in each suite's own terms")
+    p.add_argument("--images", type=options.count, default=2, help="pictures a prompt of StoryEval")
+    p.add_argument("--protocol", choices=protocols.NAMES, help="guidance: by which; process if left out")
+    p.add_argument("--out", type=Path, default=Path("docs/ablations"), help="where the table goes")
+    p.add_argument("--work", type=Path, default=Path("runs/arms"), help="where trained arms are kept")
+    p.add_argument("--steps", type=options.count, default=600, help="of training, an arm")
+    p.add_argument("--shards", type=options.count, default=4, help="of 1000 scripts, an arm")
+    p.add_argument("--sessions", type=options.count, default=300, help="for self-sampled critiques")
+    options.add_painter(p)
+    options.add_workers(p)
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Makes the table. Returns the exit status: 0 done, 1 failed, 130 stopped."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    args = parser().parse_args(given)
+    try:
+        rows, about = (_switched if args.name in SWITCHES else _trained)(args)
+    except (ValueError, OSError, RuntimeError, CheckpointError) as error:
+        print(f"ablations: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("ablations: stopped; the same command goes on from here", file=sys.stderr)
+        return STOPPED
+    sentence = SWITCHES[args.name].sentence if args.name in SWITCHES else arms.SENTENCES[args.name]
+    about |= {
+        "command": shlex.join([*PROGRAM.split(), *given]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    table = Table(args.name, sentence, rows, about)
+    for path in write(table, args.out):
+        print(f"written: {path}")
+    for journal in args.out.glob(f"{args.name}.*.partial.jsonl"):
+        journal.unlink()
+    print(table.markdown())
+    return 0
+
+
+def _switched(args: argparse.Namespace) -> tuple[dict[str, Figures], dict]:
+    switch, painter = SWITCHES[args.name], options.painter_of(args)
+    usual = options.settings_of(painter, args.protocol or switch.protocol)
+    lines: dict[str, Figures] = {}
+    seconds = 0.0
+    for variant in switch.variants:
+        settings = Settings.from_dict(usual.as_dict() | dict(variant.settings))
+        rows = _examined(args, painter, switch.suite, settings, variant.name, variant.protocol)
+        seconds += sum(row["seconds"] for row in rows)
+        lines |= switch.lines(variant, rows)
+    return lines, {"seconds": round(seconds, 1), "fingerprint": dict(painter.fingerprint)}
+
+
+def _trained(args: argparse.Namespace) -> tuple[dict[str, Figures], dict]:
+    from engine.assets import default_checkpoint
+
+    budget = arms.Budget(args.work, args.steps, args.shards, args.sessions, args.seed, args.device)
+    autoencoder = (args.checkpoint or default_checkpoint()) / "ae.safetensors"
+    for arm in arms.order(arms.ARMS[args.name]):
+        arms.train(arm, budget, autoencoder)
+    return measured(args, arms.ARMS[args.name], budget.checkpoint)
+
+
+def measured(
+    args: argparse.Namespace, of: Sequence[arms.Arm], checkpoint: Callable[[arms.Arm], Path]
+) -> tuple[dict[str, Figures], dict]:
+    """The lines of trained arms, and how they came about."""
+    lines: dict[str, Figures] = {}
+    prints, seconds = {}, 0.0
+    for arm in of:
+        args = argparse.Namespace(**vars(args) | {"checkpoint": checkpoint(arm)})
+        painter = options.painter_of(args)
+        figures: dict = {}
+        for name in arms.COLUMNS:
+            settings = options.settings_of(painter, "process")
+            rows = _examined(args, painter, SUITES[name], settings, arms.label(arm))
+            seconds += sum(row["seconds"] for row in rows)
+            figures |= arms.of_columns(name, SUITES[name].summarise(rows))
+        lines[arms.label(arm)], prints[arms.label(arm)] = figures, dict(painter.fingerprint)
+    return lines, {"seconds": round(seconds, 1), "fingerprint": prints}
+
+
+def _examined(
+    args: argparse.Namespace,
+    painter: Painter,
+    suite: Suite,
+    settings: Settings,
+    variant: str,
+    protocol: Protocol | None = None,
+) -> list[Row]:
+    """The rows of a variant, kept beside the table until it is written."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    wish = Wish(args.seed, args.prompts, args.images, workers=options.workers_of(args))
+    kept = journal_of(painter, suite, settings, replace(wish, json=args.out / args.name), variant=variant)
+    return rows_of(painter, suite, settings, wish, kept, protocol)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Cases examined one after the other, or by several processes at once; their rows in order either way.
+
+Pictures of a small model gain little from a second thread and nearly everything from a second process, so
+each process has a painter of its own on one thread and makes the cases anew from their seed: only plain
+values go to it and only rows come back. Keeping the rows is the journal's business.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Any
+
+from engine.evaluation.bench import Bench, Row, Suite
+from engine.protocols.base import Protocol
+from engine.settings import Settings
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a process needs to examine cases of a run like any other process."""
+
+    checkpoint: Path
+    device: str
+    precision: str
+    suite: Suite
+    settings: Settings
+    prompts: int
+    seed: int
+    images: int
+    protocol: Protocol | None = None
+
+
+def in_turn(bench: Bench, suite: Suite, cases: Sequence[Any]) -> Iterator[Row]:
+    """The rows of ``cases``, each with its ``seconds``."""
+    for case in cases:
+        yield _timed(bench, suite, case)
+
+
+def side_by_side(task: Task, first: int, last: int, workers: int) -> Iterator[Row]:
+    """The rows of the task's cases from ``first`` up to ``last``, each with its ``seconds``.
+
+    Raises ``OSError`` when a process dies.
+    """
+    pool = ProcessPoolExecutor(
+        min(workers, last - first), mp_context=get_context("spawn"), initializer=_begin, initargs=(task,)
+    )
+    try:
+        yield from pool.map(_examine, range(first, last))
+    except BrokenProcessPool as error:
+        raise OSError(
+            "a process that examined pictures died, perhaps for want of memory; what was finished is kept, "
+            "give the same command again with --workers 1"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _timed(bench: Bench, suite: Suite, case: Any) -> Row:
+    started = time.perf_counter()
+    row = suite.examine(bench, case)
+    return row | {"seconds": round(time.perf_counter() - started, 3)}
+
+
+_own: dict[str, Any] = {}
+"""What a process keeps from case to case: its bench, its suite and the cases."""
+
+
+def _begin(task: Task) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops everybody in order
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import torch
+
+    from engine.inference.painter import open_painter
+
+    torch.set_num_threads(1)
+    painter = open_painter(task.checkpoint, task.device, task.precision)
+    _own["bench"] = Bench(painter, task.settings, task.seed, task.images, task.protocol)
+    _own["suite"], _own["cases"] = task.suite, task.suite.cases(task.prompts, task.seed)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed can't stop anybody, and a process without one would wait for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _examine(number: int) -> Row:
+    return _timed(_own["bench"], _own["suite"], _own["cases"][number])
