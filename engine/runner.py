@@ -23,10 +23,11 @@ from engine.events import (
     StepStarted,
     TextDelta,
 )
-from engine.failures import MalformedTextError, failure
+from engine.failures import SAFE, MalformedTextError, failure
 from engine.inference.events import Choice, FlowUpdate, PaintError, Reuse
 from engine.inference.events import TextDelta as Decoded
 from engine.protocols.base import Choose, Draw, ParseError, Protocol, Stop, Write
+from engine.protocols.base import Image as Shown
 from engine.settings import Settings
 from engine.trajectory import NOUNS, Step, step_seed
 
@@ -181,18 +182,27 @@ class _Making:
         seed = self._seed(ask.kind)
         raw = yield from self._decode(ask, settings, seed)
         try:
-            fields = self.protocol.parse(ask.kind, raw)
+            fields = self._read(ask, raw)
         except ParseError as first:
             self.result["repaired"] = str(first)
             yield StepStarted(ask.kind, len(self.trajectory), repair=True)
             settings = replace(settings, temperature=max(settings.temperature, REPAIR_TEMPERATURE))
             seed = self._seed(f"{ask.kind} repair")
-            raw = yield from self._decode(ask, settings, seed)
+            raw = yield from self._decode(self.protocol.repair(ask, raw, str(first)), settings, seed)
             try:
-                fields = self.protocol.parse(ask.kind, raw)
+                fields = self._read(ask, raw)
             except ParseError as second:
                 raise MalformedTextError(ask.kind, str(second), raw) from second
+        if fields is None:
+            yield RunDone("The model says that the picture is complete.", finished=True)
+            return
         yield self._finished(ask.kind, settings, seed, fields=fields)
+
+    def _read(self, ask: Write, raw: str) -> dict[str, str] | None:
+        fields = self.protocol.parse(ask.kind, raw)
+        if fields is None and not ask.may_end:
+            raise ParseError("it says that nothing is left to do, and nothing is drawn yet")
+        return fields
 
     def _decode(self, ask: Write, settings: Settings, seed: int) -> Generator[Event, None, str]:
         pieces: list[str] = []
@@ -233,6 +243,7 @@ class _Making:
                 pixels=self.pixels,
                 settings=settings,
                 seed=seed,
+                size=self._size(ask),
             )
         ) as updates:
             for update in updates:
@@ -244,6 +255,20 @@ class _Making:
         self.result["updates"], self.result["forwards"] = update.index, update.forwards
         self._count(update.reuse)
         yield self._finished(ask.kind, settings, seed, image=keep_image(update.image))
+
+    def _size(self, ask: Draw) -> tuple[int, int] | None:
+        """The size the person chose, for a picture that none is before; a later one keeps that one's."""
+        size = self.settings.size
+        if size is None or any(isinstance(segment, Shown) for segment in ask.segments):
+            return None
+        try:
+            self.painter.canvas.check(*size)
+        except ValueError as error:
+            raise PaintError(
+                f"The picture can't have the size that was chosen: {error}. {SAFE}",
+                "Choose another size in the settings, then run again.",
+            ) from error
+        return size
 
     def _check(self) -> None:
         if self.cancel.is_set():
@@ -268,11 +293,14 @@ class _Making:
         self.result["seconds"] = round(time.monotonic() - self.began, 3)
         recipe: dict[str, Any] = {
             "protocol": self.protocol.name,
+            "driver": self.protocol.driver,
             "settings": settings.as_dict(),
             "seed": seed,
             "attempt": self.attempt,
             "fingerprint": dict(self.painter.fingerprint),
         }
+        if self.protocol.prompts:
+            recipe["prompts"] = self.protocol.prompts
         wish, used = self.settings.as_dict(), settings.as_dict()
         if image and (preset := sorted(name for name in wish if wish[name] != used[name])):
             recipe["preset"] = preset  # names of the settings that are the protocol's, not the person's

@@ -26,6 +26,7 @@ HASHED = (
     "tokenizer_config.json",
     "vocab.json",
     "merges.txt",
+    "protocol.toml",
 )
 
 

@@ -79,7 +79,7 @@ def carry_on(
     outcome = Outcome(list(steps))
     events = run(
         painter,
-        protocols.get(settings.protocol),
+        painter.grammars.get(settings.protocol) or protocols.get(settings.protocol),
         outcome.steps,
         settings,
         pixels=album.__getitem__,

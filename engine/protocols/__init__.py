@@ -1,4 +1,4 @@
-"""The grammars of trajectories, by name."""
+"""The grammars of trajectories, by name, and the driver of each that a checkpoint needs."""
 
 from __future__ import annotations
 
@@ -7,21 +7,30 @@ from typing import Any
 
 from engine.protocols.base import Protocol
 from engine.protocols.direct import Direct
+from engine.protocols.guided import GuidedProcess
 from engine.protocols.irg import Irg
 from engine.protocols.process import Process
+from engine.protocols.prompts import Prompts, house_prompts
 from engine.protocols.think import Think
 
-_PROTOCOLS: dict[str, Protocol] = {
+_NATIVE: dict[str, Protocol] = {
     protocol.name: protocol for protocol in (Process(), Direct(), Think(), Irg())
 }
-NAMES: tuple[str, ...] = tuple(_PROTOCOLS)
+NAMES: tuple[str, ...] = tuple(_NATIVE)
 
 
 def get(name: str) -> Protocol:
-    """The protocol of this name. Raises ``ValueError`` that lists the known ones."""
-    if name not in _PROTOCOLS:
+    """The native protocol of this name. Raises ``ValueError`` that lists the known ones."""
+    if name not in _NATIVE:
         raise ValueError(f"unknown protocol {name!r}; known: {', '.join(NAMES)}")
-    return _PROTOCOLS[name]
+    return _NATIVE[name]
+
+
+def guided(prompts: Prompts | None = None) -> dict[str, Protocol]:
+    """The protocols for a model that was not trained on them, by name; ``prompts`` are the house's if None."""
+    words = prompts or house_prompts()
+    found = (GuidedProcess(words), Direct(), Think(words), Irg(words))
+    return {protocol.name: protocol for protocol in found}
 
 
 def offered(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -41,3 +50,14 @@ def offered(config: Mapping[str, Any]) -> tuple[str, ...]:
             f"this version of Restroke knows {', '.join(NAMES)}"
         )
     return found
+
+
+def driven(config: Mapping[str, Any], prompts: Prompts | None = None) -> dict[str, Protocol]:
+    """The protocols that a checkpoint offers, each by the driver it needs.
+
+    Native where ``config.json`` says what it was trained on, or that this engine wrote it; guided, with
+    these ``prompts``, for a folder of the public layout. Raises ``ValueError`` as :func:`offered`.
+    """
+    is_trained = "protocols" in config or "sampling" in config
+    drivers = _NATIVE if is_trained else guided(prompts)
+    return {name: drivers[name] for name in offered(config)}

@@ -195,7 +195,7 @@ class LocalWorker:
                 self._recorder.set_run(job, "running")
             for event in advance(
                 painter,
-                protocols.get(job.settings.protocol),
+                painter.grammars.get(job.settings.protocol) or protocols.get(job.settings.protocol),
                 self._recorder.trajectory(job),
                 job.settings,
                 pixels=self._recorder.pixels,
