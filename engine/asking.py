@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from engine.events import Answered, Event, RunCancelled, TextDelta
 from engine.failures import failure
 from engine.inference.events import PaintError
-from engine.protocols.base import Protocol, unquoted
+from engine.protocols.base import Protocol
 from engine.settings import Settings
 from engine.trajectory import Step, step_seed
 
@@ -63,7 +63,7 @@ def answer(
                 tokens = delta.tokens
                 if delta.text:
                     yield TextDelta(delta.text)
-        words = unquoted("".join(pieces).replace("\0", ""))
+        words = protocol.read_answer("".join(pieces))
         if not words:
             raise PaintError("The model gave no answer. Nothing was changed.", NEXT_ACTION)
         recipe: dict[str, Any] = {

@@ -40,8 +40,8 @@ class Canvas:
             raise ValueError(f"this model draws {self.usual[1]} × {self.usual[0]} pixels and no other size")
         if height % self.unit or width % self.unit or not 0 < max(height, width) <= self.largest:
             raise ValueError(
-                f"{width} × {height} pixels are no size that this model can draw: each side must be a multiple "
-                f"of {self.unit}, at most {self.largest}"
+                f"{width} × {height} pixels are no size that this model can draw: each side must be a "
+                f"multiple of {self.unit}, at most {self.largest}"
             )
 
     def fitting(self, height: int, width: int) -> tuple[int, int]:

@@ -18,12 +18,12 @@ from engine.events import (
     Preview,
     RunCancelled,
     RunDone,
-    RunPaused,
     StepFinished,
     StepStarted,
     TextDelta,
 )
 from engine.failures import SAFE, MalformedTextError, failure
+from engine.going import after_step
 from engine.inference.events import Choice, FlowUpdate, PaintError, Reuse
 from engine.inference.events import TextDelta as Decoded
 from engine.protocols.base import Choose, Draw, ParseError, Protocol, Stop, Write
@@ -74,27 +74,6 @@ def advance(
         yield RunCancelled()
     except Exception as error:
         yield failure(kind, error)
-
-
-def after_step(
-    step: Step, settings: Settings, *, steps_made: int, seconds: float, steps_limit: int | None = None
-) -> RunPaused | RunDone | None:
-    """What the mode of going and the clock say once ``step`` is there; None to go on.
-
-    ``steps_made`` and ``seconds`` count this run's own steps, not its time in a queue.
-    """
-    if settings.mode == "pause_on_fault" and step.is_fault:
-        return RunPaused("The inspection found a fault. Look at it, then continue.")
-    if settings.mode == "pause_each":
-        return RunPaused(f"The {NOUNS[step.kind]} is done. Look at it, then continue.")
-    if settings.mode == "one_step" or (steps_limit is not None and steps_made >= steps_limit):
-        return RunPaused(f"The {NOUNS[step.kind]} is done, as far as this run was asked to go.")
-    if seconds >= settings.max_seconds:
-        return RunDone(
-            f"The limit of {settings.max_seconds:g} seconds for one run is reached. Continue to go on.",
-            finished=False,
-        )
-    return None
 
 
 def run(

@@ -76,7 +76,7 @@ class Shelf(Calls):
             return row.record()
 
     def duplicate(self, owner: str, sid: str) -> Session:
-        """A second session with the same steps, branches, answered notes, settings and seed; runs stay behind."""
+        """A second session with the same steps, branches, answers, settings and seed; runs stay behind."""
         with self._db.transaction() as sql:
             old = self._session(sql, owner, sid)
             title = f"{old.title[: MAX_TITLE - 7]} (copy)"

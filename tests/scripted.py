@@ -77,7 +77,7 @@ class ScriptedPainter:
         self.title = "Scripted painter · no model"
         self.sampling: dict[str, Any] = {}
         self.protocols = tuple(protocols)
-        drivers = grammars.guided() if guided else {name: grammars.get(name) for name in grammars.NAMES}
+        drivers = grammars.guided() if guided else grammars.native(grammars.house_prompts()["ask"])
         self.grammars = {name: drivers[name] for name in protocols}
         self.canvas = canvas or Canvas((size[1], size[0]), 16, max(size), max(size))
         self.rounds, self.fault_rounds, self.updates, self.size = rounds, fault_rounds, updates, size
@@ -188,11 +188,14 @@ class ScriptedPainter:
             return inspect_text("The sketch is wrong, the colour is pale.", "Make the colour stronger.")
         return inspect_text("The sketch is right. What is missing is not drawn yet.")
 
-
     def _guided_text(self, asked: str, pictures: int) -> str:
         if "VERDICT" in asked:
             faulty = pictures in self.fault_rounds
-            return "VERDICT: WRONG, it is pale.\nFIX: Make it stronger." if faulty else "VERDICT: RIGHT, it fits."
+            return (
+                "VERDICT: WRONG, it is pale.\nFIX: Make it stronger."
+                if faulty
+                else "VERDICT: RIGHT, it fits."
+            )
         if pictures >= self.rounds:
             return "DONE"
         colour, thing = (found := _coloured(asked))[pictures % len(found)]
@@ -278,6 +281,9 @@ class MemoryRecorder:
             raise RuntimeError(f"the branch {job.branch_id} has moved")
         path.append(step)
         self._note(job.run_id, "step", step)
+
+    def finish_answer(self, job: Any, answered: Any) -> None:
+        self._note(job.run_id, "answer", answered)
 
     def set_run(self, job: Any, state: str, cause: str = "", next_action: str = "") -> None:
         self._note(job.run_id, "state", (state, cause, next_action))

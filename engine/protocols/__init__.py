@@ -13,9 +13,13 @@ from engine.protocols.process import Process
 from engine.protocols.prompts import Prompts, house_prompts
 from engine.protocols.think import Think
 
-_NATIVE: dict[str, Protocol] = {
-    protocol.name: protocol for protocol in (Process(), Direct(), Think(), Irg())
-}
+
+def native(asks: Mapping[str, str] | None = None) -> dict[str, Protocol]:
+    """The protocols for a model that was trained on them, by name; ``asks`` if it answers questions, too."""
+    return {protocol.name: protocol for protocol in (Process(asks), Direct(asks), Think(asks), Irg(asks))}
+
+
+_NATIVE = native()
 NAMES: tuple[str, ...] = tuple(_NATIVE)
 
 
@@ -27,9 +31,10 @@ def get(name: str) -> Protocol:
 
 
 def guided(prompts: Prompts | None = None) -> dict[str, Protocol]:
-    """The protocols for a model that was not trained on them, by name; ``prompts`` are the house's if None."""
+    """The protocols for a model that was not trained on them, by name; by the house's words if None."""
     words = prompts or house_prompts()
-    found = (GuidedProcess(words), Direct(), Think(words), Irg(words))
+    asks = words["ask"]
+    found = (GuidedProcess(words), Direct(asks), Think(asks, words), Irg(asks, words))
     return {protocol.name: protocol for protocol in found}
 
 
@@ -56,8 +61,12 @@ def driven(config: Mapping[str, Any], prompts: Prompts | None = None) -> dict[st
     """The protocols that a checkpoint offers, each by the driver it needs.
 
     Native where ``config.json`` says what it was trained on, or that this engine wrote it; guided, with
-    these ``prompts``, for a folder of the public layout. Raises ``ValueError`` as :func:`offered`.
+    these ``prompts``, for a folder of the public layout. One bound to a world knows nothing else, so it
+    answers no questions. Raises ``ValueError`` as :func:`offered`.
     """
-    is_trained = "protocols" in config or "sampling" in config
-    drivers = _NATIVE if is_trained else guided(prompts)
+    words = prompts or house_prompts()
+    if "protocols" in config or "sampling" in config:
+        drivers = native(None if config.get("world") else words["ask"])
+    else:
+        drivers = guided(words)
     return {name: drivers[name] for name in offered(config)}

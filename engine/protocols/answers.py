@@ -20,10 +20,12 @@ _NAMES = {
 }
 _FIELD = {name: field for field, names in _NAMES.items() for name in names}
 _TAGS = {"ins": "instruction", "des": "description", "refine": "correction"}
-_WORDS = "|".join(sorted((re.escape(name).replace(r"\ ", r"[\s_]+") for name in _FIELD), key=len, reverse=True))
+_WORDS = "|".join(
+    sorted((re.escape(name).replace(r"\ ", r"[\s_]+") for name in _FIELD), key=len, reverse=True)
+)
 _DRESS = r"[\s>*_#`\-•\d.)(]*"  # Markdown, bullets and numbers before a label
 _LABEL = re.compile(
-    rf"(?:^{_DRESS}(?P<line>{_WORDS})\s*[*_`]*\s*[:：=][*_`]*)|(?:\b(?P<inline>DO|PICTURE|VERDICT|FIX)\s*:)",
+    rf"(?:^{_DRESS}(?P<line>{_WORDS})\s*[*_`]*\s*[:：=][*_`]*)|(?-i:\b(?P<inline>DO|PICTURE|VERDICT|FIX)\s*:)",
     re.IGNORECASE | re.MULTILINE,
 )
 _TAG = re.compile(r"<\s*(?P<slash>[/\\]?)\s*(?P<name>ins|des|refine)\s*[/\\]?\s*>", re.IGNORECASE)
@@ -32,9 +34,13 @@ _DONE = re.compile(
     r"|nothing(?: more| else| left)?(?: to (?:do|paint|add))?)\W*(?:\n|$)",
     re.IGNORECASE,
 )
-_NOTHING = re.compile(r"\W*(?:nothing|none|no (?:fix|change|changes|correction)|n/?a|not needed)\b", re.IGNORECASE)
+_NOTHING = re.compile(
+    r"\W*(?:nothing|none|no (?:fix|change|changes|correction)|n/?a|not needed)\b", re.IGNORECASE
+)
 _RIGHT = re.compile(r"\W*(?:right|correct|yes|ok|okay|good|true|pass|passed)\b[\s,.:;!*–—-]*", re.IGNORECASE)
-_WRONG = re.compile(r"\W*(?:wrong|incorrect|no|not (?:right|correct)|false|fail|failed)\b[\s,.:;!*–—-]*", re.IGNORECASE)
+_WRONG = re.compile(
+    r"\W*(?:wrong|incorrect|no|not (?:right|correct)|false|fail|failed)\b[\s,.:;!*–—-]*", re.IGNORECASE
+)
 
 
 def says_done(text: str) -> bool:
@@ -99,8 +105,8 @@ def _tag_parts(text: str) -> dict[str, str]:
     parts: dict[str, str] = {}
     if tags and (before := unquoted(text[: tags[0].start()])):
         parts["verdict"] = before
-    for tag, after in zip(tags, [*tags[1:], None], strict=True):
-        piece = unquoted(text[tag.end() : after.start() if after else len(text)])
+    for tag, rest in _with_rest(tags, text):
+        piece = unquoted(rest)
         if not tag["slash"] and piece:
             parts.setdefault(_TAGS[tag["name"].lower()], piece)
     return parts
@@ -108,14 +114,18 @@ def _tag_parts(text: str) -> dict[str, str]:
 
 def _label_parts(text: str) -> dict[str, str]:
     """Labels and what stands behind each; of two with the same meaning the first with words counts."""
-    labels = list(_LABEL.finditer(text))
     parts: dict[str, str] = {}
-    for label, after in zip(labels, [*labels[1:], None], strict=True):
-        piece = text[label.end() : after.start() if after else len(text)]
-        piece = unquoted(re.sub(r"^[\s*_`]+|[\s*_`]+$", "", piece))
+    for label, rest in _with_rest(list(_LABEL.finditer(text)), text):
+        piece = unquoted(re.sub(r"^[\s*_`]+|[\s*_`]+$", "", rest))
         if piece:
             parts.setdefault(_FIELD[_key(label["line"] or label["inline"])], piece)
     return parts
+
+
+def _with_rest(marks: list[re.Match[str]], text: str) -> list[tuple[re.Match[str], str]]:
+    """Every mark with the text behind it, as far as the next one."""
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    return [(mark, text[mark.end() : end]) for mark, end in zip(marks, ends, strict=False)]
 
 
 def _key(name: str) -> str:

@@ -123,6 +123,8 @@ class Protocol(ABC):
 
     driver: ClassVar[str] = "native"
     """Who says what a stage is: ``native``, the model by its training, or ``guided``, our own prompts."""
+    asks: Mapping[str, str] | None = None
+    """How a question about a picture is put to the model; None: it never learned to answer any."""
     prompts: str = ""
     """A short name of the guided driver's prompts, for the recipe: they are part of what made a step."""
 
@@ -156,8 +158,20 @@ class Protocol(ABC):
         return tuple(Image(step.image) if step.image else Text(self.step_text(step)) for step in trajectory)
 
     def question(self, trajectory: Sequence[Step], question: str) -> tuple[Segment, ...]:
-        """A person's question about the trajectory's last picture, as the model is shown it."""
-        return (*self.segments(remembered(trajectory)), Text(neutral(question)))
+        """A person's question about the trajectory's last picture, as the model is shown it.
+
+        As the public model is asked one: what it sees of the picture, then the words. A model that never
+        learned to answer is shown the trajectory as it knows it and says of the picture what it would say.
+        """
+        if self.asks:
+            newest = next(step.image for step in reversed(trajectory) if step.image)
+            words = self.asks["question"].format(question=neutral(question))
+            return (Image(newest, seen_only=True), Text(words))
+        return self.segments(remembered(trajectory))
+
+    def read_answer(self, text: str) -> str:
+        """The words of an answer to a question; "" when there are none."""
+        return unquoted(text.replace("\0", ""))
 
     def write(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Write:
         """A ``Write`` after what the model remembers of the trajectory."""

@@ -28,8 +28,17 @@ class GuidedProcess(Process):
     driver = "guided"
 
     def __init__(self, prompts: Prompts) -> None:
-        self.texts, self.ask = prompts["process"], prompts["ask"]
+        super().__init__(prompts["ask"])
+        self.texts = prompts["process"]
         self.prompts = short_name(self.texts)
+
+    def next(
+        self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
+    ) -> Write | Draw | Choose | Stop:
+        """A picture to start from is not inspected: nobody asked the model for it."""
+        if trajectory and trajectory[-1].is_start:
+            return self.write("plan", trajectory, settings)
+        return super().next(trajectory, settings, chosen)
 
     def after_round(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None
@@ -59,9 +68,6 @@ class GuidedProcess(Process):
             return read_inspection(text)
         raise ParseError(f"the process protocol has no text of the kind {kind!r}")
 
-    def question(self, trajectory: Sequence[Step], question: str) -> tuple[Segment, ...]:
-        return asked_about(trajectory, question, self.ask)
-
     def _plan(self, trajectory: Sequence[Step]) -> str:
         done = [neutral(step.fields["instruction"]) for step in trajectory if step.kind == "plan"]
         if len(trajectory) > 1 and trajectory[1].is_start:
@@ -88,12 +94,6 @@ class GuidedProcess(Process):
         return self.texts["draw_first" if is_first else "draw_next"].format(
             instruction=instruction, picture=whole
         )
-
-
-def asked_about(trajectory: Sequence[Step], question: str, texts: dict[str, str]) -> tuple[Segment, ...]:
-    """A question about the newest picture as the public model is asked one: what it sees, then the words."""
-    newest = next(step.image for step in reversed(trajectory) if step.image)
-    return (Image(newest, seen_only=True), Text(texts["question"].format(question=neutral(question))))
 
 
 def _pictures(trajectory: Sequence[Step], settings: Settings) -> tuple[Segment, ...]:

@@ -15,6 +15,7 @@ from engine.protocols.think import Think
 from engine.settings import REFLECTIONS, Settings
 from engine.trajectory import Step
 
+
 class Irg(Think):
     """Think → image, then reflect → image until there are as many turns as the settings say.
 

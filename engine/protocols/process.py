@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from engine.assets import asset
@@ -75,13 +75,16 @@ class Process(Protocol):
     title = "Step by step"
     sentence = "Plans, sketches, looks at the sketch and corrects it, round after round."
 
+    def __init__(self, asks: Mapping[str, str] | None = None) -> None:
+        self.asks = asks
+
     def next(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
     ) -> Write | Draw | Choose | Stop:
         if not trajectory:
             raise ValueError("a trajectory begins with its prompt; this one is empty")
         tip = trajectory[-1]
-        if tip.kind == "prompt" or tip.is_start:
+        if tip.kind == "prompt":
             return self.write("plan", trajectory, settings)
         if tip.kind in ("plan", "think", "reflect"):
             return images_spent(trajectory, settings) or self.draw("sketch", trajectory, settings)
@@ -110,6 +113,11 @@ class Process(Protocol):
         if step.kind == "inspect":
             return inspect_text(step.fields["verdict"], step.fields["correction"], step.author)
         return thought_text(step.fields["text"])
+
+    def read_answer(self, text: str) -> str:
+        """Without tags, where the model says what it would say in an inspection or a plan."""
+        outside, inside = _fields(text)
+        return super().read_answer(" ".join(filter(None, (outside, *inside.values()))))
 
     def parse(self, kind: str, text: str) -> dict[str, str] | None:
         """Tolerant: both slash styles, missing openers and closers, text and quotes around the tags.

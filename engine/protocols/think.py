@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from engine.protocols.base import Draw, ParseError, Segment, Stop, Text, Write, images_spent
 from engine.protocols.edits import start_first, with_start
-from engine.protocols.guided import asked_about
 from engine.protocols.process import Process
 from engine.protocols.prompts import Prompts, short_name
 from engine.protocols.thoughts import prompt_text, read_thought
@@ -26,7 +25,8 @@ class Think(Process):
     title = "Think first"
     sentence = "Thinks about what the picture shall show, then draws it once."
 
-    def __init__(self, guided: Prompts | None = None) -> None:
+    def __init__(self, asks: Mapping[str, str] | None = None, guided: Prompts | None = None) -> None:
+        super().__init__(asks)
         self.guided = guided
         self.system = guided[self.name]["system"] if guided else ""
         if guided:
@@ -64,11 +64,6 @@ class Think(Process):
         if start:
             draw = replace(draw, image_free=self.segments([s for s in ordered if s.kind == "prompt"]))
         return draw
-
-    def question(self, trajectory: Sequence[Step], question: str) -> tuple[Segment, ...]:
-        if self.guided:
-            return asked_about(trajectory, question, self.guided["ask"])
-        return super().question(trajectory, question)
 
     def step_text(self, step: Step) -> str:
         return prompt_text(step.fields["text"]) if step.kind == "prompt" else super().step_text(step)

@@ -25,6 +25,11 @@ export const MODES = [
   ["one_step", "One step", "Makes one step and stops."],
 ];
 
+export const REFLECTIONS = [
+  ["gentle", "Gently", "Words and the picture before count alike (2 and 2)."],
+  ["firm", "Firmly", "The reflection's words count twice as much (4 and 2)."],
+];
+
 export const isPicture = (kind) => kind === "sketch" || kind === "refine" || kind === "image";
 
 /** The name of a stage's colour: pictures share one, but for a refine. */
