@@ -38,7 +38,12 @@ class Canvas:
             return
         if self.is_fixed:
             raise ValueError(f"this model draws {self.usual[1]} × {self.usual[0]} pixels and no other size")
-        if height % self.unit or width % self.unit or not 0 < max(height, width) <= self.largest:
+        if (
+            height % self.unit
+            or width % self.unit
+            or min(height, width) <= 0
+            or max(height, width) > self.largest
+        ):
             raise ValueError(
                 f"{width} × {height} pixels are no size that this model can draw: each side must be a "
                 f"multiple of {self.unit}, at most {self.largest}"

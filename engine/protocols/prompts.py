@@ -62,7 +62,8 @@ def _check(section: str, name: str, text: object, known: Mapping[str, str]) -> N
         raise ValueError(f"{OWN} names {section}.{name}; known there: {', '.join(known)}")
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"{OWN}: {section}.{name} must be words")
-    if unknown := _places(text, name) - _places(known[name], name):
+    places = _places(known[name], name)
+    if places and (unknown := _places(text, name) - places):  # words without places are taken as they are
         raise ValueError(f"{OWN}: {section}.{name} has a place {{{min(unknown)}}} that nothing fills")
 
 

@@ -1,4 +1,4 @@
-"""The guided driver: what an untuned model is told, how its answers are read, and what becomes of nonsense."""
+"""The guided driver: what an untuned model is told, how it is read, what becomes of nonsense."""
 
 from __future__ import annotations
 
@@ -122,19 +122,41 @@ class TestReadingPlans:
         assert read_plan("Next step: Add a red cat.") == {"instruction": "Add a red cat.", "description": ""}
 
     @pytest.mark.parametrize(
-        "raw", ["", " \0\n", "The cat sat on the mat.", "PICTURE: A cat.", "DO:", '{"do": 3}', "[1]", "{}", "{" * 9000]
+        "raw",
+        [
+            "",
+            " \0\n",
+            "The cat sat on the mat.",
+            "PICTURE: A cat.",
+            "DO:",
+            '{"do": 3}',
+            "[1]",
+            "{}",
+            "{" * 9000,
+        ],
     )
     def test_an_answer_without_a_sign_of_a_plan_is_none(self, raw):
         with pytest.raises(ParseError, match="it (is|has) "):
             read_plan(raw)
 
     @pytest.mark.parametrize(
-        "raw", ["DONE", "done.", "**DONE**", "DO: DONE", "Nothing left to do.", "The picture is complete.", "```\nDONE\n```"]
+        "raw",
+        [
+            "DONE",
+            "done.",
+            "**DONE**",
+            "DO: DONE",
+            "Nothing left to do.",
+            "The picture is complete.",
+            "```\nDONE\n```",
+        ],
     )
     def test_the_end(self, raw):
         assert says_done(raw) and GUIDED.parse("plan", raw) is None
 
-    @pytest.mark.parametrize("raw", ["", "DO: Add a done deal.", "Done is better. DO: Add a cat.", "DO: Add a cat.\nDONE"])
+    @pytest.mark.parametrize(
+        "raw", ["", "DO: Add a done deal.", "Done is better. DO: Add a cat.", "DO: Add a cat.\nDONE"]
+    )
     def test_what_is_no_end(self, raw):
         assert not says_done(raw)
 
@@ -149,7 +171,10 @@ class TestReadingPlans:
             assert any(text.strip() for text in fields.values())
             assert not any("\0" in text for text in fields.values())
 
-    @given(st.sampled_from(["DO", "Do next", "**do**", "- Instruction", "1) Step"]), st.text("abc d.", min_size=1))
+    @given(
+        st.sampled_from(["DO", "Do next", "**do**", "- Instruction", "1) Step"]),
+        st.text("abc d.", min_size=1),
+    )
     def test_a_labelled_line_is_the_instruction_as_it_stands(self, label, words):
         if words.strip():
             assert read_plan(f"{label}: {words}")["instruction"] == words.strip()
@@ -162,7 +187,11 @@ class TestReadingInspections:
             ("VERDICT: RIGHT, the cat is there.\nFIX: NOTHING", "The cat is there.", ""),
             ("VERDICT: RIGHT\nFIX: nothing to change.", "It is right.", ""),
             ("**Verdict:** Correct. It fits.\n**Fix:** none", "It fits.", ""),
-            ("VERDICT: WRONG, there are two cats.\nFIX: Remove one cat.", "There are two cats.", "Remove one cat."),
+            (
+                "VERDICT: WRONG, there are two cats.\nFIX: Remove one cat.",
+                "There are two cats.",
+                "Remove one cat.",
+            ),
             ("Wrong. FIX: Remove one cat.", "It is wrong.", "Remove one cat."),
             ("Yes, it matches the words.", "It matches the words.", ""),
             ("No, it is blue.\nCorrection: Make it red.", "It is blue.", "Make it red."),

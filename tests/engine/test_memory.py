@@ -27,7 +27,14 @@ def test_a_short_trajectory_is_remembered_whole():
 
 def test_without_rejected_sketches_they_leave_with_their_inspection_but_not_from_the_last_round():
     steps = path(*FAULT, *FAULT)
-    assert kinds(remembered(steps, keep_rejected=False)) == ["prompt", "plan", "refine", *FAULT[:2], "inspect", "refine"]
+    assert kinds(remembered(steps, keep_rejected=False)) == [
+        "prompt",
+        "plan",
+        "refine",
+        *FAULT[:2],
+        "inspect",
+        "refine",
+    ]
     assert (pictures_remembered(steps), pictures_remembered(steps, keep_rejected=False)) == (4, 3)
 
 
@@ -66,7 +73,10 @@ def test_a_picture_to_start_from_always_stays():
     assert shown[:2] == steps[:2] and pictures_remembered(steps) <= MOST_PICTURES
 
 
-@given(st.lists(st.sampled_from([FINE, FAULT, ("plan", "sketch", "fault"), ("reflect", "image")]), max_size=40), st.booleans())
+@given(
+    st.lists(st.sampled_from([FINE, FAULT, ("plan", "sketch", "fault"), ("reflect", "image")]), max_size=40),
+    st.booleans(),
+)
 def test_never_too_many_never_out_of_order_and_never_without_prompt_and_end(rounds, kept):
     steps = path(*(kind for each in rounds for kind in each))
     shown = remembered(steps, keep_rejected=kept)
@@ -83,4 +93,8 @@ def test_every_driver_is_shown_what_is_remembered_and_counts_what_is_there():
             ask = grammar.next(steps, Settings(keep_rejected=kept, max_rounds=9))
             pictures = sum(isinstance(segment, Image) for segment in ask.segments)
             assert pictures == pictures_remembered(steps, keep_rejected=kept)
-    assert protocols.get("process").next(steps, Settings(max_rounds=4), chosen="plan").reason.startswith("The limit of 4")
+    assert (
+        protocols.get("process")
+        .next(steps, Settings(max_rounds=4), chosen="plan")
+        .reason.startswith("The limit of 4")
+    )
