@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine import protocols
 from engine.asking import answer
 from engine.canvas import Canvas
 from engine.events import (
@@ -29,6 +28,7 @@ from engine.events import (
 )
 from engine.failures import SAFE, failure
 from engine.going import after_step
+from engine.inference.events import PaintError
 from engine.runner import advance
 from engine.serving.queue import FairQueue, Job, Place, StepClock, Turn, places
 from engine.trajectory import Step
@@ -235,7 +235,12 @@ class LocalWorker:
             "attempt": job.attempt if turn.steps_made == 0 else 0,
             "cancel": turn.cancel,
         }
-        protocol = painter.grammars.get(name) or protocols.get(name)
+        protocol = painter.grammars.get(name)
+        if protocol is None:
+            raise PaintError(
+                f"This model doesn't know the way of working “{name}”. {SAFE}",
+                "Choose another way of working in the settings, then continue.",
+            )
         path = self._recorder.trajectory(job)
         if job.question:
             turn.kind = "answer"

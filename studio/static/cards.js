@@ -168,6 +168,7 @@ export class Card {
     const url = app.imageUrl(step.image);
     const img = h("img", { alt: describe(step, app.model.pathTo(step.id)), loading: "lazy", draggable: "false" });
     const preview = app.model.previews.get(step.id);
+    img.addEventListener("load", () => this.picture.style.setProperty("--ratio", Math.max(0.6, Math.min(2, img.naturalWidth / img.naturalHeight))));
     if (preview) img.src = app.url(preview);
     swapPicture(img, url);
     this.picture = h("button.pic", {

@@ -24,7 +24,7 @@ export class SizePicker {
   }
 
   #tile(value, checked, label, ratio) {
-    const frame = ratio === null ? "" : `width:${Math.round(ratio > 1 ? TALLEST / ratio : TALLEST)}px;height:${Math.round(ratio > 1 ? TALLEST : TALLEST * ratio)}px`;
+    const frame = ratio === null ? null : `width:${Math.round(ratio > 1 ? TALLEST / ratio : TALLEST)}px;height:${Math.round(ratio > 1 ? TALLEST : TALLEST * ratio)}px`;
     return h("label.tile", {}, h("input", { type: "radio", name: "size", value, checked }), h("span.shape", { style: frame, "aria-hidden": "true" }, ratio === null ? "?" : ""), label);
   }
 

@@ -75,6 +75,7 @@ def started(recorder: MemoryRecorder) -> list[Step]:
 def test_a_public_folder_is_guided_and_recommends_the_public_scales(painter: Painter) -> None:
     assert {p.driver for name, p in painter.grammars.items() if name != "direct"} == {"guided"}
     assert (painter.sampling["guidance"], painter.sampling["shift"]) == (4.0, 3.0)
+    assert Settings.from_dict(painter.sampling).keep_rejected is False
     assert (painter.canvas.unit, painter.canvas.largest) == (16, 128)
 
 
