@@ -86,6 +86,23 @@ class StepFinished:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """A question about a picture has its answer; ``recipe`` and ``result`` are as those of a step."""
+
+    text: str
+    recipe: Mapping[str, Any]
+    result: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "type": "answered",
+            "text": self.text,
+            "recipe": dict(self.recipe),
+            "result": dict(self.result),
+        }
+
+
+@dataclass(frozen=True)
 class StepFailed:
     """The step could not be made; the trajectory is as it was. ``raw`` is what the model wrote, if text."""
 
@@ -142,4 +159,14 @@ class RunCancelled:
         return {"type": "run_cancelled"}
 
 
-Event = StepStarted | TextDelta | Preview | StepFinished | StepFailed | RunPaused | RunDone | RunCancelled
+Event = (
+    StepStarted
+    | TextDelta
+    | Preview
+    | StepFinished
+    | Answered
+    | StepFailed
+    | RunPaused
+    | RunDone
+    | RunCancelled
+)

@@ -13,6 +13,7 @@ from engine.trajectory import NOUNS
 log = logging.getLogger(__name__)
 
 SAFE = "Everything finished before is safe."
+A_NOUN = {kind: f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}" for kind, noun in NOUNS.items()}
 
 
 class MalformedTextError(PaintError):
@@ -20,7 +21,7 @@ class MalformedTextError(PaintError):
 
     def __init__(self, kind: str, reason: str, raw: str) -> None:
         super().__init__(
-            f"The model's {NOUNS[kind]} could not be read, twice: {reason}.",
+            f"The model's answer could not be read as {A_NOUN[kind]}, twice: {reason}. {SAFE}",
             f"Run it again with a new seed, or write the {NOUNS[kind]} yourself.",
         )
         self.raw = raw

@@ -161,7 +161,7 @@ def paint(
         with _ctrl_c(cancel), _Progress(quiet=as_json) as progress:
             for event in run(
                 painter,
-                protocols.get(protocol),
+                painter.grammars[protocol],
                 painting.steps,
                 recommended,
                 pixels=painting.pixels,

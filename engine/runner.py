@@ -18,15 +18,16 @@ from engine.events import (
     Preview,
     RunCancelled,
     RunDone,
-    RunPaused,
     StepFinished,
     StepStarted,
     TextDelta,
 )
-from engine.failures import MalformedTextError, failure
+from engine.failures import SAFE, MalformedTextError, failure
+from engine.going import after_step
 from engine.inference.events import Choice, FlowUpdate, PaintError, Reuse
 from engine.inference.events import TextDelta as Decoded
 from engine.protocols.base import Choose, Draw, ParseError, Protocol, Stop, Write
+from engine.protocols.base import Image as Shown
 from engine.settings import Settings
 from engine.trajectory import NOUNS, Step, step_seed
 
@@ -73,27 +74,6 @@ def advance(
         yield RunCancelled()
     except Exception as error:
         yield failure(kind, error)
-
-
-def after_step(
-    step: Step, settings: Settings, *, steps_made: int, seconds: float, steps_limit: int | None = None
-) -> RunPaused | RunDone | None:
-    """What the mode of going and the clock say once ``step`` is there; None to go on.
-
-    ``steps_made`` and ``seconds`` count this run's own steps, not its time in a queue.
-    """
-    if settings.mode == "pause_on_fault" and step.is_fault:
-        return RunPaused("The inspection found a fault. Look at it, then continue.")
-    if settings.mode == "pause_each":
-        return RunPaused(f"The {NOUNS[step.kind]} is done. Look at it, then continue.")
-    if settings.mode == "one_step" or (steps_limit is not None and steps_made >= steps_limit):
-        return RunPaused(f"The {NOUNS[step.kind]} is done, as far as this run was asked to go.")
-    if seconds >= settings.max_seconds:
-        return RunDone(
-            f"The limit of {settings.max_seconds:g} seconds for one run is reached. Continue to go on.",
-            finished=False,
-        )
-    return None
 
 
 def run(
@@ -183,18 +163,27 @@ class _Making:
         seed = self._seed(ask.kind)
         raw = yield from self._decode(ask, settings, seed)
         try:
-            fields = self.protocol.parse(ask.kind, raw)
+            fields = self._read(ask, raw)
         except ParseError as first:
             self.result["repaired"] = str(first)
             yield StepStarted(ask.kind, len(self.trajectory), repair=True)
             settings = replace(settings, temperature=max(settings.temperature, REPAIR_TEMPERATURE))
             seed = self._seed(f"{ask.kind} repair")
-            raw = yield from self._decode(ask, settings, seed)
+            raw = yield from self._decode(self.protocol.repair(ask, raw, str(first)), settings, seed)
             try:
-                fields = self.protocol.parse(ask.kind, raw)
+                fields = self._read(ask, raw)
             except ParseError as second:
                 raise MalformedTextError(ask.kind, str(second), raw) from second
+        if fields is None:
+            yield RunDone("The model says that the picture is complete.", finished=True)
+            return
         yield self._finished(ask.kind, settings, seed, fields=fields)
+
+    def _read(self, ask: Write, raw: str) -> dict[str, str] | None:
+        fields = self.protocol.parse(ask.kind, raw)
+        if fields is None and not ask.may_end:
+            raise ParseError("it says that nothing is left to do, and nothing is drawn yet")
+        return fields
 
     def _decode(self, ask: Write, settings: Settings, seed: int) -> Generator[Event, None, str]:
         pieces: list[str] = []
@@ -237,6 +226,7 @@ class _Making:
                 settings=settings,
                 seed=seed,
                 check=self._check,
+                size=self._size(ask),
             )
         ) as updates:
             for update in updates:
@@ -248,6 +238,20 @@ class _Making:
         self.result["updates"], self.result["forwards"] = update.index, update.forwards
         self.reuse = self.reuse.then(update.reuse)
         yield self._finished(ask.kind, settings, seed, image=keep_image(update.image))
+
+    def _size(self, ask: Draw) -> tuple[int, int] | None:
+        """The size the person chose, for a picture that none is before; a later one keeps that one's."""
+        size = self.settings.size
+        if size is None or any(isinstance(segment, Shown) for segment in ask.segments):
+            return None
+        try:
+            self.painter.canvas.check(*size)
+        except ValueError as error:
+            raise PaintError(
+                f"The picture can't have the size that was chosen: {error}. {SAFE}",
+                "Choose another size in the settings, then run again.",
+            ) from error
+        return size
 
     def _check(self) -> None:
         if self.cancel.is_set():
@@ -273,11 +277,14 @@ class _Making:
         }
         recipe: dict[str, Any] = {
             "protocol": self.protocol.name,
+            "driver": self.protocol.driver,
             "settings": settings.as_dict(),
             "seed": seed,
             "attempt": self.attempt,
             "fingerprint": dict(self.painter.fingerprint),
         }
+        if self.protocol.prompts:
+            recipe["prompts"] = self.protocol.prompts
         wish, used = self.settings.as_dict(), settings.as_dict()
         if image and (preset := sorted(name for name in wish if wish[name] != used[name])):
             recipe["preset"] = preset  # names of the settings that are the protocol's, not the person's

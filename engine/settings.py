@@ -10,6 +10,28 @@ QUALITIES = ("final", "draft")
 MODES = ("auto", "pause_each", "pause_on_fault", "one_step")
 MOST_TURNS = 4
 """More turns than this were never measured; beyond two, pictures already get worse (papers, IRG results)."""
+MOST_PIXELS_A_SIDE = 4096
+REFLECTIONS: Mapping[str, Mapping[str, Any]] = {
+    "gentle": {"guidance": 2.0, "image_guidance": 2.0, "renorm": "text_channel", "interval_low": 0.0},
+    "firm": {"guidance": 4.0, "image_guidance": 2.0, "renorm": "text_channel", "interval_low": 0.0},
+}
+"""How a picture is drawn after a reflection: how strongly the words are followed, and how much of the
+
+picture before is kept. ``gentle`` are the scales that the paper reports, ``firm`` those of its released
+script (papers, dedicated guidance conditions).
+"""
+PUBLIC: Mapping[str, Any] = {
+    "timesteps": 50,
+    "guidance": 4.0,
+    "interval_low": 0.4,
+    "shift": 3.0,
+    "max_tokens": 1000,
+    "keep_rejected": False,
+}
+"""What suits a checkpoint of the public release, which recommends no settings itself: its own scripts'
+
+(bagel-format, default hyper-parameters), and no rejected sketches in its memory.
+"""
 
 
 @dataclass(frozen=True)
@@ -20,7 +42,11 @@ class Settings:
     ``guidance`` and ``image_guidance`` are the text and image scales of classifier-free guidance,
     active while ``lo < t <= hi`` of ``interval`` (t after the shift).
     ``quality`` "draft" draws pictures in fewer updates and guesses most of them; "final" is exact.
-    ``turns`` counts the pictures of the irg protocol, the first one too.
+    ``turns`` counts the pictures of the irg protocol, the first one too; ``reflection`` names the scales
+    at which it draws again (:data:`REFLECTIONS`).
+    ``height`` and ``width`` are of the first picture, in pixels; None is the checkpoint's own size. Later
+    pictures keep the size of the one before. ``keep_rejected``: sketches of earlier rounds that were
+    drawn again stay in the model's memory (:mod:`engine.protocols.memory`).
     The caps (``max_*``) end a run with a sentence, never silently.
 
     Raises ``ValueError`` naming the setting that is out of range.
@@ -39,6 +65,10 @@ class Settings:
     renorm_min: float = 0.0
     temperature: float = 0.0
     turns: int = 2
+    reflection: str = "gentle"
+    height: int | None = None
+    width: int | None = None
+    keep_rejected: bool = True
     max_rounds: int = 6
     max_images: int = 12
     max_tokens: int = 192
@@ -65,11 +95,23 @@ class Settings:
         )
         need(0 <= self.renorm_min <= 1, "renorm_min", "between 0 and 1")
         need(0 <= self.temperature <= 2, "temperature", "between 0 and 2")
+        need(self.reflection in REFLECTIONS, "reflection", f"one of {tuple(REFLECTIONS)}")
+        need((self.height is None) == (self.width is None), "height", "given with width, or neither is")
+        for name in ("height", "width"):
+            side = getattr(self, name)
+            fits = side is None or (type(side) is int and 0 < side <= MOST_PIXELS_A_SIDE and not side % 16)
+            need(fits, name, f"a multiple of 16 up to {MOST_PIXELS_A_SIDE}")
+        need(isinstance(self.keep_rejected, bool), "keep_rejected", "true or false")
         need(1 <= self.turns <= MOST_TURNS, "turns", f"between 1 and {MOST_TURNS}")
         need(1 <= self.max_rounds <= 20, "max_rounds", "between 1 and 20")
         need(1 <= self.max_images <= 50, "max_images", "between 1 and 50")
         need(8 <= self.max_tokens <= 4096, "max_tokens", "between 8 and 4096")
         need(1 <= self.max_seconds <= 86400, "max_seconds", "between 1 and 86400")
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of the first picture, if the person chose one."""
+        return None if self.height is None or self.width is None else (self.height, self.width)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -96,6 +96,11 @@ class Step:
         """An inspection that asks for a refine."""
         return self.kind == "inspect" and bool(self.fields["correction"].strip())
 
+    @property
+    def is_start(self) -> bool:
+        """A picture that a trajectory begins from, right after the prompt: a person's, or an earlier one."""
+        return self.kind == "image" and "start" in self.recipe
+
 
 def path_to(steps: Mapping[str, Step], tip: str) -> list[Step]:
     """The trajectory from the root to ``tip``. Raises ``KeyError`` when a parent is missing."""
@@ -116,10 +121,14 @@ def children_of(steps: Iterable[Step]) -> dict[str | None, list[str]]:
 
 
 def round_numbers(trajectory: Sequence[Step]) -> list[int]:
-    """The round each step belongs to: 0 for the prompt, and a plan (or a think) opens a new one."""
+    """The round each step belongs to: 0 for the prompt and a picture to start from; a plan (or a think)
+
+    opens a new one.
+    """
     numbers, now = [], 0
     for step in trajectory:
-        if step.kind in ("plan", "think", "reflect") or (now == 0 and step.kind in IMAGE_KINDS):
+        opens = now == 0 and step.kind in IMAGE_KINDS and not step.is_start
+        if step.kind in ("plan", "think", "reflect") or opens:
             now += 1
         numbers.append(now)
     return numbers

@@ -21,7 +21,7 @@ from sessions.errors import (
     UploadError,
 )
 from sessions.home import default_home
-from sessions.records import Branch, Run, Session, Summary
+from sessions.records import Branch, Note, Run, Session, Summary
 from sessions.store import Store
 from sessions.text import clean_text
 from sessions.uploads import safe_picture
@@ -38,6 +38,7 @@ __all__ = [
     "NewerDatabase",
     "NotFound",
     "NotWritable",
+    "Note",
     "Run",
     "Session",
     "Store",

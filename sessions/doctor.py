@@ -21,7 +21,7 @@ from sessions.errors import DamagedImage, NotFound, StoreError
 from sessions.home import DATABASE
 from sessions.images import ImageFiles
 from sessions.migrations import SCRIPTS, read_only, revision_of
-from sessions.records import RUN_STATES
+from sessions.records import NOTE_STATES, RUN_STATES
 
 
 @dataclass
@@ -53,6 +53,7 @@ def examine(home: Path) -> list[Check]:
             "parents": _parents,
             "branches": _branches,
             "runs": _runs,
+            "notes": _notes,
             "pictures": partial(_pictures, ImageFiles(home)),
         }
         checks = []
@@ -127,6 +128,13 @@ def _runs(check: Check, sql: sqlite3.Connection) -> None:
         check.looked_at += 1
         if row["state"] not in RUN_STATES:
             check.faults.append(f"run {_short(row['id'])} is in no known state")
+
+
+def _notes(check: Check, sql: sqlite3.Connection) -> None:
+    for row in sql.execute("SELECT id, state FROM notes"):
+        check.looked_at += 1
+        if row["state"] not in NOTE_STATES:
+            check.faults.append(f"note {_short(row['id'])} is in no known state")
 
 
 def _pictures(images: ImageFiles, check: Check, sql: sqlite3.Connection) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 RUN_STATES = ("queued", "running", "paused", "done", "failed", "cancelled", "lost")
 OVER = frozenset({"done", "failed", "cancelled", "lost"})
+NOTE_STATES = ("queued", "running", "done", "failed", "cancelled", "lost")
+NOTE_OVER = OVER
 
 
 @dataclass(frozen=True)
@@ -73,3 +75,25 @@ class Run:
     def is_over(self) -> bool:
         """It came to an end; continuing takes a new run. (A paused run waits for the person.)"""
         return self.state in OVER
+
+
+@dataclass(frozen=True)
+class Note:
+    """A question about a step's picture. ``answer`` is empty until the state is ``done``."""
+
+    id: str
+    session_id: str
+    step_id: str
+    question: str
+    answer: str
+    state: str
+    cause: str
+    next_action: str
+    recipe: dict[str, Any]
+    result: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in NOTE_OVER

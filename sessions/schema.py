@@ -17,7 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from engine.trajectory import Step, canonical_json
-from sessions.records import Branch, Run, Session
+from sessions.records import Branch, Note, Run, Session
 
 
 class CanonicalJSON(TypeDecorator[dict[str, Any]]):
@@ -160,6 +160,45 @@ class RunRow(Base):
             self.cause,
             self.next_action,
             self.raw,
+            self.created_at,
+            self.updated_at,
+        )
+
+
+class NoteRow(Base):
+    __tablename__ = "notes"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
+    step_id: Mapped[str]
+    number: Mapped[int]
+    question: Mapped[str]
+    answer: Mapped[str]
+    state: Mapped[str]
+    cause: Mapped[str]
+    next_action: Mapped[str]
+    recipe: Mapped[dict[str, Any]]
+    result: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["session_id", "step_id"], ["steps.session_id", "steps.id"], ondelete="CASCADE"),
+        Index("notes_in_order", "session_id", "number", unique=True),
+    )
+
+    def record(self) -> Note:
+        return Note(
+            self.id,
+            self.session_id,
+            self.step_id,
+            self.question,
+            self.answer,
+            self.state,
+            self.cause,
+            self.next_action,
+            self.recipe,
+            self.result,
             self.created_at,
             self.updated_at,
         )

@@ -13,7 +13,7 @@ from engine.trajectory import Step
 from sessions.calls import Calls, new_id, now
 from sessions.errors import InvalidInput
 from sessions.records import Session, Summary
-from sessions.schema import BranchRow, SessionRow, StepRow
+from sessions.schema import BranchRow, NoteRow, SessionRow, StepRow
 from sessions.text import MAX_TITLE, clean_settings, clean_step, clean_text, name_from, title_from
 
 _MOST_WORDS = 12
@@ -76,7 +76,7 @@ class Shelf(Calls):
             return row.record()
 
     def duplicate(self, owner: str, sid: str) -> Session:
-        """A second session with the same steps, branches, settings and seed; runs stay behind."""
+        """A second session with the same steps, branches, answers, settings and seed; runs stay behind."""
         with self._db.transaction() as sql:
             old = self._session(sql, owner, sid)
             title = f"{old.title[: MAX_TITLE - 7]} (copy)"
@@ -90,6 +90,10 @@ class Shelf(Calls):
                 origin = ids.get(branch.forked_from)
                 copy = self._insert_branch(sql, new.id, branch.tip, branch.name, origin, branch.forked_at)
                 ids[branch.id] = copy.id
+            notes = select(NoteRow).where(NoteRow.session_id == sid, NoteRow.state == "done")
+            for note in sql.scalars(notes.order_by(NoteRow.number)).all():
+                values = {column.name: getattr(note, column.name) for column in NoteRow.__table__.columns}
+                sql.add(NoteRow(**{**values, "id": new_id(), "session_id": new.id}))
             return new.record()
 
     def delete(self, owner: str, sid: str) -> None:

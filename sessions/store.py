@@ -1,7 +1,8 @@
 """The memory as one object: opens a home, brings it up to date, and answers every call on it.
 
-The calls are in four parts, one idea each: :mod:`~sessions.shelf` (whole sessions),
-:mod:`~sessions.tree` (steps and branches), :mod:`~sessions.pictures` and :mod:`~sessions.runs`.
+The calls are in five parts, one idea each: :mod:`~sessions.shelf` (whole sessions),
+:mod:`~sessions.tree` (steps and branches), :mod:`~sessions.pictures`, :mod:`~sessions.runs` and
+:mod:`~sessions.notes`.
 Each call takes the owner first; what is somebody else's reads as not found. Calls are synchronous
 and safe from any thread.
 """
@@ -17,12 +18,13 @@ from sessions.database import Database
 from sessions.errors import plainly
 from sessions.home import DATABASE, HomeLock, default_home
 from sessions.images import ImageFiles
+from sessions.notes import Notes
 from sessions.pictures import Pictures
 from sessions.runs import Runs
 from sessions.tree import Tree
 
 
-class Store(Tree, Pictures, Runs):
+class Store(Tree, Pictures, Runs, Notes):
     """An open home. Make one with :meth:`open`; one process at a time may have it."""
 
     def __init__(self, home: Path, lock: HomeLock) -> None:
@@ -32,6 +34,7 @@ class Store(Tree, Pictures, Runs):
         self._images = ImageFiles(home)
         self._fresh = set()
         self.lost_at_open = self._mark_lost()
+        self._mark_notes_lost()
         self._images.clear_parts()
 
     @classmethod

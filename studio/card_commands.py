@@ -8,6 +8,7 @@ sentence the person reads.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace as replaced
 from typing import Any
 
 from engine.settings import Settings
@@ -33,9 +34,11 @@ def edit(
     run: bool,
     force: bool = False,
     known: list[str] | None = None,
+    branch: str | None = None,
 ) -> dict:
     """Saves a rewritten card beside the old one, on a branch of its own.
 
+    Rewritten words keep the picture that ``branch`` starts from.
     ``known``: the versions of this card that the tab knew. When somebody rewrote it meanwhile, this is a
     :class:`Conflict` and the tab may ask again with ``force``.
     """
@@ -50,7 +53,8 @@ def edit(
     if old.kind == "prompt":
         recipe["session_seed"] = room.store.session(owner, sid).seed
     new = Step(old.parent, old.kind, "person", texts, recipe=recipe)
-    return _fork(room, owner, sid, old, new, edit_name(old, texts), run)
+    start = _start_of(room, owner, sid, branch) if old.kind == "prompt" else None
+    return _fork(room, owner, sid, old, new, edit_name(old, texts), run, start)
 
 
 def add(
@@ -88,7 +92,8 @@ def replace(room: Room, owner: str, *, sid: str, step: str, upload: str, run: bo
     whose, where, digest = room.tokens.read("upload", upload)
     if (whose, where) != (owner, sid):
         raise RefusedError("This picture was uploaded somewhere else. Choose it again.")
-    new = Step(old.parent, old.kind, "person", image=digest, recipe={"edited_from": old.id})
+    recipe = {"edited_from": old.id, **({"start": "upload"} if old.is_start else {})}
+    new = Step(old.parent, old.kind, "person", image=digest, recipe=recipe)
     return _fork(room, owner, sid, old, new, "my picture", run)
 
 
@@ -156,18 +161,46 @@ def _nobody_else(room: Room, owner: str, sid: str, old: Step, known: list[str] |
             )
 
 
-def _fork(room: Room, owner: str, sid: str, old: Step, new: Step, name: str, run: bool) -> dict:
-    how = _how(room, owner, sid, [*_path(room, owner, sid, new.parent), new]) if run else None
+def _fork(
+    room: Room, owner: str, sid: str, old: Step, new: Step, name: str, run: bool, start: Step | None = None
+) -> dict:
+    """A branch that ends with ``new``; with ``start``, that picture follows it there."""
+    last = replaced(start, parent=new.id) if start else new
+    path = [*_path(room, owner, sid, new.parent), new, *([last] if start else [])]
+    how = _how(room, owner, sid, path) if run else None
     branches = room.store.branches(owner, sid)
-    branch = next((b for b in branches if b.tip == new.id), None)
+    branch = next((b for b in branches if b.tip == last.id), None)
     if branch is None:
         branch = room.store.fork(owner, sid, new, name=branch_name((b.name for b in branches), name))
+        if start:
+            room.store.add_step(owner, sid, last, branch.id)
+            branch = room.store.branch(owner, sid, branch.id)
     steps = room.store.steps(owner, sid)
     saved = steps[branch.tip]
-    made = tell_branch(room, owner, sid, branch, [step_view(saved, steps)])
+    shown = [steps[str(saved.parent)], saved] if start else [saved]
+    made = tell_branch(room, owner, sid, branch, [step_view(step, steps) for step in shown])
     if how:
         start_run(room, owner, sid, branch, how, urgent=True)
     return {"branch": branch.id, "step": saved.id, "made": made}
+
+
+def begin_from(room: Room, owner: str, sid: str, start: Step, name: str) -> dict:
+    """A new branch on a step that may be there already, and a run from it that repeats none before."""
+    how = _how(room, owner, sid, [*_path(room, owner, sid, start.parent), start])
+    taken = [branch.name for branch in room.store.branches(owner, sid)]
+    branch = room.store.fork(owner, sid, start, name=branch_name(taken, name))
+    steps = room.store.steps(owner, sid)
+    made = tell_branch(room, owner, sid, branch, [step_view(steps[start.id], steps)])
+    start_run(room, owner, sid, branch, how, attempt=_unused(room, owner, sid, start, how), urgent=True)
+    return {"branch": branch.id, "step": start.id, "made": made}
+
+
+def _start_of(room: Room, owner: str, sid: str, branch: str | None) -> Step | None:
+    """The picture that a branch starts from, if it does."""
+    if branch is None:
+        return None
+    path = room.store.trajectory(owner, sid, room.store.branch(owner, sid, branch).tip)
+    return path[1] if len(path) > 1 and path[1].is_start else None
 
 
 def _how(room: Room, owner: str, sid: str, path: Sequence[Step], *, polish: bool = False) -> Settings:
@@ -195,20 +228,25 @@ def _run_from(
 ) -> dict:
     """Goes on from a card that others already go on from: with a seed these settings did not have there."""
     how = _how(room, owner, sid, room.store.trajectory(owner, sid, step.id), polish=polish)
+    attempt = _unused(room, owner, sid, step, how)
+    return _branch_and_run(room, owner, sid, step.id, name or f"on from {NOUNS[step.kind]}", how, attempt)
+
+
+def _unused(room: Room, owner: str, sid: str, step: Step, how: Settings) -> int:
+    """The first number of a wish for a new seed that these settings did not have after this step."""
     used = {
         s.recipe.get("attempt", 0)
         for s in room.store.steps(owner, sid).values()
         if s.parent == step.id and _went_by(s.recipe, how)
     }
-    attempt = next(number for number in range(len(used) + 1) if number not in used)
-    return _branch_and_run(room, owner, sid, step.id, name or f"on from {NOUNS[step.kind]}", how, attempt)
+    return next(number for number in range(len(used) + 1) if number not in used)
 
 
 def _went_by(recipe: Mapping[str, Any], wish: Settings) -> bool:
     """Whether a step was made by these settings.
 
     A text made again is written at a temperature of its own, and a protocol may have a preset for a
-    picture; neither is a wish of the person's.
+    picture; neither is a wish of the person's. A setting that was unknown then had its usual value.
     """
     made = Settings().as_dict() | recipe.get("settings", {})  # a step may be older than a setting
     own = {"temperature", *recipe.get("preset", ())}

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from sessions import Conflict, StoreError
-from studio import card_commands
+from studio import asking, card_commands, starts
 from studio.card_commands import start_run, tell_branch
 from studio.checks import RefusedError, checked_seed, checked_settings, checked_text
 from studio.identity import DeniedError
 from studio.room import Room
 from studio.views import settings_of
-from studio.working import must_be_offered
+from studio.working import must_be_offered, must_fit
 
 log = logging.getLogger(__name__)
 
@@ -47,17 +47,31 @@ def handle(room: Room, owner: str, command: Mapping[str, Any]) -> dict[str, Any]
 
 
 def create(
-    room: Room, owner: str, *, prompt: str, settings: Mapping[str, Any], seed: int | None, sid: None
+    room: Room,
+    owner: str,
+    *,
+    prompt: str,
+    settings: Mapping[str, Any],
+    seed: int | None,
+    sid: None,
+    upload: str | None = None,
 ) -> dict:
-    """Begins a session and its first run."""
+    """Begins a session and its first run; with ``upload``, from a person's picture."""
     wish, drawn = (
         checked_settings(settings),
         random.randrange(100_000) if seed is None else checked_seed(seed),
     )
-    must_be_offered(wish, room.worker.snapshot().protocols)
+    working = room.worker.snapshot()
+    must_be_offered(wish, working.protocols)
+    must_fit(wish, working.canvas)
     session = room.store.create_session(owner, checked_text(prompt, "prompt"), wish.as_dict(), drawn)
     room.tell_owner(owner)
     branch = room.store.branches(owner, session.id)[0]
+    if upload:
+        prompt_step = room.store.step(owner, session.id, branch.tip)
+        room.store.add_step(
+            owner, session.id, starts.started(room, owner, session.id, prompt_step, upload), branch.id
+        )
     start_run(room, owner, session.id, branch, wish)
     return {"session": session.id}
 
@@ -68,6 +82,7 @@ def settings(
     """Settings for what is made from now on."""
     session = room.store.session(owner, sid)
     wish = checked_settings(settings)
+    must_fit(wish, room.worker.snapshot().canvas)
     drawn = settings_of(session)[1] if seed is None else checked_seed(seed)
     room.store.update_settings(owner, sid, {**wish.as_dict(), "seed": drawn})
     room.log.append(sid, "session", values={"settings": wish.as_dict(), "seed": drawn})
@@ -95,6 +110,9 @@ def delete(room: Room, owner: str, *, sid: str) -> dict:
     for found in room.store.runs(owner, sid):
         if not found.is_over:
             room.worker.cancel(found.id)
+    for note in room.store.notes(owner, sid):
+        if not note.is_over:
+            room.worker.cancel(note.id)
     room.store.delete(owner, sid)
     room.tell_owner(owner)
     return {}
@@ -129,5 +147,9 @@ COMMANDS = {
         card_commands.polish,
         card_commands.run,
         card_commands.stop,
+        starts.carry_on,
+        asking.ask,
+        asking.stop_note,
+        asking.delete_note,
     )
 }

@@ -12,10 +12,11 @@ from typing import Any
 
 from PIL.Image import Image
 
-from engine.events import Event, Preview, StepFailed, StepFinished, StepStarted, TextDelta
+from engine.events import Answered, Event, Preview, StepFailed, StepFinished, StepStarted, TextDelta
 from engine.serving.local import Job, LocalWorker
 from engine.trajectory import Step
 from sessions import Store, StoreError
+from studio.asking import NoteDesk
 from studio.live import EVERYONE, LiveLog
 from studio.previews import Previews
 from studio.views import branch_view, place_view, run_view, step_view, worker_view
@@ -30,6 +31,7 @@ class StudioRecorder:
         self._lock = threading.Lock()
         self._live: dict[str, dict[str, Any]] = {}
         self._frames = 0
+        self.notes = NoteDesk(store, log)
         self.worker: LocalWorker | None = None
         """Set once it exists: the worker needs this recorder first."""
         self.reasons: dict[str, str] = {}
@@ -37,6 +39,8 @@ class StudioRecorder:
 
     def trajectory(self, job: Job) -> list[Step]:
         self._job = job  # the pictures asked for next are this job's: one worker, one step at a time
+        if job.question:
+            return self.notes.trajectory(job)
         branch = self._store.branch(job.owner, job.session_id, job.branch_id)
         return self._store.trajectory(job.owner, job.session_id, branch.tip)
 
@@ -50,7 +54,14 @@ class StudioRecorder:
     def finish_step(self, job: Job, step: Step) -> None:
         self._store.add_step(job.owner, job.session_id, step, job.branch_id)
 
+    def finish_answer(self, job: Job, answered: Answered) -> None:
+        self.notes.finish(job, answered)
+
     def set_run(self, job: Job, state: str, cause: str = "", next_action: str = "") -> None:
+        if job.question:
+            self.notes.set_state(job, state, cause, next_action)
+            self._tell_places()
+            return
         if state == "cancelled":
             cause = self.reasons.pop(job.run_id, cause)
         if state != "running":
@@ -59,6 +70,9 @@ class StudioRecorder:
         self._tell_places()
 
     def publish(self, job: Job, event: Event) -> None:
+        if job.question:
+            self.notes.publish(job, event)
+            return
         match event:
             case StepStarted():
                 self._show(job, kind=event.kind, depth=event.depth, text="", index=0, total=0, preview=None)

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine import protocols
 from engine.checkpoints.progress import Loading
+from engine.protocols.memory import MOST_PICTURES
 from engine.serving.local import Job, LocalWorker
 from engine.settings import Settings
 from sessions import Run, Store
@@ -16,7 +17,16 @@ from studio.identity import Tokens
 from studio.live import LiveLog
 from studio.previews import Previews
 from studio.recorder import StudioRecorder
-from studio.views import branch_view, place_view, run_view, settings_of, step_view, summary_view, worker_view
+from studio.views import (
+    branch_view,
+    canvas_view,
+    place_view,
+    run_view,
+    settings_of,
+    step_view,
+    summary_view,
+    worker_view,
+)
 
 
 @dataclass
@@ -78,6 +88,9 @@ class Room:
                 for p in map(protocols.get, self.worker.snapshot().protocols)
             ],
             "hints": self.hint is not None,
+            "canvas": canvas_view(self.worker.snapshot().canvas),
+            "answers": self.worker.snapshot().answers,
+            "most_pictures": MOST_PICTURES,
         }
 
     def summaries(self, owner: str, search: str = "") -> list[dict[str, Any]]:
@@ -112,6 +125,7 @@ class Room:
             "branch": newest.id,
             "runs": [run_view(run) for run in reversed(runs)],
             "live": self.recorder.live(sid),
+            "notes": [self.recorder.notes.view(note) for note in self.store.notes(owner, sid)],
             "places": [
                 place_view(place) for place in working.runs if (place.owner, place.session_id) == (owner, sid)
             ],

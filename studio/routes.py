@@ -22,7 +22,7 @@ from sessions import NotFound, StoreError
 from studio.identity import DeniedError, owner_of
 from studio.live import EVERYONE, Event
 from studio.room import Room
-from studio.uploads import fit_picture
+from studio.uploads import fit_picture, start_picture
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +118,16 @@ def routes(room: Room) -> list[Route]:
         handle = room.tokens.mint("upload", owner, sid, digest, lifetime=3600)
         return _json({"ok": True, "upload": handle, "remark": remark})
 
+    async def begin(request: Request, owner: str) -> Response:
+        data = await _body(request)
+        return await run_in_threadpool(keep_start, owner, data)
+
+    def keep_start(owner: str, data: bytes) -> Response:
+        picture, remark = start_picture(data, room.worker.snapshot().canvas)
+        digest = room.store.put_image(picture)
+        handle = room.tokens.mint("start", owner, digest, lifetime=86400)
+        return _json({"ok": True, "upload": handle, "remark": remark})
+
     async def bring(request: Request, owner: str) -> Response:
         data = await _body(request)
         session = await run_in_threadpool(room.store.import_png, owner, data)
@@ -147,6 +157,7 @@ def routes(room: Room) -> list[Route]:
         Route("/studio/home/snapshot", own(home_snapshot)),
         Route("/studio/home/sessions", own(sessions)),
         Route("/studio/home/hint", own(hint)),
+        Route("/studio/home/start", own(begin), methods=["POST"]),
         Route("/studio/import", own(bring), methods=["POST"]),
         Route("/studio/{sid}/snapshot", own(snapshot)),
         Route("/studio/{sid}/events", own(events)),

@@ -21,6 +21,7 @@ HEAD = """
 <link rel="stylesheet" href="studio/assets/cards.css">
 <link rel="stylesheet" href="studio/assets/look.css">
 <link rel="stylesheet" href="studio/assets/dialogs.css">
+<link rel="stylesheet" href="studio/assets/loop.css">
 <link rel="icon" type="image/svg+xml" href="studio/assets/icon.svg">
 """
 # Runs once in the page; 'card_action' must occur here in quotes for Gradio to know the event.

@@ -1,9 +1,10 @@
-"""A person's picture becomes a step's picture: checked, opened safely, and cut to the size it replaces."""
+"""A person's picture becomes a step's picture: checked, opened safely, and cut to the size it needs."""
 
 from __future__ import annotations
 
 from PIL import Image, ImageOps
 
+from engine.canvas import Canvas
 from sessions import safe_picture
 
 
@@ -14,10 +15,26 @@ def fit_picture(data: bytes, size: tuple[int, int]) -> tuple[Image.Image, str]:
     what doesn't fit is cut off at the edges. Raises ``UploadError`` with a sentence.
     """
     picture = safe_picture(data)
+    return _fitted(picture, size, ", the size it replaces")
+
+
+def start_picture(data: bytes, canvas: Canvas | None) -> tuple[Image.Image, str]:
+    """(a picture to start from, a remark or ""): at the size at which the model sees it.
+
+    ``canvas``: None while the model is being opened; then it stays as it is. Raises ``UploadError``.
+    """
+    picture = safe_picture(data)
+    if canvas is None:
+        return picture, ""
+    height, width = canvas.fitting(picture.height, picture.width)
+    return _fitted(picture, (width, height), ", the size this model sees it at")
+
+
+def _fitted(picture: Image.Image, size: tuple[int, int], why: str) -> tuple[Image.Image, str]:
     width, height = picture.size
     if picture.size == size:
         return picture, ""
     fitted = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
     cut = abs(width / height - size[0] / size[1]) > 0.02
     change = "scaled, and cut at the edges," if cut else "scaled"
-    return fitted, f"Your picture was {change} to {size[0]} × {size[1]}, the size it replaces."
+    return fitted, f"Your picture was {change} to {size[0]} × {size[1]}{why}."

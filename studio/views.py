@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.canvas import Canvas
+from engine.protocols.memory import pictures_remembered
 from engine.serving.local import Place, Snapshot
 from engine.settings import Settings
-from engine.trajectory import Step
-from sessions import Branch, Run, Session, Summary
+from engine.trajectory import Step, path_to
+from sessions import Branch, Note, Run, Session, Summary
 from studio.wording import marks, step_change
 
 View = dict[str, Any]
@@ -47,12 +49,43 @@ def step_view(step: Step, steps: Mapping[str, Step]) -> View:
         "saved": result.get("saved_seconds"),
         "draft": bool(step.image) and recipe.get("settings", {}).get("quality") == "draft",
         "repaired": result.get("repaired"),
+        "start": recipe.get("start"),
+        "memory": memory_view(path_to(steps, step.id)) if step.id in steps else None,
     }
     old = steps.get(str(recipe.get("edited_from")))
     if old and old.kind == step.kind and step.fields:
         view["marks"] = {name: marks(old.fields[name], text) for name, text in step.fields.items()}
         view["was"] = view["was_thing"] = step_change(old, step)[0]
     return view
+
+
+def memory_view(path: Sequence[Step]) -> View:
+    """How many pictures the model has in mind after a step: with rejected sketches, and without."""
+    return {
+        "all": pictures_remembered(path),
+        "accepted": pictures_remembered(path, keep_rejected=False),
+    }
+
+
+def note_view(note: Note, said: str = "") -> View:
+    """A question and its answer; ``said`` is what there is of an answer that is being written."""
+    return {
+        "id": note.id,
+        "step": note.step_id,
+        "question": note.question,
+        "answer": note.answer or said,
+        "state": note.state,
+        "cause": note.cause,
+        "next_action": note.next_action,
+        "seconds": note.result.get("seconds"),
+    }
+
+
+def canvas_view(canvas: Canvas | None) -> View | None:
+    """The sizes to choose from, (height, width) each; None when there is nothing to choose."""
+    if canvas is None or canvas.is_fixed:
+        return None
+    return {"shapes": [list(s) for s in canvas.offered()], "unit": canvas.unit, "largest": canvas.largest}
 
 
 def branch_view(branch: Branch) -> View:

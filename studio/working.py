@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from engine import protocols
+from engine.canvas import Canvas
 from engine.protocols.irg import reflections
 from engine.settings import MOST_TURNS, Settings
 from engine.trajectory import Step
@@ -46,3 +47,15 @@ def must_be_offered(settings: Settings, offered: Sequence[str]) -> None:
             f"This model was not trained to work in the way “{title}”. Choose another way of working in the "
             "settings, or open Restroke with a model that was. Nothing was lost."
         )
+
+
+def must_fit(settings: Settings, canvas: Canvas | None) -> None:
+    """Raises :class:`RefusedError` for a size that the model can't draw. ``canvas``: None while it opens."""
+    if settings.size is None or canvas is None:
+        return
+    try:
+        canvas.check(*settings.size)
+    except ValueError as error:
+        raise RefusedError(
+            f"This size doesn't fit: {error}. Choose another one and save again. Nothing was lost."
+        ) from error

@@ -20,6 +20,8 @@ from typing import Any
 import PIL.Image
 import PIL.ImageDraw
 
+from engine import protocols as grammars
+from engine.canvas import Canvas
 from engine.inference.events import Check, Choice, FlowUpdate, Reuse, TextDelta, go_on
 from engine.protocols.base import Image, Segment, Text
 from engine.protocols.process import inspect_text, plan_text, prompt_text
@@ -61,6 +63,8 @@ class ScriptedPainter:
         update_delay: float = 0.0,
         size: tuple[int, int] = (64, 64),
         protocols: Sequence[str] = ("process", "direct"),
+        guided: bool = False,
+        canvas: Canvas | None = None,
         on_token: Callable[[int], None] | None = None,
         on_update: Callable[[int], None] | None = None,
     ) -> None:
@@ -73,6 +77,9 @@ class ScriptedPainter:
         self.title = "Scripted painter · no model"
         self.sampling: dict[str, Any] = {}
         self.protocols = tuple(protocols)
+        drivers = grammars.guided() if guided else grammars.native(grammars.house_prompts()["ask"])
+        self.grammars = {name: drivers[name] for name in protocols}
+        self.canvas = canvas or Canvas((size[1], size[0]), 16, max(size), max(size))
         self.rounds, self.fault_rounds, self.updates, self.size = rounds, fault_rounds, updates, size
         self.token_delay, self.update_delay = token_delay, update_delay
         self.on_token, self.on_update = on_token, on_update
@@ -131,7 +138,7 @@ class ScriptedPainter:
         check: Check = go_on,
     ) -> Iterator[FlowUpdate]:
         free = {"text_free": text_free, "image_free": image_free}
-        self._note("draw", segments, pixels, **free, settings=settings, seed=seed)
+        self._note("draw", segments, pixels, **free, settings=settings, seed=seed, size=size)
         height, width = size or self.size
         picture = _picture(segments, seed, width, height)
         blank = PIL.Image.new("RGB", picture.size, "#8a8578")
@@ -165,11 +172,17 @@ class ScriptedPainter:
         self.asked.append({"call": call, "segments": tuple(segments), **arguments})
 
     def _own_text(self, segments: Sequence[Segment]) -> str:
+        asked = segments[-1].text if isinstance(segments[-1], Text) else ""
+        if "exactly two lines" in asked:
+            return self._guided_text(asked, sum(isinstance(s, Image) for s in segments))
+        if not asked.startswith(("<", "Artist", prompt_text(""))) and isinstance(segments[0], Image):
+            return f"It shows {sum(isinstance(s, Image) for s in segments)} picture; you asked: {asked}"
         if not segments[0].text.startswith(prompt_text("")):
             return thought_text(_thought(segments))
         number = sum(_is_plan(s) for s in segments)
         newest = next(s for s in reversed(segments) if isinstance(s, Text))
-        if not _is_plan(newest) and not newest.text.startswith("<think>"):
+        is_start = number == 0 and isinstance(segments[-1], Image)  # then it is looked at first
+        if not is_start and not _is_plan(newest) and not newest.text.startswith("<think>"):
             number += 1
             colour, thing = _named(segments)[(number - 1) % len(_named(segments))]
             return plan_text(
@@ -178,6 +191,19 @@ class ScriptedPainter:
         if number in self.fault_rounds:
             return inspect_text("The sketch is wrong, the colour is pale.", "Make the colour stronger.")
         return inspect_text("The sketch is right. What is missing is not drawn yet.")
+
+    def _guided_text(self, asked: str, pictures: int) -> str:
+        if "VERDICT" in asked:
+            faulty = pictures in self.fault_rounds
+            return (
+                "VERDICT: WRONG, it is pale.\nFIX: Make it stronger."
+                if faulty
+                else "VERDICT: RIGHT, it fits."
+            )
+        if pictures >= self.rounds:
+            return "DONE"
+        colour, thing = (found := _coloured(asked))[pictures % len(found)]
+        return f"DO: Add a {colour} {thing}.\nPICTURE: The picture shows a {colour} {thing}."
 
 
 def _is_plan(segment: Segment) -> bool:
@@ -198,7 +224,10 @@ def _thought(segments: Sequence[Segment]) -> str:
 
 def _named(segments: Sequence[Segment]) -> list[tuple[str, str]]:
     """The coloured things of the prompt, or a grey something."""
-    prompt = segments[0].text if isinstance(segments[0], Text) else ""
+    return _coloured(segments[0].text if isinstance(segments[0], Text) else "")
+
+
+def _coloured(prompt: str) -> list[tuple[str, str]]:
     return re.findall(rf"({'|'.join(COLOURS)}) ({'|'.join(_THINGS)})", prompt) or [("grey", "something")]
 
 
@@ -256,6 +285,9 @@ class MemoryRecorder:
             raise RuntimeError(f"the branch {job.branch_id} has moved")
         path.append(step)
         self._note(job.run_id, "step", step)
+
+    def finish_answer(self, job: Any, answered: Any) -> None:
+        self._note(job.run_id, "answer", answered)
 
     def set_run(self, job: Any, state: str, cause: str = "", next_action: str = "") -> None:
         self._note(job.run_id, "state", (state, cause, next_action))

@@ -32,6 +32,7 @@ HASHED = (
     "tokenizer_config.json",
     "vocab.json",
     "merges.txt",
+    "protocol.toml",
 )
 
 

@@ -85,7 +85,7 @@ def carry_on(
     outcome = Outcome(list(steps))
     events = run(
         painter,
-        protocol or protocols.get(settings.protocol),
+        protocol or painter.grammars.get(settings.protocol) or protocols.get(settings.protocol),
         outcome.steps,
         settings,
         pixels=album.__getitem__,

@@ -16,6 +16,7 @@ from PIL import Image as Pictures
 from torch import Tensor
 
 from engine import protocols
+from engine.canvas import Canvas
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.reader import Checkpoint, load_checkpoint
 from engine.inference import pictures
@@ -33,7 +34,8 @@ from engine.inference.text import Stream, decode
 from engine.model.layout import lay_out_for_text
 from engine.model.patches import unpatchify
 from engine.protocols.base import Segment, Text
-from engine.settings import Settings
+from engine.protocols.prompts import prompts_of
+from engine.settings import PUBLIC, Settings
 
 ENGINE_VERSION = "0.2.0"
 """Changes whenever the same recipe may give other bytes than before."""
@@ -59,7 +61,8 @@ def open_painter(
 class Painter:
     """One model, ready to paint. ``fingerprint`` says what must be equal for a step to replay.
 
-    ``protocols`` are those the checkpoint offers, ``sampling`` the settings it recommends, ``world`` the
+    ``protocols`` are those the checkpoint offers, by name, and ``grammars`` the same with the driver of
+    each; ``canvas`` says what sizes it draws, ``sampling`` are the settings it recommends, ``world`` is the
     only one it knows ("" when it isn't bound to one). ``about`` is a line about what runs and how fast.
 
     Segments are :class:`engine.protocols.base.Text` and ``Image``; ``pixels`` gives the picture of a
@@ -71,16 +74,24 @@ class Painter:
         self.checkpoint, self.running, extras = checkpoint, running, checkpoint.extras
         self.model, self.autoencoder = checkpoint.model, checkpoint.autoencoder
         self.tokenizer, self.tokens = checkpoint.tokenizer, checkpoint.tokenizer.tokens
-        vae, vit = transforms(self.model.config)
+        config = self.model.config
+        vae, vit = transforms(config)
         self.vae_transform = Transform(*extras.get("vae_transform", vae))
         self.vit_transform = Transform(*extras.get("vit_transform", vit))
         self.default_size = tuple(extras.get("default_image_size", (vae[0], vae[0])))
-        self.sampling: dict[str, Any] = dict(extras.get("sampling", {}))
+        self.canvas = Canvas(
+            self.default_size,
+            self.vae_transform.stride,
+            min(self.vae_transform.min_size, config.latent_side * config.latent_downsample),
+            min(self.vae_transform.max_size, config.latent_side * config.latent_downsample),
+        )
+        self.sampling: dict[str, Any] = dict(extras.get("sampling", PUBLIC))
         self.world: str = extras.get("world", "")
         try:
-            self.protocols = protocols.offered(extras)
+            self.grammars = protocols.driven(extras, prompts_of(checkpoint.folder))
         except ValueError as error:
             raise CheckpointError(f"{checkpoint.folder} can't be used: {error}.") from error
+        self.protocols = tuple(self.grammars)
         if torch.device(device).type == "cpu":
             lay_out_for_text(self.model.language_model)
         self.cache = ContextCache(self.model, self.tokens, running.context_bytes, running.host_bytes)
@@ -247,15 +258,19 @@ class Painter:
         return self.cache.build_all(read, check)
 
     def _items(self, segment: Segment, pixels: Pixels) -> list[Item]:
-        """A text is one item; a picture is two: its clean latents, then what the vision encoder sees."""
+        """A text is one item; a picture is two: its clean latents, then what the vision encoder sees.
+
+        One that is only to be seen is the latter alone.
+        """
         if isinstance(segment, Text):
             return [TextItem(tuple(self.tokenizer.encode(segment.text)))]
-        return picture_items(
+        items = picture_items(
             segment.digest,
             lambda: self.vae_transform.resize(to_rgb(pixels(segment.digest))),
             self.encode,
             self.vit_transform,
         )
+        return items[1:] if segment.seen_only else items
 
     def _size_of_newest(self, segments: Sequence[Segment], pixels: Pixels) -> tuple[int, int] | None:
         for segment in reversed(segments):

@@ -1,4 +1,4 @@
-"""The grammars of trajectories, by name."""
+"""The grammars of trajectories, by name, and the driver of each that a checkpoint needs."""
 
 from __future__ import annotations
 
@@ -7,21 +7,35 @@ from typing import Any
 
 from engine.protocols.base import Protocol
 from engine.protocols.direct import Direct
+from engine.protocols.guided import GuidedProcess
 from engine.protocols.irg import Irg
 from engine.protocols.process import Process
+from engine.protocols.prompts import Prompts, house_prompts
 from engine.protocols.think import Think
 
-_PROTOCOLS: dict[str, Protocol] = {
-    protocol.name: protocol for protocol in (Process(), Direct(), Think(), Irg())
-}
-NAMES: tuple[str, ...] = tuple(_PROTOCOLS)
+
+def native(asks: Mapping[str, str] | None = None) -> dict[str, Protocol]:
+    """The protocols for a model that was trained on them, by name; ``asks`` if it answers questions, too."""
+    return {protocol.name: protocol for protocol in (Process(asks), Direct(asks), Think(asks), Irg(asks))}
+
+
+_NATIVE = native()
+NAMES: tuple[str, ...] = tuple(_NATIVE)
 
 
 def get(name: str) -> Protocol:
-    """The protocol of this name. Raises ``ValueError`` that lists the known ones."""
-    if name not in _PROTOCOLS:
+    """The native protocol of this name. Raises ``ValueError`` that lists the known ones."""
+    if name not in _NATIVE:
         raise ValueError(f"unknown protocol {name!r}; known: {', '.join(NAMES)}")
-    return _PROTOCOLS[name]
+    return _NATIVE[name]
+
+
+def guided(prompts: Prompts | None = None) -> dict[str, Protocol]:
+    """The protocols for a model that was not trained on them, by name; by the house's words if None."""
+    words = prompts or house_prompts()
+    asks = words["ask"]
+    found = (GuidedProcess(words), Direct(asks), Think(asks, words), Irg(asks, words))
+    return {protocol.name: protocol for protocol in found}
 
 
 def offered(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -41,3 +55,18 @@ def offered(config: Mapping[str, Any]) -> tuple[str, ...]:
             f"this version of Restroke knows {', '.join(NAMES)}"
         )
     return found
+
+
+def driven(config: Mapping[str, Any], prompts: Prompts | None = None) -> dict[str, Protocol]:
+    """The protocols that a checkpoint offers, each by the driver it needs.
+
+    Native where ``config.json`` says what it was trained on, or that this engine wrote it; guided, with
+    these ``prompts``, for a folder of the public layout. One bound to a world knows nothing else, so it
+    answers no questions. Raises ``ValueError`` as :func:`offered`.
+    """
+    words = prompts or house_prompts()
+    if "protocols" in config or "sampling" in config:
+        drivers = native(None if config.get("world") else words["ask"])
+    else:
+        drivers = guided(words)
+    return {name: drivers[name] for name in offered(config)}

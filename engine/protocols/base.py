@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from engine.protocols.memory import remembered
 from engine.settings import Settings
 from engine.trajectory import TEXT_FIELDS, Step
 
@@ -24,9 +25,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Image:
-    """A picture in the model's context, by the SHA-256 of its PNG bytes."""
+    """A picture in the model's context, by the SHA-256 of its PNG bytes.
+
+    ``seen_only``: for the vision encoder alone, as the public model is asked about a picture; else its
+    clean latents come first, as before a picture is drawn from it.
+    """
 
     digest: str
+    seen_only: bool = False
 
 
 Segment = Text | Image
@@ -34,10 +40,14 @@ Segment = Text | Image
 
 @dataclass(frozen=True)
 class Write:
-    """The model writes a text step of this kind, after these segments."""
+    """The model writes a text step of this kind, after these segments.
+
+    ``may_end``: it may say instead that the picture is complete (:meth:`Protocol.parse` gives None).
+    """
 
     kind: str
     segments: tuple[Segment, ...]
+    may_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,13 @@ class Protocol(ABC):
     sentence: ClassVar[str]
     """One plain sentence for the person who picks a protocol."""
 
+    driver: ClassVar[str] = "native"
+    """Who says what a stage is: ``native``, the model by its training, or ``guided``, our own prompts."""
+    asks: Mapping[str, str] | None = None
+    """How a question about a picture is put to the model; None: it never learned to answer any."""
+    prompts: str = ""
+    """A short name of the guided driver's prompts, for the recipe: they are part of what made a step."""
+
     @abstractmethod
     def next(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
@@ -126,28 +143,56 @@ class Protocol(ABC):
         """A text step as the model is shown it."""
 
     @abstractmethod
-    def parse(self, kind: str, text: str) -> dict[str, str]:
-        """The fields of a step of this kind from the model's text. Raises :class:`ParseError`."""
+    def parse(self, kind: str, text: str) -> dict[str, str] | None:
+        """The fields of a step of this kind from the model's text; None: it says that nothing is left to do.
+
+        Raises :class:`ParseError`.
+        """
+
+    def repair(self, ask: Write, raw: str, reason: str) -> Write:
+        """What the model is asked once more when ``raw`` could not be read: by default the same."""
+        return ask
 
     def segments(self, trajectory: Sequence[Step]) -> tuple[Segment, ...]:
-        """The whole trajectory as the model is shown it, one segment a step; rejected sketches stay."""
+        """A trajectory as the model is shown it, one segment a step."""
         return tuple(Image(step.image) if step.image else Text(self.step_text(step)) for step in trajectory)
 
-    def draw(self, kind: str, trajectory: Sequence[Step]) -> Draw:
-        """A ``Draw`` after the whole trajectory, with the contexts of the guidance branches."""
-        segments = self.segments(trajectory)
-        newest_text = max(i for i, step in enumerate(trajectory) if step.kind in TEXT_FIELDS)
+    def question(self, trajectory: Sequence[Step], question: str) -> tuple[Segment, ...]:
+        """A person's question about the trajectory's last picture, as the model is shown it.
+
+        As the public model is asked one: what it sees of the picture, then the words. A model that never
+        learned to answer is shown the trajectory as it knows it and says of the picture what it would say.
+        """
+        if self.asks:
+            newest = next(step.image for step in reversed(trajectory) if step.image)
+            words = self.asks["question"].format(question=neutral(question))
+            return (Image(newest, seen_only=True), Text(words))
+        return self.segments(remembered(trajectory))
+
+    def read_answer(self, text: str) -> str:
+        """The words of an answer to a question; "" when there are none."""
+        return unquoted(text.replace("\0", ""))
+
+    def write(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Write:
+        """A ``Write`` after what the model remembers of the trajectory."""
+        return Write(kind, self.segments(remembered(trajectory, keep_rejected=settings.keep_rejected)))
+
+    def draw(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Draw:
+        """A ``Draw`` after what the model remembers, with the contexts of the guidance branches."""
+        shown = remembered(trajectory, keep_rejected=settings.keep_rejected)
+        segments = self.segments(shown)
+        newest_text = max(i for i, step in enumerate(shown) if step.kind in TEXT_FIELDS)
         return Draw(
             kind=kind,
             segments=segments,
-            text_free=segments[:newest_text],
+            text_free=self.segments(shown[:newest_text]),
             image_free=tuple(s for s in segments if isinstance(s, Text)),
         )
 
 
 def images_spent(trajectory: Sequence[Step], settings: Settings) -> Stop | None:
     """The end that the cap on pictures makes, if it is reached."""
-    drawn = sum(step.image is not None for step in trajectory)
+    drawn = sum(step.image is not None and not step.is_start for step in trajectory)
     if drawn < settings.max_images:
         return None
     return Stop(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.protocols.base import Draw, ParseError, Stop, images_spent, neutral
+from engine.protocols.edits import start_first, with_start
 from engine.protocols.process import Process
 from engine.settings import Settings
 from engine.trajectory import Step
 
 
 class Direct(Process):
-    """One picture from the bare prompt. Steps of other protocols on the way are shown as there."""
+    """One picture from the bare prompt, or from a picture and the prompt. Other steps are shown as there."""
 
     name = "direct"
     title = "In one go"
@@ -20,12 +21,17 @@ class Direct(Process):
     def next(self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None) -> Draw | Stop:
         if not trajectory:
             raise ValueError("a trajectory begins with its prompt; this one is empty")
-        if trajectory[-1].image:
+        tip = trajectory[-1]
+        if tip.image and not tip.is_start:
             return Stop("The picture is drawn.", finished=True)
-        return images_spent(trajectory, settings) or self.draw("image", trajectory)
+        return images_spent(trajectory, settings) or self.draw("image", trajectory, settings)
+
+    def draw(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Draw:
+        ordered = start_first(trajectory)
+        return with_start(super().draw(kind, ordered, settings), ordered)
 
     def step_text(self, step: Step) -> str:
         return neutral(step.fields["text"]) if step.kind == "prompt" else super().step_text(step)
 
-    def parse(self, kind: str, text: str) -> dict[str, str]:
+    def parse(self, kind: str, text: str) -> dict[str, str] | None:
         raise ParseError("the direct protocol has no text steps")

@@ -10,21 +10,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.protocols.base import Draw, Stop, Write, images_spent
+from engine.protocols.edits import start_first
 from engine.protocols.think import Think
-from engine.settings import Settings
+from engine.settings import REFLECTIONS, Settings
 from engine.trajectory import Step
-
-PRESET = {"guidance": 2.0, "image_guidance": 2.0, "renorm": "text_channel", "interval_low": 0.0}
-"""How a picture is drawn after a reflection: how strongly the words are followed, and how much of the
-
-picture before is kept. The first picture is drawn with the person's settings alone.
-"""
 
 
 class Irg(Think):
     """Think → image, then reflect → image until there are as many turns as the settings say.
 
-    Also polishes what another protocol drew: all of its steps are the first turn, shown as there.
+    Also polishes what another protocol drew: all of its steps are the first turn, shown as there. So is a
+    picture to start from. The picture after a reflection is drawn at the scales that the settings name, the
+    first one with the person's alone.
     """
 
     name = "irg"
@@ -38,13 +35,17 @@ class Irg(Think):
         if tip is None or not (tip.image or (tip.kind == "inspect" and not tip.is_fault)):
             return super().next(trajectory, settings)
         turns = 1 + reflections(trajectory)
-        if turns >= settings.turns:
+        if turns >= settings.turns and not tip.is_start:
             return Stop(_said(turns - 1), finished=True)
-        return images_spent(trajectory, settings) or Write("reflect", self.segments(trajectory))
+        if spent := images_spent(trajectory, settings):
+            return spent
+        return self.write("reflect", start_first(trajectory), settings)
 
-    def draw(self, kind: str, trajectory: Sequence[Step]) -> Draw:
-        draw = super().draw(kind, trajectory)
-        return replace(draw, preset=PRESET) if trajectory[-1].kind == "reflect" else draw
+    def draw(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Draw:
+        draw = super().draw(kind, trajectory, settings)
+        if trajectory[-1].kind != "reflect":
+            return draw
+        return replace(draw, preset=REFLECTIONS[settings.reflection])
 
 
 def reflections(trajectory: Sequence[Step]) -> int:

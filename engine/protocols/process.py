@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from engine.assets import asset
@@ -24,6 +24,7 @@ from engine.protocols.base import (
     neutral,
     unquoted,
 )
+from engine.protocols.memory import remembered
 from engine.protocols.thoughts import thought_text
 from engine.settings import Settings
 from engine.trajectory import Step, round_numbers
@@ -57,12 +58,25 @@ def _prefix(author: str) -> str:
     return texts()["artist"] if author == "person" else ""
 
 
+def rounds_spent(trajectory: Sequence[Step], settings: Settings) -> Stop | None:
+    """The end that a cap makes before another round, if one is reached."""
+    if round_numbers(trajectory)[-1] >= settings.max_rounds:
+        return Stop(
+            f"The limit of {settings.max_rounds} rounds is reached. Raise it in the settings to go on.",
+            finished=False,
+        )
+    return images_spent(trajectory, settings)
+
+
 class Process(Protocol):
     """Plan → Sketch → Inspect → (Refine), and the model chooses between a next plan and the end."""
 
     name = "process"
     title = "Step by step"
     sentence = "Plans, sketches, looks at the sketch and corrects it, round after round."
+
+    def __init__(self, asks: Mapping[str, str] | None = None) -> None:
+        self.asks = asks
 
     def next(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
@@ -71,23 +85,25 @@ class Process(Protocol):
             raise ValueError("a trajectory begins with its prompt; this one is empty")
         tip = trajectory[-1]
         if tip.kind == "prompt":
-            return Write("plan", self.segments(trajectory))
+            return self.write("plan", trajectory, settings)
         if tip.kind in ("plan", "think", "reflect"):
-            return images_spent(trajectory, settings) or self.draw("sketch", trajectory)
+            return images_spent(trajectory, settings) or self.draw("sketch", trajectory, settings)
         if tip.kind in ("sketch", "image"):
-            return Write("inspect", self.segments(trajectory))
+            return self.write("inspect", trajectory, settings)
         if tip.is_fault:
-            return images_spent(trajectory, settings) or self.draw("refine", trajectory)
+            return images_spent(trajectory, settings) or self.draw("refine", trajectory, settings)
+        return self.after_round(trajectory, settings, chosen)
+
+    def after_round(
+        self, trajectory: Sequence[Step], settings: Settings, chosen: str | None
+    ) -> Write | Choose | Stop:
+        """What follows a finished round: the model chooses between another one and the end."""
         if chosen is None:
-            return Choose(self.segments(trajectory), {"text": "plan", "end": "end"})
+            shown = remembered(trajectory, keep_rejected=settings.keep_rejected)
+            return Choose(self.segments(shown), {"text": "plan", "end": "end"})
         if chosen == "end":
             return Stop("The model says that the picture is complete.", finished=True)
-        if round_numbers(trajectory)[-1] >= settings.max_rounds:
-            return Stop(
-                f"The limit of {settings.max_rounds} rounds is reached. Raise it in the settings to go on.",
-                finished=False,
-            )
-        return images_spent(trajectory, settings) or Write("plan", self.segments(trajectory))
+        return rounds_spent(trajectory, settings) or self.write("plan", trajectory, settings)
 
     def step_text(self, step: Step) -> str:
         if step.kind == "prompt":
@@ -98,7 +114,12 @@ class Process(Protocol):
             return inspect_text(step.fields["verdict"], step.fields["correction"], step.author)
         return thought_text(step.fields["text"])
 
-    def parse(self, kind: str, text: str) -> dict[str, str]:
+    def read_answer(self, text: str) -> str:
+        """Without tags, where the model says what it would say in an inspection or a plan."""
+        outside, inside = _fields(text)
+        return super().read_answer(" ".join(filter(None, (outside, *inside.values()))))
+
+    def parse(self, kind: str, text: str) -> dict[str, str] | None:
         """Tolerant: both slash styles, missing openers and closers, text and quotes around the tags.
 
         A plan needs an instruction, its description may be empty. An inspection needs a verdict or a

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from engine.protocols.base import Draw, ParseError, Stop, Write, images_spent
+from engine.protocols.base import Draw, ParseError, Segment, Stop, Text, Write, images_spent
+from engine.protocols.edits import start_first, with_start
 from engine.protocols.process import Process
+from engine.protocols.prompts import Prompts, short_name
 from engine.protocols.thoughts import prompt_text, read_thought
 from engine.settings import Settings
 from engine.trajectory import Step
 
 
 class Think(Process):
-    """One thought, one picture. Steps of other protocols on the way are shown as there."""
+    """One thought, one picture. Steps of other protocols on the way are shown as there.
+
+    With ``guided`` words, for a model that was not trained on it, these come first as a system prompt, and
+    of other protocols only the pictures are shown: such a model doesn't know their forms.
+    """
 
     name = "think"
     title = "Think first"
     sentence = "Thinks about what the picture shall show, then draws it once."
+
+    def __init__(self, asks: Mapping[str, str] | None = None, guided: Prompts | None = None) -> None:
+        super().__init__(asks)
+        self.guided = guided
+        self.system = guided[self.name]["system"] if guided else ""
+        if guided:
+            self.driver, self.prompts = "guided", short_name(guided[self.name])
 
     def next(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
@@ -25,21 +38,37 @@ class Think(Process):
         if not trajectory:
             raise ValueError("a trajectory begins with its prompt; this one is empty")
         tip = trajectory[-1]
-        if tip.kind == "prompt":
-            return Write("think", self.segments(trajectory))
+        if tip.kind == "prompt" or tip.is_start:
+            return self.write("think", start_first(trajectory), settings)
         if tip.image:
             return Stop("The picture is drawn.", finished=True)
-        return images_spent(trajectory, settings) or self.draw("image", trajectory)
+        return images_spent(trajectory, settings) or self.draw("image", trajectory, settings)
 
-    def draw(self, kind: str, trajectory: Sequence[Step]) -> Draw:
-        """After the first thought the text-free context is empty: without the prompt too, as published."""
-        draw = super().draw(kind, trajectory)
-        return replace(draw, text_free=()) if trajectory[-1].kind == "think" else draw
+    def segments(self, trajectory: Sequence[Step]) -> tuple[Segment, ...]:
+        if not self.guided:
+            return super().segments(trajectory)
+        known = [step for step in trajectory if step.kind not in ("plan", "inspect")]
+        return (Text(self.system), *super().segments(known))
+
+    def draw(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Draw:
+        """After the first thought the text-free context is empty: without the prompt too, as published.
+
+        Only the system prompt and a picture to start from stay; the image-free one then has no thought.
+        """
+        ordered = start_first(trajectory)
+        draw = with_start(super().draw(kind, ordered, settings), ordered)
+        if ordered[-1].kind != "think":
+            return draw
+        start = [step for step in ordered if step.is_start]
+        draw = replace(draw, text_free=self.segments(start))
+        if start:
+            draw = replace(draw, image_free=self.segments([s for s in ordered if s.kind == "prompt"]))
+        return draw
 
     def step_text(self, step: Step) -> str:
         return prompt_text(step.fields["text"]) if step.kind == "prompt" else super().step_text(step)
 
-    def parse(self, kind: str, text: str) -> dict[str, str]:
+    def parse(self, kind: str, text: str) -> dict[str, str] | None:
         """One text, whatever parts the model gave it; see :func:`read_thought` for what is forgiven."""
         if kind not in ("think", "reflect"):
             raise ParseError(f"the {self.name} protocol has no text of the kind {kind!r}")

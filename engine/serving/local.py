@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine import protocols
+from engine.asking import answer
+from engine.canvas import Canvas
 from engine.checkpoints.progress import Loading, LoadingCancelled
 from engine.events import (
+    Answered,
     Event,
     RunCancelled,
     RunDone,
@@ -26,7 +28,9 @@ from engine.events import (
     StepStarted,
 )
 from engine.failures import SAFE, failure
-from engine.runner import advance, after_step
+from engine.going import after_step
+from engine.inference.events import PaintError
+from engine.runner import advance
 from engine.serving.queue import FairQueue, Job, Place, StepClock, Turn, places
 from engine.trajectory import Step
 
@@ -44,7 +48,8 @@ class Recorder(Protocol):
     """Where the worker reads trajectories and leaves what must last.
 
     Called from the worker's thread, and from the caller's in ``LocalWorker.cancel``. States of a run:
-    running, paused, done, failed, cancelled, lost.
+    running, paused, done, failed, cancelled, lost. A job with a question is told of the same way; its
+    trajectory ends with the picture that is asked about.
     """
 
     def trajectory(self, job: Job) -> list[Step]: ...
@@ -56,6 +61,9 @@ class Recorder(Protocol):
     def finish_step(self, job: Job, step: Step) -> None:
         """Stores the step and moves the branch; only then is the step announced."""
 
+    def finish_answer(self, job: Job, answered: Answered) -> None:
+        """Stores the answer to a job's question; only then is it announced."""
+
     def set_run(self, job: Job, state: str, cause: str = "", next_action: str = "") -> None: ...
 
     def publish(self, job: Job, event: Event) -> None: ...
@@ -66,13 +74,16 @@ class Snapshot:
     """The worker at one moment. ``state`` is loading, ready, failed (``cause`` says why) or closed.
 
     ``loaded`` is the share of the model that is there, from 0 to 1. ``protocols`` are those that the model
-    offers, none until it is ready.
+    offers, ``canvas`` the sizes it draws, ``answers`` whether it learned to answer questions; all three
+    only once it is ready.
     """
 
     state: str
     loaded: float
     title: str
     protocols: tuple[str, ...]
+    canvas: Canvas | None
+    answers: bool
     fingerprint: dict[str, Any]
     cause: str
     next_action: str
@@ -105,6 +116,8 @@ class LocalWorker:
         self._now: Turn | None = None
         self._state, self._title, self._fingerprint = "loading", "", {}
         self._protocols: tuple[str, ...] = ()
+        self._canvas: Canvas | None = None
+        self._answers = False
         self._cause, self._next_action = "", ""
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="restroke-painter", daemon=True)
@@ -150,6 +163,8 @@ class LocalWorker:
                 loaded=1.0 if self._state == "ready" else self._loading.share,
                 title=self._title,
                 protocols=self._protocols,
+                canvas=self._canvas,
+                answers=self._answers,
                 fingerprint=dict(self._fingerprint),
                 cause=self._cause,
                 next_action=self._next_action,
@@ -196,7 +211,8 @@ class LocalWorker:
             return None
         with self._changed:
             self._state, self._title, self._fingerprint = "ready", painter.title, dict(painter.fingerprint)
-            self._protocols = tuple(painter.protocols)
+            self._protocols, self._canvas = tuple(painter.protocols), painter.canvas
+            self._answers = any(protocol.asks for protocol in painter.grammars.values())
         self._tell_change()
         return painter
 
@@ -230,28 +246,43 @@ class LocalWorker:
         try:
             if turn.steps_made == 0:
                 self._recorder.set_run(job, "running")
-            for event in advance(
-                painter,
-                protocols.get(job.settings.protocol),
-                self._recorder.trajectory(job),
-                job.settings,
-                pixels=self._recorder.pixels,
-                keep_image=self._recorder.keep_image,
-                session_seed=job.session_seed,
-                attempt=job.attempt if turn.steps_made == 0 else 0,
-                cancel=turn.cancel,
-            ):
+            for event in self._walk(painter, turn):
                 if isinstance(event, StepStarted):
                     kind = turn.kind = event.kind
                 if isinstance(event, StepFinished):
                     self._recorder.finish_step(job, event.step)
-                if not isinstance(event, StepFailed | RunDone | RunCancelled):  # those: _settle, once stored
+                if isinstance(event, Answered):
+                    self._recorder.finish_answer(job, event)
+                if not isinstance(
+                    event, StepFailed | RunDone | RunCancelled | Answered
+                ):  # those: _settle, once stored
                     self._record(self._recorder.publish, job, event)
             return event
         except Exception as error:
             return failure(kind, error)
         finally:
             turn.kind = None
+
+    def _walk(self, painter: Painter, turn: Turn) -> Iterator[Event]:
+        """The events of the turn's next step, or of its question."""
+        job, name = turn.job, turn.job.settings.protocol
+        shared: dict[str, Any] = {
+            "pixels": self._recorder.pixels,
+            "session_seed": job.session_seed,
+            "attempt": job.attempt if turn.steps_made == 0 else 0,
+            "cancel": turn.cancel,
+        }
+        protocol = painter.grammars.get(name)
+        if protocol is None:
+            raise PaintError(
+                f"This model doesn't know the way of working “{name}”. {SAFE}",
+                "Choose another way of working in the settings, then continue.",
+            )
+        path = self._recorder.trajectory(job)
+        if job.question:
+            turn.kind = "answer"
+            return answer(painter, protocol, path, job.question, job.settings, **shared)
+        return advance(painter, protocol, path, job.settings, keep_image=self._recorder.keep_image, **shared)
 
     def _settle(self, turn: Turn, event: Event) -> None:
         """Puts the run back in the queue, or ends it, as its last event says."""
@@ -285,6 +316,8 @@ class LocalWorker:
             self._end(turn, "paused", event, event.reason)
         elif isinstance(event, RunDone):
             self._end(turn, "done", event, event.reason)
+        elif isinstance(event, Answered):
+            self._end(turn, "done", event)
         else:
             self._end(turn, "failed", event, event.cause, event.next_action)
 

@@ -22,6 +22,7 @@ class Job:
 
     ``urgent`` marks an edit just made: its first step goes before other runs. ``attempt`` counts the
     wishes for a new seed and holds for the first step. ``steps_limit`` pauses the run after so many.
+    With a ``question`` it is no run but asks about the picture of step ``about``; ``run_id`` names the note.
     """
 
     run_id: str
@@ -33,6 +34,8 @@ class Job:
     attempt: int = 0
     urgent: bool = False
     steps_limit: int | None = None
+    question: str = ""
+    about: str = ""
 
 
 @dataclass(eq=False)

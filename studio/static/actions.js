@@ -2,35 +2,18 @@
 
 import { askText, askYes, choosePicture } from "./dialogs.js";
 import { drafts } from "./drafts.js";
-import { Commands } from "./commands.js";
 import { paintOver } from "./paint.js";
+import { PictureActions } from "./picture_actions.js";
 import { editSettings } from "./settings.js";
 import { STAGES } from "./words.js";
 
-const DOWN = "Restroke isn't answering, so nothing was sent. Your text is kept; try again when it is back.";
-
-export class Actions extends Commands {
-  /** Sends a command about the open session; a refusal becomes a toast. Resolves with the reply or null. */
-  async #do(what, more = {}, { quietly = false } = {}) {
-    const reply = await this.send(what, { sid: this.model?.sid, ...more }, this.up === false ? DOWN : null);
-    if (!reply.ok && !quietly) this.toasts.show(reply.error, { bad: true });
-    if (reply.ok && reply.branch) this.#arrive(reply);
-    return reply.ok || quietly ? reply : null;
-  }
-
-  /** What the reply made is shown at once; the log tells it again, which changes nothing. */
-  #arrive({ branch, made, step }) {
-    for (const event of made || []) this.model.apply(event);
-    this.travel(branch, { push: branch !== this.branch });
-    if (step) this.focusCard(step, { go: true });
-  }
-
+export class Actions extends PictureActions {
   // Home -----------------------------------------------------------------------------------------------------
 
   /** Begins a session. Resolves with a sentence when that was not possible. */
-  async create(prompt) {
+  async create(prompt, upload = null) {
     const wish = this.#newWish();
-    const reply = await this.#do("create", { prompt, ...wish, sid: null }, { quietly: true });
+    const reply = await this.act("create", { prompt, ...wish, upload, sid: null }, { quietly: true });
     if (!reply.ok) return reply.error;
     await this.open(reply.session);
     return null;
@@ -42,6 +25,7 @@ export class Actions extends Commands {
     const known = Object.entries(saved.settings || {}).filter(([name]) => name in usual);
     const settings = { ...usual, ...Object.fromEntries(known) };
     if (!this.#offers(settings.protocol)) settings.protocol = usual.protocol; // chosen for another model
+    if (!this.about.canvas) Object.assign(settings, { height: null, width: null });
     return { settings, seed: saved.seed ?? null };
   }
 
@@ -50,7 +34,7 @@ export class Actions extends Commands {
   }
 
   async newSettings() {
-    const wish = await editSettings({ ...this.#newWish(), protocols: this.about.protocols, seedOptional: true });
+    const wish = await editSettings({ ...this.#newWish(), protocols: this.about.protocols, canvas: this.about.canvas, seedOptional: true });
     if (wish) drafts.set("settings", wish);
   }
 
@@ -73,16 +57,16 @@ export class Actions extends Commands {
 
   async manage(summary, wish) {
     const { id: sid, title } = summary;
-    if (wish.do === "rename") await this.#do("rename", { sid, title: wish.title });
+    if (wish.do === "rename") await this.act("rename", { sid, title: wish.title });
     if (wish.do === "duplicate") {
-      const reply = await this.#do("duplicate", { sid });
+      const reply = await this.act("duplicate", { sid });
       if (reply) this.toasts.show("Duplicated.", { action: "Open it", onAction: () => this.open(reply.session) });
     }
     if (wish.do !== "delete") return;
     if (!(await askYes("Delete this session?", `“${title}” and all its branches go away. You can undo this right afterwards.`, "Delete"))) return;
-    if (!(await this.#do("delete", { sid }))) return;
+    if (!(await this.act("delete", { sid }))) return;
     if (this.model?.sid === sid) await this.open(null);
-    this.toasts.show(`“${title}” is deleted.`, { action: "Undo", onAction: () => this.#do("restore", { sid }), seconds: 20 });
+    this.toasts.show(`“${title}” is deleted.`, { action: "Undo", onAction: () => this.act("restore", { sid }), seconds: 20 });
   }
 
   async importFile(file) {
@@ -110,7 +94,7 @@ export class Actions extends Commands {
 
   /** Saves a rewritten card as a branch. Resolves with null, or with the sentence to show beside the kept text. */
   async saveEdit(step, { fields, run, force, known }) {
-    const reply = await this.#do("edit", { step: step.id, fields, run, force, known }, { quietly: true });
+    const reply = await this.act("edit", { step: step.id, fields, run, force, known, branch: this.branch }, { quietly: true });
     return reply.ok ? null : { text: reply.error, force: reply.conflict };
   }
 
@@ -120,20 +104,23 @@ export class Actions extends Commands {
 
   /** Adds a person's own plan or inspection at the end of the branch. Resolves as `saveEdit` does. */
   async addText(tip, kind, fields, run) {
-    const reply = await this.#do("add", { branch: this.branch, tip, kind, fields, run }, { quietly: true });
+    const reply = await this.act("add", { branch: this.branch, tip, kind, fields, run }, { quietly: true });
     return reply.ok ? null : { text: reply.error, force: false };
   }
 
   again(step) {
-    return this.#do("again", { step: step.id });
+    return this.act("again", { step: step.id });
   }
 
-  runFrom(step) {
-    return this.#do("run", { step: step.id, branch: this.branch });
+  /** From a card. The words of a branch that starts from a picture go together with it. */
+  runFrom(card) {
+    const second = this.model.path(this.branch)[1];
+    const step = card.kind === "prompt" && second?.start ? second : card;
+    return this.act("run", { step: step.id, branch: this.branch });
   }
 
   accept(step) {
-    return this.#do("edit", { step: step.id, fields: { ...step.fields, correction: "" }, run: true, force: true });
+    return this.act("edit", { step: step.id, fields: { ...step.fields, correction: "" }, run: true, force: true });
   }
 
   /** The picture of this branch that may be polished, or null: once is best, so none that was reflected on. */
@@ -143,20 +130,20 @@ export class Actions extends Commands {
   }
 
   polish(step) {
-    return this.#do("polish", { step: step.id });
+    return this.act("polish", { step: step.id });
   }
 
   stop() {
     const run = this.model?.run(this.branch);
-    return run && ["queued", "running"].includes(run.state) ? this.#do("stop", { run: run.id }) : null;
+    return run && ["queued", "running"].includes(run.state) ? this.act("stop", { run: run.id }) : null;
   }
 
   resume() {
-    return this.#do("run", { step: this.model.branch(this.branch).tip, branch: this.branch });
+    return this.act("run", { step: this.model.branch(this.branch).tip, branch: this.branch });
   }
 
   tryAgain() {
-    return this.#do("run", { step: this.model.branch(this.branch).tip, branch: this.branch, again: true });
+    return this.act("run", { step: this.model.branch(this.branch).tip, branch: this.branch, again: true });
   }
 
   async paint(step) {
@@ -186,24 +173,24 @@ export class Actions extends Commands {
     const kept = await this.upload(`studio/${this.model.sid}/upload?step=${step.id}`, blob);
     if (!kept.ok) return this.toasts.show(kept.error, { bad: true });
     if (kept.remark) this.toasts.show(kept.remark);
-    return this.#do("replace", { step: step.id, upload: kept.upload, run });
+    return this.act("replace", { step: step.id, upload: kept.upload, run });
   }
 
   // Settings of the session ------------------------------------------------------------------------------------
 
   setMode(mode) {
-    return this.#do("settings", { settings: { ...this.model.settings, mode }, seed: null });
+    return this.act("settings", { settings: { ...this.model.settings, mode }, seed: null });
   }
 
   async sessionSettings() {
-    const wish = await editSettings({ settings: this.model.settings, seed: this.model.seed, protocols: this.about.protocols });
-    if (wish) await this.#do("settings", wish);
+    const wish = await editSettings({ settings: this.model.settings, seed: this.model.seed, protocols: this.about.protocols, canvas: this.about.canvas });
+    if (wish) await this.act("settings", wish);
   }
 
   async renameBranch() {
     const branch = this.model.branch(this.branch);
     const name = await askText("Name of this branch", { label: "Name", value: branch.name, action: "Rename" });
-    if (name !== null) await this.#do("rename_branch", { branch: branch.id, name });
+    if (name !== null) await this.act("rename_branch", { branch: branch.id, name });
   }
 
   // Travelling -----------------------------------------------------------------------------------------------

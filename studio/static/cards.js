@@ -3,7 +3,10 @@
 import { drafts } from "./drafts.js";
 import { h, icon, setText, swapPicture } from "./dom.js";
 import { Editor } from "./editor.js";
+import { Notes } from "./notes.js";
 import { FIELDS, STAGES, describe, hue, isPicture, reused, seconds } from "./words.js";
+
+const CARRY_ON = "Go on from this picture with a fresh mind: the model sees your words and this picture only. This branch stays as it is.";
 
 export const POLISH = "Let the model say what this picture lacks, and draw it again";
 
@@ -43,6 +46,7 @@ function lines(pieces) {
 function who(step) {
   if (step.author === "model") return [step.draft && "draft", step.attempt && `again, seed ${step.attempt + 1}`].filter(Boolean).join(" · ");
   if (step.kind === "prompt") return step.edited_from ? "rewritten by you" : "";
+  if (step.start) return step.start === "upload" ? "yours, to start from" : "carried on from";
   if (isPicture(step.kind)) return "your picture";
   return step.was ? `rewritten by you · was “${step.was}”` : "rewritten by you";
 }
@@ -59,6 +63,10 @@ export class Card {
       onfocusin: () => app.focusCard(step.id),
       onclick: () => app.focusCard(step.id),
     }, this.body);
+    if (isPicture(step.kind)) {
+      this.notes = new Notes(step, app);
+      this.node.append(this.notes.node);
+    }
     if (drafts.get(this.draftKey)) this.edit(null);
     else this.#show();
   }
@@ -75,6 +83,7 @@ export class Card {
     if (now) this.node.setAttribute("aria-current", "step");
     else this.node.removeAttribute("aria-current");
     this.picture?.setAttribute("aria-pressed", selected);
+    this.notes?.render();
     if (this.end !== end || this.polish !== polish) {
       Object.assign(this, { end, polish });
       if (!this.editor) this.#show();
@@ -159,20 +168,24 @@ export class Card {
     const url = app.imageUrl(step.image);
     const img = h("img", { alt: describe(step, app.model.pathTo(step.id)), loading: "lazy", draggable: "false" });
     const preview = app.model.previews.get(step.id);
+    img.addEventListener("load", () => this.picture.style.setProperty("--ratio", Math.max(0.6, Math.min(2, img.naturalWidth / img.naturalHeight))));
     if (preview) img.src = app.url(preview);
     swapPicture(img, url);
     this.picture = h("button.pic", {
       type: "button", "aria-label": `Look at this ${STAGES[step.kind]} in the large view`, onclick: () => app.look(step.id),
     }, img);
-    const info = step.author === "person" ? "The model looks at your picture from here on."
+    const info = step.start ? "The model sees your words and this picture, and nothing from before."
+      : step.author === "person" ? "The model looks at your picture from here on."
       : reused(step);
     this.body.replaceChildren(h("div.draw", {}, this.picture, h("div", {}, this.#head(),
       info && h("p.info", {}, info)),
       h("div.row", {},
         quiet("brush", "Paint over", () => app.paint(step), { "data-do": "edit" }),
         quiet("picture", "Replace", () => app.replace(step), { "data-do": "replace" }),
-        quiet("again", "Another seed", () => app.again(step), { "data-do": "again" }),
+        !step.start && quiet("again", "Another seed", () => app.again(step), { "data-do": "again" }),
         quiet("compare", "Compare", () => app.compareWith(step), { "data-do": "compare" }),
+        quiet("ask", "Ask", () => this.notes.ask(), { "data-do": "ask", title: "Ask the model about this picture" }),
+        !step.start && quiet("anchor", "Carry on from this", () => app.carryOn(step), { "data-do": "carry-on", title: CARRY_ON }),
         this.polish && quiet("polish", "Polish", () => app.polish(step), { "data-do": "polish", title: POLISH }),
         this.#go())));
   }

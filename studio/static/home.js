@@ -4,6 +4,7 @@ import { drafts } from "./drafts.js";
 import { h, icon, setText } from "./dom.js";
 import { grow } from "./editor.js";
 import { SessionList } from "./sessions.js";
+import { StartPicture } from "./start.js";
 
 const LIMIT = 4000;
 
@@ -24,6 +25,7 @@ export class Home {
     this.hint = h("p.hint", { "aria-live": "polite" });
     if (this.words.value) this.#hint();
     this.button = h("button.btn.main.big", { type: "submit" }, icon("stroke"), "Paint it");
+    this.start = new StartPicture(app, (text) => setText(this.problem, text));
     const file = h("input", { type: "file", accept: "image/png", class: "unseen", "aria-label": "A Restroke picture to open again", onchange: () => app.importFile(file.files[0]).finally(() => (file.value = "")) });
     this.list = new SessionList(app, "grid");
     this.model = h("p.model");
@@ -37,8 +39,9 @@ export class Home {
             event.preventDefault();
             this.begin();
           },
-        }, this.words, this.hint, this.problem, h("div.row", {}, this.button,
-          h("button.btn", { type: "button", onclick: () => app.newSettings() }, icon("gear"), "Settings"))),
+        }, this.words, this.start.shown, this.hint, this.problem, h("div.row", {}, this.button,
+          h("div.row.ways", {}, this.start.button,
+            h("button.btn", { type: "button", onclick: () => app.newSettings() }, icon("gear"), "Settings")))),
         h("ul.examples", { "aria-label": "Examples" }, ...about.examples.map((text) => h("li", {}, h("button.chip", {
           type: "button",
           onclick: () => {
@@ -74,11 +77,12 @@ export class Home {
       return;
     }
     this.button.disabled = true;
-    const problem = await this.app.create(this.words.value);
+    const problem = await this.app.create(this.words.value, this.start.upload);
     this.button.disabled = false;
     setText(this.problem, problem || "");
     if (problem) return;
     this.words.value = "";
+    this.start.drop();
     setText(this.hint, "");
     drafts.drop("prompt");
   }

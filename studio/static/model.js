@@ -19,6 +19,7 @@ export class Model {
     this.live = new Map(Object.entries(snapshot.live));
     this.places = snapshot.places;
     this.previews = new Map();
+    this.notes = new Map(snapshot.notes.map((note) => [note.id, note]));
   }
 
   /** Takes one event of the log. Returns true when it concerns this session's view. */
@@ -41,6 +42,10 @@ export class Model {
       case "run":
         this.runs.set(event.run.id, event.run);
         if (!["queued", "running"].includes(event.run.state)) this.live.delete(event.run.id);
+        return true;
+      case "note":
+        if (event.note.state === "deleted") this.notes.delete(event.note.id);
+        else this.notes.set(event.note.id, event.note);
         return true;
       case "places":
         this.places = event.places;
@@ -83,13 +88,30 @@ export class Model {
   otherVersions(step) {
     const found = [];
     for (const other of this.children(step.parent)) {
-      if (other.id === step.id || step.parent === null) continue;
+      if (other.id === step.id || step.parent === null || (other.start && !step.start)) continue;
       const branch = this.branches[this.age(other)];
       if (!branch) continue;
       const path = this.pathTo(branch.tip);
       found.push({ step: other, branch, steps: path.length - path.findIndex((s) => s.id === other.id) });
     }
     return found;
+  }
+
+  /** The branch that carries on from this picture, if there is one. */
+  carriedOn(step) {
+    const start = [...this.steps.values()].find((other) => other.start === step.id);
+    return start ? this.branches[this.age(start)] || null : null;
+  }
+
+  /** How many pictures the model has in mind at the end of a branch, by its rule for rejected sketches. */
+  inMind(branchId) {
+    const { memory } = this.path(branchId).at(-1);
+    return memory[this.settings.keep_rejected ? "all" : "accepted"];
+  }
+
+  /** The questions about a picture, oldest first. */
+  notesOf(stepId) {
+    return [...this.notes.values()].filter((note) => note.step === stepId);
   }
 
   /** The place in order of creation of the oldest branch that holds this step. */
@@ -129,15 +151,15 @@ export class Model {
     return [...this.steps.values()].filter((step) => isPicture(step.kind));
   }
 
-  static opensRound(kind, now) {
-    return ["plan", "think", "reflect"].includes(kind) || (!now && isPicture(kind));
+  static opensRound(kind, now, start = null) {
+    return ["plan", "think", "reflect"].includes(kind) || (!now && isPicture(kind) && !start);
   }
 
   /** The round each step of a trajectory belongs to, counted as the engine counts. */
   static rounds(path) {
     let now = 0;
     return path.map((step) => {
-      if (Model.opensRound(step.kind, now)) now += 1;
+      if (Model.opensRound(step.kind, now, step.start)) now += 1;
       return now;
     });
   }

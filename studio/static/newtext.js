@@ -13,7 +13,7 @@ const INVITATION = {
 /** What a person may write after a step in this way of working, or null. */
 export function nextText(step, protocol) {
   if (protocol === "think" || protocol === "irg") {
-    if (step.kind === "prompt") return "think";
+    if (step.kind === "prompt" || (step.start && protocol === "think")) return "think";
     return protocol === "irg" && (isPicture(step.kind) || (step.kind === "inspect" && !step.fields.correction)) ? "reflect" : null;
   }
   if (step.kind === "sketch") return "inspect";

@@ -1,6 +1,7 @@
 // An open session: the list beside it, the timeline, the large view and the tree, and the line that says what goes on.
 
 import { arrange, h, icon, setText } from "./dom.js";
+import { MemoryChip } from "./memory.js";
 import { ModeSwitch } from "./settings.js";
 import { SessionList } from "./sessions.js";
 import { Stage } from "./stage.js";
@@ -18,6 +19,7 @@ export class SessionView {
     this.tree = new Tree(app);
     this.mode = new ModeSwitch((mode) => app.setMode(mode));
     this.branches = h("select.chip.branch", { "aria-label": "Branch", onchange: () => app.travel(this.branches.value) });
+    this.memory = new MemoryChip(() => app.memory());
     this.modelLine = h("span");
     this.dot = h("i.dot", { "aria-hidden": "true" });
     this.status = h("span.saying", { dir: "auto" });
@@ -48,7 +50,8 @@ export class SessionView {
           h("button.btn.quiet.only", { type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: shortcuts }, icon("help")))),
       this.work = h("section.work", { "aria-label": "Timeline" }, this.promptHome,
         h("div.bar", {}, this.branches, this.mode.node,
-          h("button.chip", { type: "button", onclick: () => app.sessionSettings(), "data-do": "settings" }, icon("gear"), "Settings")),
+          h("button.chip", { type: "button", onclick: () => app.sessionSettings(), "data-do": "settings" }, icon("gear"), "Settings"),
+          this.memory.node),
         this.timelineHome,
         h("div.status", {}, this.dot, this.status, this.go)),
       this.look);
@@ -67,6 +70,7 @@ export class SessionView {
     arrange(this.branches, model.branches.map((branch) => this.#option(branch)));
     this.branches.value = app.branch;
     this.mode.render(model.settings.mode);
+    this.memory.render(model.inMind(app.branch), app.about.most_pictures);
     setText(this.modelLine, app.workerLine("\n"));
     this.list.render();
     const scroller = this.#scroller(), live = model.liveOn(app.branch);

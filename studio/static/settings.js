@@ -2,7 +2,8 @@
 
 import { openDialog } from "./dialogs.js";
 import { h, icon } from "./dom.js";
-import { MODES, QUALITIES } from "./words.js";
+import { SizePicker } from "./sizes.js";
+import { MODES, QUALITIES, REFLECTIONS } from "./words.js";
 
 /** The mode switch of a session's bar. */
 export class ModeSwitch {
@@ -25,7 +26,7 @@ const number = (label, help, props) => {
 };
 
 /** Resolves with {settings, seed} or null. `seed` null means "a new one each time". */
-export function editSettings({ settings, seed, protocols, seedOptional }) {
+export function editSettings({ settings, seed, protocols, canvas, seedOptional }) {
   return openDialog("Settings", (close) => {
     const offered = (name) => protocols.find((protocol) => protocol.name === name);
     const pick = (name, options, now) => options.map(([value, title, sentence]) => h("label.option", {},
@@ -42,6 +43,7 @@ export function editSettings({ settings, seed, protocols, seedOptional }) {
     seedField.required = !seedOptional;
     const [turns, turnsBox] = number("Pictures with reflection", "For “Think and reflect”: how many pictures, the first one too. 2 is usual.",
       { min: 1, max: 4, step: 1, value: settings.turns });
+    const size = canvas && new SizePicker(canvas, settings);
     const dice = h("button.btn.quiet", {
       type: "button", onclick: () => (seedField.value = Math.floor(Math.random() * 100000)),
     }, icon("again"), "Another one");
@@ -52,6 +54,7 @@ export function editSettings({ settings, seed, protocols, seedOptional }) {
           settings: {
             ...settings, protocol: form.elements.protocol.value, mode: form.elements.going.value,
             quality: form.elements.quality.value,
+            reflection: form.elements.reflection?.value || settings.reflection, ...size?.value,
             max_rounds: Number(rounds.value), turns: Number(turns.value), timesteps: Number(strokes.value) + 1, guidance: Number(guidance.value),
           },
           seed: seedField.value === "" ? null : Number(seedField.value),
@@ -61,6 +64,8 @@ export function editSettings({ settings, seed, protocols, seedOptional }) {
     h("fieldset", {}, h("legend", {}, "Way of working"), ...pick("protocol", protocols.map((p) => [p.name, p.title, p.sentence]), (offered(settings.protocol) || protocols[0]).name)),
     h("fieldset", {}, h("legend", {}, "How to go on"), ...pick("going", MODES, settings.mode)),
     h("fieldset", {}, h("legend", {}, "Quality of pictures"), ...pick("quality", QUALITIES, settings.quality)),
+    size?.node,
+    offered("irg") && h("fieldset", { "data-for": "irg" }, h("legend", {}, "Drawing again after a reflection"), ...pick("reflection", REFLECTIONS, settings.reflection)),
     h("div.pairs", {}, roundsBox, offered("irg") && turnsBox, strokesBox, guidanceBox, h("div.seed", {}, seedBox, dice)),
     h("div.row.end", {}, h("button.btn", { type: "button", onclick: () => close() }, "Cancel"),
       h("button.btn.main", { type: "submit" }, "Save settings")));

@@ -4,7 +4,7 @@ import { Card, LiveCard } from "./cards.js";
 import { arrange, h } from "./dom.js";
 import { Model } from "./model.js";
 import { NewText, nextText } from "./newtext.js";
-import { STAGES, clip, count } from "./words.js";
+import { STAGES, clip, count, isPicture } from "./words.js";
 
 export class Timeline {
   constructor(app) {
@@ -38,8 +38,7 @@ export class Timeline {
       card.update({ now: app.focused === step.id, end, selected: app.shown()?.id === step.id && !(app.follows && live), polish: step.id === polishable });
       if (step.kind === "prompt") arrange(this.top, [card.node]);
       else nodes.push(card.node);
-      const note = this.#note(step);
-      if (note) nodes.push(note);
+      nodes.push(...[this.#note(step), this.#carried(step)].filter(Boolean));
     });
     if (live) {
       if (Model.opensRound(live.kind, rounds.at(-1))) nodes.push(this.#round((rounds.at(-1) || 0) + 1));
@@ -72,6 +71,7 @@ export class Timeline {
 
   /** “The red house is not lost”: where the other version of this step goes on. */
   #note(step) {
+    if (step.start && step.start !== "upload" && this.app.model.steps.has(step.start)) return this.#origin(step);
     const { app } = this, others = app.model.otherVersions(step);
     if (!others.length) return null;
     const mine = app.model.age(step);
@@ -84,6 +84,22 @@ export class Timeline {
       : ["There is another version: ", `${count(steps, "step", "steps")} in branch “${clip(branch.name, 40)}”.`];
     return this.#kept(`note ${step.id} ${branch.id} ${before} ${strong}`, () => h("p.note", {},
       h("span", { dir: "auto" }, before, h("b", {}, strong), " "),
+      h("button.link", { type: "button", onclick: () => app.travel(branch.id) }, "Open it")));
+  }
+
+  /** Where a picture that was carried on from came from. */
+  #origin(step) {
+    const { app } = this;
+    return this.#kept(`origin ${step.id}`, () => h("p.note", {}, h("span", {}, "What came before it is kept. "),
+      h("button.link", { type: "button", onclick: () => app.travelTo(step.start) }, "Go back there")));
+  }
+
+  /** Where a picture goes on that was carried on from. */
+  #carried(step) {
+    const { app } = this, branch = isPicture(step.kind) && app.model.carriedOn(step);
+    if (!branch) return null;
+    return this.#kept(`carried ${step.id} ${branch.id} ${branch.name}`, () => h("p.note", {},
+      h("span", { dir: "auto" }, "Carried on from this picture: ", h("b", {}, `branch “${clip(branch.name, 40)}”. `)),
       h("button.link", { type: "button", onclick: () => app.travel(branch.id) }, "Open it")));
   }
 

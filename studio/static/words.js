@@ -30,6 +30,11 @@ export const QUALITIES = [
   ["draft", "Draft", "Much faster: half the strokes, and of the later ones two of three are guessed. Good for trying things out."],
 ];
 
+export const REFLECTIONS = [
+  ["gentle", "Gently", "Words and the picture before count alike (2 and 2)."],
+  ["firm", "Firmly", "The reflection's words count twice as much (4 and 2)."],
+];
+
 export const isPicture = (kind) => kind === "sketch" || kind === "refine" || kind === "image";
 
 /** The name of a stage's colour: pictures share one, but for a refine. */

@@ -53,6 +53,8 @@ def path(*kinds: str, correction: str = "") -> list[Step]:
         match kind:
             case "plan":
                 step = Step(parent, kind, "model", {"instruction": "Add it.", "description": "It is there."})
+            case "think" | "reflect":
+                step = Step(parent, kind, "model", {"text": f"{kind} {len(steps)}"})
             case "inspect" | "fault":
                 words = correction or "Make it red."
                 fields = {"verdict": "Seen.", "correction": words if kind == "fault" else ""}

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from engine import protocols
 from engine.events import RunDone, StepFinished
 from engine.protocols.base import Draw, Image, ParseError, Stop, Text, Write, neutral
-from engine.protocols.irg import PRESET
 from engine.protocols.process import plan_text
 from engine.protocols.thoughts import prompt_text, read_thought, reflection, thought_text
 from engine.runner import run
-from engine.settings import Settings
+from engine.settings import REFLECTIONS, Settings
 from engine.trajectory import Step
 from tests.scripted import MemoryRecorder, ScriptedPainter
 
 IRG, THINK, PROCESS, DIRECT = (protocols.get(name) for name in ("irg", "think", "process", "direct"))
+PRESET = REFLECTIONS["gentle"]
 FIELDS = {
     "plan": {"instruction": "Add it.", "description": "It is there."},
     "inspect": {"verdict": "Seen.", "correction": ""},

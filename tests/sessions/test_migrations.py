@@ -36,7 +36,7 @@ class TestMigrations:
             "from alembic import op\n"
             "import sqlalchemy as sa\n"
             "revision = '2027_01_01_next'\n"
-            "down_revision = '2026_11_21_first'\n"
+            "down_revision = '2026_11_21_notes'\n"
             f"def upgrade():\n    op.add_column('sessions', sa.Column('note', sa.Text))\n    {body}\n"
         )
         return scripts
@@ -57,8 +57,8 @@ class TestMigrations:
     def test_a_backup_comes_first(self, old, tmp_path):
         backup = migrations.upgrade(old, self.newer(tmp_path, "pass"))
         assert backup.parent == old / "backups"
-        assert backup.name.startswith("2026_11_21_first-")
-        assert migrations.revision_of(backup) == "2026_11_21_first"
+        assert backup.name.startswith("2026_11_21_notes-")
+        assert migrations.revision_of(backup) == "2026_11_21_notes"
         assert migrations.revision_of(old / "restroke.db") == "2027_01_01_next"
         for path, columns in ((backup, 8), (old / "restroke.db", 9)):
             with closing(sqlite3.connect(path)) as sql:
@@ -132,6 +132,7 @@ class TestADamagedRow:
         with Store.open(tmp_path_factory.mktemp("rows")) as store:
             story = grow(store)
             store.create_run(ANN, story.session.id, story.branch.id, {})
+            store.add_note(ANN, story.session.id, story.sketch.id, "What is it?")
             yield store, story
 
     @given(
@@ -163,6 +164,7 @@ class TestADamagedRow:
             lambda: store.trajectory(ANN, sid, story.inspect.id),
             lambda: store.branches(ANN, sid),
             lambda: store.runs(ANN, sid),
+            lambda: store.notes(ANN, sid),
             lambda: store.pixels(ANN, sid, story.sketch.image),
             lambda: store.export_png(ANN, sid, story.inspect.id),
             lambda: store.rename(ANN, sid, "new"),

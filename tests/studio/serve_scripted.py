@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 import app  # noqa: E402
 from engine import protocols  # noqa: E402
+from engine.canvas import Canvas  # noqa: E402
 from engine.inference.events import FlowUpdate, PaintError  # noqa: E402
 from engine.protocols.base import Segment  # noqa: E402
 from tests.scripted import ScriptedPainter  # noqa: E402
@@ -28,7 +29,12 @@ class DirectedPainter(ScriptedPainter):
 
     def __init__(self) -> None:
         super().__init__(
-            rounds=2, fault_rounds=(2,), token_delay=0.002, size=(128, 128), protocols=protocols.NAMES
+            rounds=2,
+            fault_rounds=(2,),
+            token_delay=0.002,
+            size=(128, 128),
+            protocols=protocols.NAMES,
+            canvas=Canvas((128, 128), 16, 64, 1024),
         )
         self.world = "storybook"
         self._failed: set[str] = set()

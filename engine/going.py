@@ -1,0 +1,28 @@
+"""Whether a run goes on after a step: what its mode and its caps say. Nothing is made here."""
+
+from __future__ import annotations
+
+from engine.events import RunDone, RunPaused
+from engine.settings import Settings
+from engine.trajectory import NOUNS, Step
+
+
+def after_step(
+    step: Step, settings: Settings, *, steps_made: int, seconds: float, steps_limit: int | None = None
+) -> RunPaused | RunDone | None:
+    """What the mode of going and the clock say once ``step`` is there; None to go on.
+
+    ``steps_made`` and ``seconds`` count this run's own steps, not its time in a queue.
+    """
+    if settings.mode == "pause_on_fault" and step.is_fault:
+        return RunPaused("The inspection found a fault. Look at it, then continue.")
+    if settings.mode == "pause_each":
+        return RunPaused(f"The {NOUNS[step.kind]} is done. Look at it, then continue.")
+    if settings.mode == "one_step" or (steps_limit is not None and steps_made >= steps_limit):
+        return RunPaused(f"The {NOUNS[step.kind]} is done, as far as this run was asked to go.")
+    if seconds >= settings.max_seconds:
+        return RunDone(
+            f"The limit of {settings.max_seconds:g} seconds for one run is reached. Continue to go on.",
+            finished=False,
+        )
+    return None

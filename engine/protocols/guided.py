@@ -1,0 +1,115 @@
+"""The guided driver of the process: asks a model that was never tuned on it for each stage in turn.
+
+Every stage is a context of its own: the remembered pictures in order, then one text that says what to do.
+The pictures come first, as the public model was trained to answer and to edit, and so that all stages after
+a picture share its prefix. How answers are read is :mod:`engine.protocols.answers`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.protocols.answers import read_inspection, read_plan, says_done
+from engine.protocols.base import Choose, Draw, Image, ParseError, Segment, Stop, Text, Write, neutral
+from engine.protocols.edits import EDIT
+from engine.protocols.memory import remembered
+from engine.protocols.process import Process, rounds_spent
+from engine.protocols.prompts import Prompts, short_name
+from engine.settings import Settings
+from engine.trajectory import Step
+
+
+class GuidedProcess(Process):
+    """The grammar of :class:`Process` with our own instructions in place of training.
+
+    The model ends it by answering that nothing is left to do: it is not asked to predict a token for that.
+    """
+
+    driver = "guided"
+
+    def __init__(self, prompts: Prompts) -> None:
+        super().__init__(prompts["ask"])
+        self.texts = prompts["process"]
+        self.prompts = short_name(self.texts)
+
+    def next(
+        self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
+    ) -> Write | Draw | Choose | Stop:
+        """A picture to start from is not inspected: nobody asked the model for it."""
+        if trajectory and trajectory[-1].is_start:
+            return self.write("plan", trajectory, settings)
+        return super().next(trajectory, settings, chosen)
+
+    def after_round(
+        self, trajectory: Sequence[Step], settings: Settings, chosen: str | None
+    ) -> Write | Choose | Stop:
+        return rounds_spent(trajectory, settings) or self.write("plan", trajectory, settings)
+
+    def write(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Write:
+        pictures = _pictures(trajectory, settings)
+        text = self._plan(trajectory) if kind == "plan" else self._inspection(trajectory)
+        return Write(kind, (*pictures, Text(text)), may_end=kind == "plan" and bool(pictures))
+
+    def draw(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Draw:
+        """From the newest picture, as an edit; the first one from words alone."""
+        pictures, text = _pictures(trajectory, settings), Text(self._drawn_by(trajectory))
+        return Draw(kind, (*pictures, text), pictures, (text,), EDIT if pictures else {})
+
+    def repair(self, ask: Write, raw: str, reason: str) -> Write:
+        form = self.texts["plan_form" if ask.kind == "plan" else "inspect_form"]
+        again = Text(self.texts["repair"].format(reason=reason, form=form))
+        answer = (Text(neutral(raw)),) if neutral(raw) else ()
+        return Write(ask.kind, (*ask.segments, *answer, again), ask.may_end)
+
+    def parse(self, kind: str, text: str) -> dict[str, str] | None:
+        if kind == "plan":
+            return None if says_done(text) else read_plan(text)
+        if kind == "inspect":
+            return read_inspection(text)
+        raise ParseError(f"the process protocol has no text of the kind {kind!r}")
+
+    def _plan(self, trajectory: Sequence[Step]) -> str:
+        done = [neutral(step.fields["instruction"]) for step in trajectory if step.kind == "plan"]
+        if len(trajectory) > 1 and trajectory[1].is_start:
+            done.insert(0, "It was begun from a picture.")
+        is_first = not any(step.image for step in trajectory)
+        return self.texts["first_plan" if is_first else "next_plan"].format(
+            prompt=_prompt(trajectory), done=" ".join(done), form=self.texts["plan_form"]
+        )
+
+    def _inspection(self, trajectory: Sequence[Step]) -> str:
+        return self.texts["inspect"].format(
+            prompt=_prompt(trajectory), instruction=_last_words(trajectory), form=self.texts["inspect_form"]
+        )
+
+    def _drawn_by(self, trajectory: Sequence[Step]) -> str:
+        tip = trajectory[-1]
+        if tip.kind == "inspect":
+            return self.texts["refine"].format(correction=neutral(tip.fields["correction"]))
+        instruction = _last_words(trajectory)
+        whole = neutral(tip.fields.get("description", "")) or (
+            instruction if tip.kind != "plan" else f"{_prompt(trajectory)}. {instruction}"
+        )
+        is_first = not any(step.image for step in trajectory)
+        return self.texts["draw_first" if is_first else "draw_next"].format(
+            instruction=instruction, picture=whole
+        )
+
+
+def _pictures(trajectory: Sequence[Step], settings: Settings) -> tuple[Segment, ...]:
+    shown = remembered(trajectory, keep_rejected=settings.keep_rejected)
+    return tuple(Image(step.image) for step in shown if step.image)
+
+
+def _prompt(trajectory: Sequence[Step]) -> str:
+    return neutral(trajectory[0].fields["text"]).rstrip(".")
+
+
+def _last_words(trajectory: Sequence[Step]) -> str:
+    """What the newest picture was, or shall be, drawn by."""
+    for step in reversed(trajectory):
+        if step.kind == "plan":
+            return neutral(step.fields["instruction"])
+        if step.kind in ("think", "reflect"):
+            return neutral(step.fields["text"])
+    return _prompt(trajectory)

@@ -1,0 +1,126 @@
+"""Notes beside a step: what a person asked about its picture and what the model answered.
+
+A note is no step: it is in no trajectory, changes no hash and is never shown to the model again. It goes
+away with its session. Nothing is asked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session as Sql
+
+from sessions.calls import Calls, new_id, not_found, now
+from sessions.errors import InvalidInput
+from sessions.records import NOTE_OVER, NOTE_STATES, Note
+from sessions.schema import NoteRow, SessionRow
+from sessions.text import MAX_TEXT, clean_settings, clean_text
+
+LOST_CAUSE = "Restroke stopped before this was answered."
+LOST_NEXT = "Ask it again."
+
+
+class Notes(Calls):
+    """The part of the store that knows of notes."""
+
+    def add_note(self, owner: str, sid: str, step_id: str, question: str) -> Note:
+        """A queued question about a step's picture. Make it before it is asked: a crash leaves a trace.
+
+        Raises :class:`InvalidInput` for an empty or over-long question and a step without a picture.
+        """
+        question = clean_text(question).strip()
+        if not question or len(question) > MAX_TEXT:
+            raise InvalidInput(
+                f"A question has between 1 and {MAX_TEXT:,} characters; this one has {len(question):,}. "
+                "Nothing was changed. Write it again."
+            )
+        with self._db.transaction() as sql:
+            session = self._session(sql, owner, sid)
+            if self._step(sql, sid, step_id).image is None:
+                raise InvalidInput("This card holds no picture to ask about. Nothing was changed.")
+            moment = now()
+            row = NoteRow(
+                id=new_id(),
+                session_id=sid,
+                step_id=step_id,
+                number=self._next_number(sql, NoteRow, sid),
+                question=question,
+                answer="",
+                state="queued",
+                cause="",
+                next_action="",
+                recipe={},
+                result={},
+                created_at=moment,
+                updated_at=moment,
+            )
+            sql.add(row)
+            session.updated_at = moment
+            sql.flush()
+            return row.record()
+
+    def set_note(
+        self,
+        owner: str,
+        note_id: str,
+        state: str,
+        *,
+        answer: str | None = None,
+        cause: str = "",
+        next_action: str = "",
+        recipe: Mapping[str, Any] | None = None,
+        result: Mapping[str, Any] | None = None,
+    ) -> Note:
+        """Moves a note to a state and gives it as it is then; one that is over keeps its first end."""
+        if state not in NOTE_STATES:
+            raise InvalidInput(f"There is no state {state!r} of a note; there are {', '.join(NOTE_STATES)}.")
+        with self._db.transaction() as sql:
+            row = self._note(sql, owner, note_id)
+            if row.state not in NOTE_OVER:
+                row.state, row.updated_at = state, now()
+                row.cause, row.next_action = clean_text(cause), clean_text(next_action)
+                if answer is not None:
+                    row.answer = clean_text(answer)[:MAX_TEXT]
+                if recipe is not None:
+                    row.recipe = clean_settings(recipe)
+                if result is not None:
+                    row.result = clean_settings(result)
+            return row.record()
+
+    def note(self, owner: str, note_id: str) -> Note:
+        with self._db.reading() as sql:
+            return self._note(sql, owner, note_id).record()
+
+    def notes(self, owner: str, sid: str) -> list[Note]:
+        """The session's notes, oldest first."""
+        with self._db.reading() as sql:
+            self._session(sql, owner, sid)
+            rows = select(NoteRow).where(NoteRow.session_id == sid).order_by(NoteRow.number)
+            return [row.record() for row in sql.scalars(rows)]
+
+    def delete_note(self, owner: str, note_id: str) -> Note:
+        """Takes a note away for good; gives what it was."""
+        with self._db.transaction() as sql:
+            row = self._note(sql, owner, note_id)
+            record = row.record()
+            sql.delete(row)
+            return record
+
+    def _mark_notes_lost(self) -> None:
+        """Every question that a dead process left unanswered becomes lost."""
+        lost = (
+            update(NoteRow)
+            .where(NoteRow.state.not_in(NOTE_OVER))
+            .values(state="lost", cause=LOST_CAUSE, next_action=LOST_NEXT, updated_at=now())
+        )
+        with self._db.transaction() as sql:
+            sql.execute(lost)
+
+    def _note(self, sql: Sql, owner: str, note_id: str) -> NoteRow:
+        mine = select(NoteRow).join(SessionRow, SessionRow.id == NoteRow.session_id)
+        row = sql.scalar(mine.where(NoteRow.id == clean_text(note_id), SessionRow.owner == owner))
+        if row is None:
+            raise not_found("note")
+        return row

@@ -1,0 +1,42 @@
+// The picture that a new session starts from: chosen on the first page, shown there until the session begins.
+
+import { h, icon, setText } from "./dom.js";
+
+export class StartPicture {
+  /** `say` shows a sentence about what went wrong, "" when it is over. */
+  constructor(app, say) {
+    Object.assign(this, { app, say, upload: null });
+    this.picker = h("input", {
+      type: "file", accept: "image/*", class: "unseen", "aria-label": "A picture to start from", "data-picker": "start",
+      onchange: () => this.#take(this.picker.files[0]).finally(() => (this.picker.value = "")),
+    });
+    this.button = h("label.btn.file", { title: "The model goes on from your picture by your words" }, icon("picture"), "Start from a picture", this.picker);
+    this.img = h("img", { alt: "The picture to start from" });
+    this.remark = h("span.info");
+    this.shown = h("div.starting", { hidden: true }, this.img,
+      h("div", {}, h("b", {}, "Starts from this picture"), this.remark),
+      h("button.btn.quiet.only", { type: "button", "aria-label": "Start without this picture", onclick: () => this.drop() }, icon("close")));
+  }
+
+  async #take(file) {
+    if (!file) return;
+    this.say("");
+    const kept = await this.app.upload("studio/home/start", file);
+    if (!kept.ok) {
+      this.say(kept.error);
+      return;
+    }
+    this.drop();
+    this.upload = kept.upload;
+    this.img.src = URL.createObjectURL(file);
+    setText(this.remark, kept.remark || "Your words say what becomes of it.");
+    this.shown.hidden = false;
+  }
+
+  drop() {
+    if (this.img.src) URL.revokeObjectURL(this.img.src);
+    this.img.removeAttribute("src");
+    this.upload = null;
+    this.shown.hidden = true;
+  }
+}

@@ -1,0 +1,100 @@
+"""What the model is still shown of a long trajectory."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import protocols
+from engine.protocols.base import Image
+from engine.protocols.memory import LEAVE_AT_ONCE, MOST_PICTURES, pictures_remembered, remembered
+from engine.settings import Settings
+from engine.trajectory import Step
+from tests.engine.test_protocols import path
+
+FAULT = ("plan", "sketch", "fault", "refine")
+FINE = ("plan", "sketch", "inspect")
+
+
+def kinds(steps: list[Step]) -> list[str]:
+    return [step.kind for step in steps]
+
+
+def test_a_short_trajectory_is_remembered_whole():
+    steps = path(*FAULT, *FINE)
+    assert remembered(steps) == steps
+
+
+def test_without_rejected_sketches_they_leave_with_their_inspection_but_not_from_the_last_round():
+    steps = path(*FAULT, *FAULT)
+    assert kinds(remembered(steps, keep_rejected=False)) == [
+        "prompt",
+        "plan",
+        "refine",
+        *FAULT[:2],
+        "inspect",
+        "refine",
+    ]
+    assert (pictures_remembered(steps), pictures_remembered(steps, keep_rejected=False)) == (4, 3)
+
+
+def test_a_fault_that_nobody_redrew_stays():
+    steps = path("plan", "sketch", "fault", *FINE)
+    assert remembered(steps, keep_rejected=False) == steps
+
+
+def test_when_there_are_too_many_rejected_sketches_leave_first():
+    rounds = MOST_PICTURES // 2 + 1
+    steps = path(*FAULT * rounds)
+    shown = remembered(steps)
+    assert pictures_remembered(steps) == rounds + 1
+    assert kinds(shown).count("plan") == rounds, "no round has left"
+
+
+def test_then_the_oldest_rounds_leave_several_at_once_and_the_last_stays_whole():
+    counts = []
+    for rounds in range(MOST_PICTURES, MOST_PICTURES + 2 * LEAVE_AT_ONCE + 2):
+        steps = path(*FINE * rounds)
+        shown = remembered(steps)
+        counts.append(pictures_remembered(steps))
+        assert shown[0] == steps[0] and shown[-3:] == steps[-3:]
+        assert shown[1:] == steps[len(steps) - len(shown) + 1 :], "what stays is without gaps"
+    low = MOST_PICTURES - LEAVE_AT_ONCE + 1
+    run_up = list(range(low, MOST_PICTURES + 1))
+    assert counts == [MOST_PICTURES, *run_up, *run_up, low]
+
+
+def test_a_picture_to_start_from_always_stays():
+    root = path()[0]
+    steps = [root, Step(root.id, "image", "person", image="f" * 64, recipe={"start": "upload"})]
+    for step in path(*FINE * 30)[1:]:
+        steps.append(Step(steps[-1].id, step.kind, step.author, step.fields, step.image))
+    shown = remembered(steps)
+    assert shown[:2] == steps[:2] and pictures_remembered(steps) <= MOST_PICTURES
+
+
+@given(
+    st.lists(st.sampled_from([FINE, FAULT, ("plan", "sketch", "fault"), ("reflect", "image")]), max_size=40),
+    st.booleans(),
+)
+def test_never_too_many_never_out_of_order_and_never_without_prompt_and_end(rounds, kept):
+    steps = path(*(kind for each in rounds for kind in each))
+    shown = remembered(steps, keep_rejected=kept)
+    assert pictures_remembered(steps, keep_rejected=kept) <= MOST_PICTURES
+    assert shown[0] == steps[0] and shown[-1] == steps[-1]
+    places = [steps.index(step) for step in shown]
+    assert places == sorted(set(places))
+
+
+def test_every_driver_is_shown_what_is_remembered_and_counts_what_is_there():
+    steps = path(*FAULT * 3, *FINE)
+    for grammar in (protocols.get("process"), protocols.guided()["process"], protocols.get("irg")):
+        for kept in (True, False):
+            ask = grammar.next(steps, Settings(keep_rejected=kept, max_rounds=9))
+            pictures = sum(isinstance(segment, Image) for segment in ask.segments)
+            assert pictures == pictures_remembered(steps, keep_rejected=kept)
+    assert (
+        protocols.get("process")
+        .next(steps, Settings(max_rounds=4), chosen="plan")
+        .reason.startswith("The limit of 4")
+    )

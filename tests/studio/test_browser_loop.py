@@ -1,0 +1,151 @@
+"""The loop's own corners in a browser: asking, carrying on, memory, sizes, and a picture to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.studio.pages import Served, Tab, quiet_tab
+from tests.studio.rooms import png
+
+DONE = "The model says that the picture is complete."
+
+
+@pytest.fixture
+def phone(served: Served, browser: Browser) -> Iterator[Tab]:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    yield from quiet_tab(served, context)
+    context.close()
+
+
+def start_from(tab: Tab, words: str) -> None:
+    """From the first page: a picture of one's own, then words."""
+    file = {"name": "mine.png", "mimeType": "image/png", "buffer": png((300, 200))}
+    tab.page.locator("[data-picker=start]").set_input_files(file)
+    expect(tab.page.locator(".starting")).to_contain_text("Starts from this picture")
+    tab.page.locator(".first-words").fill(words)
+    tab.page.get_by_role("button", name="Paint it").click()
+    tab.ends(DONE)
+
+
+def test_a_question_is_answered_under_its_picture_and_survives_a_reload(tab: Tab):
+    tab.painted()
+    tab.do("sketch", "ask")
+    field = tab.page.get_by_label("Your question about this picture")
+    expect(field).to_be_focused()
+    field.fill("Is this a <b>house</b>?")
+    tab.page.reload()
+    expect(field).to_have_value("Is this a <b>house</b>?")
+    field.press("Enter")
+    answer = tab.card("sketch").locator(".note-row")
+    expect(answer).to_have_attribute("data-state", "done")
+    expect(answer.locator(".question")).to_have_text("Is this a <b>house</b>?")
+    expect(answer.locator(".text")).to_contain_text("you asked: Is this a")
+    kinds = tab.kinds()
+    tab.page.reload()
+    expect(answer).to_have_attribute("data-state", "done")
+    assert tab.kinds() == kinds and len(tab.branches()) == 1, "a question changes no step"
+    answer.get_by_role("button", name="Remove this question").click()
+    expect(answer).to_have_count(0)
+    expect(tab.card("sketch").locator(".notes")).to_be_hidden()
+
+
+def test_an_empty_question_is_not_sent_and_escape_puts_it_away(tab: Tab):
+    tab.painted()
+    tab.do("sketch", "ask")
+    tab.page.locator(".asking button[type=submit]").click()
+    expect(tab.page.locator(".asking .problem")).to_contain_text("Write what you want to know")
+    tab.page.keyboard.press("Escape")
+    expect(tab.page.locator(".asking")).to_have_count(0)
+    expect(tab.card("sketch")).to_be_focused()
+
+
+def test_carrying_on_from_a_picture_begins_afresh_and_both_ways_are_shown(tab: Tab):
+    tab.painted()
+    chip = tab.page.locator("[data-do=memory]")
+    expect(chip).to_contain_text("3 of about 20 pictures in mind")
+    tab.do("sketch", "carry-on", 1)
+    expect(tab.card("inspect")).to_be_visible()
+    expect(tab.card("image")).to_contain_text("carried on from")
+    tab.ends(DONE)
+    assert tab.branches() == ["first idea", "on from sketch 2"]
+    assert tab.kinds()[:2] == ["image", "inspect"]
+    expect(tab.card("image").locator('[data-do="carry-on"]')).to_have_count(0)
+    tab.page.get_by_role("button", name="Go back there").click()
+    expect(tab.card("sketch", 1)).to_be_focused()
+    expect(tab.page.locator(".note")).to_contain_text(
+        "Carried on from this picture: branch “on from sketch 2”."
+    )
+
+
+def test_rejected_sketches_can_be_put_out_of_mind(tab: Tab):
+    tab.painted()
+    expect(tab.page.locator("[data-do=memory]")).to_contain_text("3 of about 20")
+    tab.page.locator("[data-do=memory]").click()
+    tab.page.get_by_label("Keep rejected sketches in mind").uncheck()
+    tab.page.get_by_role("button", name="Save").click()
+    for _ in range(20):  # until the news has reached the tab
+        tab.page.locator("[data-do=memory]").click()
+        kept = tab.page.get_by_label("Keep rejected sketches in mind").is_checked()
+        tab.page.keyboard.press("Escape")
+        expect(tab.page.locator("dialog")).to_have_count(0)
+        if not kept:
+            break
+    assert not kept
+
+
+def test_a_size_is_chosen_for_the_first_picture(tab: Tab):
+    tab.home()
+    tab.page.get_by_role("button", name="Settings").click()
+    sizes = tab.page.locator(".sizes")
+    expect(sizes.locator(".tile")).to_have_text(
+        ["128 × 128", "1024 × 1024", "1024 × 768", "768 × 1024", "1024 × 576", "576 × 1024", "?Another …"]
+    )
+    expect(sizes.get_by_label("Width in pixels")).to_be_hidden()
+    sizes.get_by_text("Another …").click()
+    sizes.get_by_label("Width in pixels").fill("192")
+    sizes.get_by_label("Height in pixels").fill("96")
+    tab.page.get_by_role("button", name="Save settings").click()
+    tab.painted()
+    shown = tab.card("sketch").locator(".pic img")
+    expect(shown).to_have_js_property("naturalWidth", 192)
+    expect(shown).to_have_js_property("naturalHeight", 96)
+
+
+def test_a_picture_of_ones_own_is_gone_on_from_and_can_be_taken_back(tab: Tab):
+    tab.home()
+    start_from(tab, "a red house")
+    assert tab.kinds()[:2] == ["image", "inspect"]
+    expect(tab.card("image")).to_contain_text("yours, to start from")
+    expect(tab.card("image").locator('[data-do="again"]')).to_have_count(0)
+    tab.page.locator('.card.prompt [data-do="edit"]').click()
+    tab.page.locator('textarea[data-field="text"]').fill("a blue boat")
+    tab.page.get_by_role("button", name="Save and run from here").click()
+    expect(tab.page.locator(".room h1")).to_have_text("a blue boat")
+    expect(tab.card("inspect")).to_be_visible()
+    tab.ends(DONE)
+    assert tab.kinds()[0] == "image", "new words keep the picture"
+    tab.home()
+    expect(tab.page.locator(".starting")).to_be_hidden()
+
+
+def test_all_of_it_fits_a_phone(phone: Tab):
+    phone.home()
+    start_from(phone, "a red house left of a green tree")
+    phone.do("sketch", "ask")
+    phone.page.get_by_label("Your question about this picture").fill("How many trees are there in it?")
+    phone.page.locator(".asking button[type=submit]").click()
+    expect(phone.page.locator(".note-row")).to_have_attribute("data-state", "done")
+    phone.do("sketch", "carry-on")
+    expect(phone.card("image")).to_contain_text("carried on from")
+    phone.ends(DONE)
+    phone.page.locator("[data-do=memory]").click()
+    expect(phone.page.get_by_label("Keep rejected sketches in mind")).to_be_visible()
+    phone.page.keyboard.press("Escape")
+    phone.page.locator("[data-do=settings]").click()
+    expect(phone.page.locator(".tile").last).to_be_attached()
+    for box in (".room", "dialog .dialog-box", ".sizes .tiles"):
+        wide = phone.page.locator(box).evaluate("node => node.scrollWidth - node.clientWidth")
+        assert wide <= 1, f"{box} is {wide} pixels too wide"

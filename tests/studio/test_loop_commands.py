@@ -1,0 +1,232 @@
+"""Asking about a picture, carrying on and starting from one, and sizes: over a real store and worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from engine.canvas import Canvas
+from engine.protocols.base import Image
+from engine.settings import Settings
+from engine.trajectory import Step
+from sessions import Store
+from studio.room import Room
+from studio.routes import routes
+from tests.scripted import ScriptedPainter
+from tests.studio.rooms import begin, do, png, settle, steps, wait
+
+PROTOCOLS = ("process", "direct", "think", "irg")
+
+
+@pytest.fixture
+def painter() -> ScriptedPainter:
+    return ScriptedPainter(
+        rounds=1, fault_rounds=(), protocols=PROTOCOLS, canvas=Canvas((64, 64), 16, 64, 128)
+    )
+
+
+@pytest.fixture
+def room(tmp_path: Path, painter: ScriptedPainter) -> Iterator[Room]:
+    with Store.open(tmp_path) as store:
+        made = Room.open(store, lambda: painter, loopback_only=False)
+        wait(lambda: made.worker.snapshot().state == "ready")
+        yield made
+        made.worker.close()
+
+
+@pytest.fixture
+def client(room: Room) -> TestClient:
+    return TestClient(Starlette(routes=routes(room)))
+
+
+def picture(room: Room, sid: str) -> Step:
+    return next(step for step in steps(room, sid) if step.image)
+
+
+def upload(client: TestClient, room: Room, data: bytes, owner: str = "local") -> dict:
+    token = room.tokens.mint("page", owner)
+    return client.post("/studio/home/start", params={"t": token}, content=data).json()
+
+
+class TestAsking:
+    def test_the_answer_is_kept_beside_the_card_and_changes_nothing(
+        self, room: Room, painter: ScriptedPainter
+    ):
+        sid = begin(room)
+        before = [step.id for step in steps(room, sid)]
+        reply = do(room, "ask", sid=sid, step=picture(room, sid).id, question=" How many trees? ")
+        wait(lambda: room.store.note("local", reply["note"]).is_over)
+        (note,) = room.session_snapshot("local", sid)["notes"]
+        assert (note["state"], note["question"], note["step"]) == (
+            "done",
+            "How many trees?",
+            picture(room, sid).id,
+        )
+        assert "How many trees?" in note["answer"] and note["seconds"] is not None
+        assert [step.id for step in steps(room, sid)] == before
+        assert painter.asked[-1]["segments"][0] == Image(picture(room, sid).image, seen_only=True)
+        assert room.store.note("local", reply["note"]).recipe["seed"] == painter.asked[-1]["seed"]
+
+    def test_the_answer_streams_over_the_log(self, room: Room):
+        sid, seq = begin(room), room.log.seq
+        do(room, "ask", sid=sid, step=picture(room, sid).id, question="What?")
+        wait(lambda: all(note.is_over for note in room.store.notes("local", sid)))
+        wait(lambda: room.log.after([sid], seq)[-1].get("note", {}).get("state") == "done")
+        assert len([e for e in room.log.after([sid], seq) if e["kind"] == "note"]) == 1, (
+            "only the newest is kept"
+        )
+
+    def test_a_failure_and_a_stop_are_told_with_what_to_do(self, room: Room, painter: ScriptedPainter):
+        sid = begin(room)
+        painter._texts = [""]
+        note = do(room, "ask", sid=sid, step=picture(room, sid).id, question="What?")["note"]
+        wait(lambda: room.store.note("local", note).is_over)
+        failed = room.store.note("local", note)
+        assert (failed.state, failed.next_action) == ("failed", "Ask again, in other words.")
+        painter.token_delay = 0.2
+        note = do(room, "ask", sid=sid, step=picture(room, sid).id, question="What is that there?")["note"]
+        wait(lambda: room.recorder.notes.view(room.store.note("local", note))["answer"] != "")
+        assert do(room, "stop_note", sid=sid, note=note)["ok"]
+        wait(lambda: room.store.note("local", note).is_over)
+        assert room.store.note("local", note).state == "cancelled"
+        assert do(room, "delete_note", sid=sid, note=note)["ok"]
+        assert [n["id"] for n in room.session_snapshot("local", sid)["notes"]] == [failed.id]
+
+    def test_what_can_not_be_asked_is_refused_in_a_sentence(self, room: Room):
+        sid = begin(room)
+        sketch, plan = picture(room, sid), steps(room, sid)[1]
+        for wish in ({"question": " "}, {"question": "x" * 601}, {"question": "?", "step": plan.id}):
+            reply = do(room, "ask", **{"sid": sid, "step": sketch.id, **wish})
+            assert not reply["ok"] and reply["error"]
+        stranger = do(room, "ask", "eve", sid=sid, step=sketch.id, question="?")
+        assert not stranger["ok"] and "no such session" in stranger["error"]
+        assert room.store.notes("local", sid) == []
+
+    def test_deleting_the_session_stops_its_questions(self, room: Room, painter: ScriptedPainter):
+        sid = begin(room)
+        painter.token_delay = 0.2
+        note = do(room, "ask", sid=sid, step=picture(room, sid).id, question="What is that over there?")[
+            "note"
+        ]
+        do(room, "delete", sid=sid)
+        wait(lambda: room.worker.snapshot().runs == ())
+        do(room, "restore", sid=sid)
+        assert room.store.note("local", note).is_over
+
+
+class TestCarryingOn:
+    def test_the_model_sees_the_words_and_that_picture_alone(self, room: Room, painter: ScriptedPainter):
+        sid = begin(room)
+        sketch = picture(room, sid)
+        asked = len(painter.asked)
+        reply = do(room, "carry_on", sid=sid, step=sketch.id)
+        assert settle(room, sid) == "done"
+        path = steps(room, sid)
+        assert [step.kind for step in path][:3] == ["prompt", "image", "inspect"]
+        assert (path[1].image, path[1].author, path[1].recipe) == (
+            sketch.image,
+            "person",
+            {"start": sketch.id},
+        )
+        assert len(painter.asked[asked]["segments"]) == 2
+        assert room.store.branch("local", sid, reply["branch"]).name == "on from sketch 1"
+        assert len(steps(room, sid, 0)) == 4, "the old branch is as it was"
+
+    def test_twice_is_two_branches_from_one_step_and_another_seed(self, room: Room):
+        sid = begin(room)
+        sketch = picture(room, sid)
+        for _ in range(2):
+            assert do(room, "carry_on", sid=sid, step=sketch.id)["ok"]
+            settle(room, sid)
+        one, two = steps(room, sid, 1), steps(room, sid, 2)
+        assert one[1].id == two[1].id and one[2].recipe["seed"] != two[2].recipe["seed"]
+
+    def test_only_from_a_picture_and_not_from_where_it_began(self, room: Room):
+        sid = begin(room)
+        assert "Only a picture" in do(room, "carry_on", sid=sid, step=steps(room, sid)[1].id)["error"]
+        do(room, "carry_on", sid=sid, step=picture(room, sid).id)
+        settle(room, sid)
+        assert "already" in do(room, "carry_on", sid=sid, step=steps(room, sid)[1].id)["error"]
+
+    def test_the_counter_counts_afresh(self, room: Room):
+        sid = begin(room)
+        do(room, "carry_on", sid=sid, step=picture(room, sid).id)
+        settle(room, sid)
+        views = {view["id"]: view for view in room.session_snapshot("local", sid)["steps"]}
+        assert views[steps(room, sid)[-1].id]["memory"]["all"] == sum(
+            s.image is not None for s in steps(room, sid)
+        )
+
+
+class TestStartingFromAPicture:
+    def test_a_session_begins_with_it_at_the_size_the_model_sees(self, room: Room, client: TestClient):
+        kept = upload(client, room, png((300, 200)))
+        assert kept["ok"] and "the size this model sees it at" in kept["remark"]
+        wish = {**Settings().as_dict(), "protocol": "direct"}
+        reply = do(
+            room, "create", sid=None, prompt="make it night", settings=wish, seed=7, upload=kept["upload"]
+        )
+        settle(room, reply["session"])
+        path = steps(room, reply["session"])
+        assert [step.kind for step in path] == ["prompt", "image", "image"]
+        assert (path[1].author, path[1].recipe) == ("person", {"start": "upload"})
+        assert room.store.pixels("local", reply["session"], path[1].image).size == (128, 80)
+
+    def test_rewritten_words_keep_the_picture_of_their_branch(self, room: Room, client: TestClient):
+        kept = upload(client, room, png((64, 64)))
+        assert kept["remark"] == ""
+        wish = {**Settings().as_dict(), "protocol": "direct"}
+        sid = do(room, "create", sid=None, prompt="a", settings=wish, seed=7, upload=kept["upload"])[
+            "session"
+        ]
+        settle(room, sid)
+        root, start, _ = steps(room, sid)
+        branch = room.store.branches("local", sid)[0].id
+        for run in (False, True):
+            fields = {"text": f"b {run}"}
+            assert do(room, "edit", sid=sid, step=root.id, fields=fields, run=run, branch=branch)["ok"]
+        settle(room, sid)
+        edited = steps(room, sid)
+        assert [step.kind for step in edited] == ["prompt", "image", "image"]
+        assert (edited[0].fields["text"], edited[1].image) == ("b True", start.image)
+        assert [s.kind for s in steps(room, sid, 1)] == ["prompt", "image"]
+
+    def test_a_replaced_picture_is_still_where_the_branch_starts(self, room: Room, client: TestClient):
+        kept = upload(client, room, png((64, 64)))
+        wish = {**Settings().as_dict(), "protocol": "direct"}
+        sid = do(room, "create", sid=None, prompt="a", settings=wish, seed=7, upload=kept["upload"])[
+            "session"
+        ]
+        settle(room, sid)
+        start = steps(room, sid)[1]
+        token = room.tokens.mint("upload", "local", sid, room.store.put_image(png((64, 64), "blue")))
+        assert do(room, "replace", sid=sid, step=start.id, upload=token, run=True)["ok"]
+        settle(room, sid)
+        assert steps(room, sid)[1].is_start and steps(room, sid)[2].kind == "image"
+
+    def test_somebody_elses_upload_or_a_damaged_file_is_refused(self, room: Room, client: TestClient):
+        foreign = room.tokens.mint("start", "eve", "0" * 64)
+        wish = Settings().as_dict()
+        reply = do(room, "create", sid=None, prompt="a", settings=wish, seed=7, upload=foreign)
+        assert not reply["ok"] and "somewhere else" in reply["error"]
+        assert "isn't a picture" in upload(client, room, b"no picture")["error"]
+
+
+class TestSizes:
+    def test_a_size_is_drawn_and_told_and_one_that_does_not_fit_is_refused(self, room: Room):
+        assert room.about()["canvas"] == {"shapes": [[64, 64]], "unit": 16, "largest": 128}
+        sid = begin(room, protocol="direct", height=96, width=128)
+        assert room.store.pixels("local", sid, picture(room, sid).image).size == (128, 96)
+        wish = {**Settings().as_dict(), "height": 160, "width": 160}
+        for name, more in (("create", {"sid": None, "prompt": "a"}), ("settings", {"sid": sid})):
+            reply = do(room, name, settings=wish, seed=7, **more)
+            assert not reply["ok"] and "at most 128" in reply["error"]
+        assert len(room.store.sessions("local")) == 1, "nothing was begun"
+
+    def test_a_model_of_one_size_offers_no_choice(self, room: Room, painter: ScriptedPainter):
+        room.worker._canvas = Canvas((256, 256), 32, 256, 256)
+        assert room.about()["canvas"] is None
