@@ -8,8 +8,9 @@ from engine.model.config import BagelConfig
 from engine.model.patches import unpatchify
 from engine.parity.fixture import Fixture
 from engine.parity.golden import EXACT, HIDDEN, Golden
+from engine.training.batch import PackedBatch
 from engine.training.losses import training_losses
-from engine.training.packing import CleanImage, NoisedImage, PackedBatch, Packer, SeenImage, Split, Text
+from engine.training.packing import CleanImage, NoisedImage, Packer, SeenImage, Split, Text
 
 SQUARED_ERROR = 5e-5
 MEAN = 1e-5

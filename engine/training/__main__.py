@@ -43,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--autoencoder-steps", type=int, default=3000)
+    p.add_argument(
+        "--decoder-only", action="store_true", help="autoencoder: train the decoder further, keep the encoder"
+    )
     p.add_argument("--plan", default="default", help="the stage plan: a name in assets/training")
     p.add_argument("--steps", type=int, help="shorten or stretch the plan to this many steps in all")
     p.add_argument("--shards", type=int, default=16, help="number of shards of an arm, of 1000 scripts each")
@@ -50,6 +53,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--critique", choices=CRITIQUES, help="data, unified: instead of what the stages say")
     p.add_argument(
         "--rejected", choices=("masked", "learned"), help="unified: instead of what the stages say"
+    )
+    p.add_argument(
+        "--sharded",
+        action="store_true",
+        help="unified: split the model over the processes (accelerate launch)",
+    )
+    p.add_argument(
+        "--recompute", action="store_true", help="unified: run layers again in the backward pass, for memory"
     )
     p.add_argument("--pictures", type=Path, help="a folder of one's own pictures, for a plan that has them")
     p.add_argument("--checkpoint", type=Path, help="dry-run: the folder; the public 7B's shape if left out")
@@ -85,10 +96,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     if args.begin_from:
         recipe.begin_from(args.begin_from, args.work, args.seed, keeps_words=bool(args.pictures))
-    # Latents are the autoencoder's own: weights taken from a checkpoint go with its autoencoder and no other.
+    # Latents are the encoder's own: weights taken from a checkpoint go with its encoder and no other.
     begun = (args.work / "unified.start.safetensors").exists()
-    if "autoencoder" in stages and not begun:
-        train_autoencoder(args.work, steps=args.autoencoder_steps, device=args.device, seed=args.seed)
+    if "autoencoder" in stages and (args.decoder_only or not begun):
+        train_autoencoder(
+            args.work,
+            steps=args.autoencoder_steps,
+            device=args.device,
+            seed=args.seed,
+            decoder_only=args.decoder_only,
+        )
     if "data" in stages:
         write_data(args)
     if "unified" in stages:
@@ -144,7 +161,8 @@ def train_model(args: argparse.Namespace) -> None:
         from engine.training.adapters import add_adapters  # peft is only in the extra `train`
 
         add_adapters(model, args.rank)
-    train_unified(args.work, model, lessons, tokens, Run(plan(args), args.seed, args.device))
+    run = Run(plan(args), args.seed, args.device, args.sharded, args.recompute)
+    train_unified(args.work, model, lessons, tokens, run)
 
 
 if __name__ == "__main__":

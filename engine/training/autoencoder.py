@@ -9,7 +9,8 @@ are ours, because the latents must be easy for a small flow model:
 - the posterior has one fixed standard deviation (``NOISE`` in latent units) instead of a learned one:
   the decoder learns to forgive small errors of the flow model, and no KL weight has to be tuned.
 
-It starts on small crops, which give many cheap steps, and ends on whole pictures.
+It starts on small crops, which give many cheap steps, and ends on whole pictures. Later on the decoder
+alone can be trained further, for crisper pictures from the same latents.
 """
 
 from __future__ import annotations
@@ -18,31 +19,43 @@ import json
 import math
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.optim import Optimizer
 from tqdm import tqdm
 
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
+from engine.training.data.split import sample_held_out_scene, sample_training_scene
+from engine.training.fidelity import psnr, reconstruction_loss, ssim
 from engine.training.group_norm import write_out_group_norms
-from engine.training.optimiser import ConvolutionMuon, rate_factor
+from engine.training.optimiser import ConvolutionMuon, rate_factor, set_rates
 from engine.training.precision import fast_precision
 from engine.training.state import load_state, save_state
 from engine.world.render import render
-from engine.world.sampling import sample_scene
+from engine.world.scene import Scene
 
 CONFIG = AutoencoderConfig(ch=32, ch_mult=(1, 1, 2, 4, 4), num_res_blocks=1, z_channels=16, norm_groups=8)
 NOISE = 0.12
-MUON_RATE, ADAM_RATE = 3e-3, 1e-3
+HELD_OUT = 16
+"""Pictures that PSNR and SSIM are measured on, of scenes that no training shows."""
 
 
-def picture_pool(count: int, seed: int) -> torch.Tensor:
+def busy_scene(rng: random.Random) -> Scene:
+    """The fullest of three scenes: empty places are soon learned, the edges of things are not."""
+    return max((sample_training_scene(rng) for _ in range(3)), key=lambda scene: len(scene.things))
+
+
+def picture_pool(
+    count: int, seed: int, sample: Callable[[random.Random], Scene] = busy_scene
+) -> torch.Tensor:
     """``count`` rendered scenes as uint8 ``[count, 256, 256, 3]``."""
     rng = random.Random(seed)
-    return torch.from_numpy(np.stack([np.asarray(render(sample_scene(rng))) for _ in range(count)]))
+    return torch.from_numpy(np.stack([np.asarray(render(sample(rng))) for _ in range(count)]))
 
 
 def to_pixels(batch: torch.Tensor) -> torch.Tensor:
@@ -60,12 +73,6 @@ def sample_crops(pool: torch.Tensor, count: int, size: int, rng: random.Random) 
         crop = picture[top : top + size, left : left + size]
         crops.append(crop.flip(1) if rng.random() < 0.5 else crop)
     return to_pixels(torch.stack(crops))
-
-
-def reconstruction_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Mean absolute error of the pixels and, for crisp edges, of their differences to the next pixel."""
-    edges = sum((output.diff(dim=axis) - target.diff(dim=axis)).abs().mean() for axis in (2, 3))
-    return (output - target).abs().mean() + edges + 0.5 * (output - target).square().mean()
 
 
 class LatentNorm(nn.Module):
@@ -90,25 +97,6 @@ class LatentNorm(nn.Module):
         last.bias[z:] = 2 * math.log(NOISE / config.scale_factor)
 
 
-def reconstruct(model: Autoencoder, norm: LatentNorm, pixels: torch.Tensor, noise: float) -> torch.Tensor:
-    """Pixels to latents (with posterior noise) and back, as the training sees it."""
-    config = model.config
-    mean = model.encoder(pixels)[:, : config.z_channels]
-    latent = norm(mean)
-    latent = latent + noise * torch.randn_like(latent)
-    return model.decoder(latent / config.scale_factor + config.shift_factor)
-
-
-@torch.no_grad()
-def psnr(model: Autoencoder, norm: LatentNorm, pixels: torch.Tensor) -> float:
-    """Peak signal-to-noise ratio in dB over whole pictures in [-1, 1], without posterior noise."""
-    norm.eval()
-    with fast_precision(pixels.device.type):
-        output = reconstruct(model, norm, pixels, 0.0).float().clamp(-1, 1)
-    norm.train()
-    return (10 * torch.log10(4 / (output - pixels).square().mean())).item()
-
-
 def crop_size(progress: float) -> tuple[int, int]:
     """(pixels a side, crops a batch) at ``progress`` in [0, 1]: small and many first, whole pictures last."""
     if progress < 0.5:
@@ -116,54 +104,143 @@ def crop_size(progress: float) -> tuple[int, int]:
     return (128, 8) if progress < 0.8 else (256, 3)
 
 
-def build_optimisers(model: Autoencoder) -> tuple[ConvolutionMuon, torch.optim.AdamW]:
+class Whole(nn.Module):
+    """A fresh autoencoder in training, all of it. Fields and methods are what :func:`fit` asks for."""
+
+    name = "autoencoder"
+    peaks = (3e-3, 1e-3)
+    """Peak rates of Muon and AdamW."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Autoencoder(CONFIG)
+        self.norm = LatentNorm(CONFIG.z_channels)
+
+    @property
+    def trained(self) -> nn.Module:
+        return self.model
+
+    def crops(self, progress: float) -> tuple[int, int]:
+        return crop_size(progress)
+
+    def forward(self, pixels: torch.Tensor, noise: float) -> torch.Tensor:
+        """Pixels to latents (with posterior noise) and back."""
+        config = self.model.config
+        latent = self.norm(self.model.encoder(pixels)[:, : config.z_channels])
+        return self.model.decode(latent + noise * torch.randn_like(latent))
+
+    def finish(self) -> None:
+        self.norm.fold_into(self.model)
+
+
+class DecoderOnly(nn.Module):
+    """A trained autoencoder whose decoder goes on learning.
+
+    The encoder is frozen: latents, and a model that draws them, stay valid. Whole pictures only, for its
+    layers in the middle look at all of a picture at once.
+    """
+
+    name = "decoder"
+    peaks = (1.5e-3, 5e-4)
+
+    def __init__(self, weights: Path) -> None:
+        super().__init__()
+        self.model = Autoencoder(CONFIG)
+        self.model.load_state_dict(load_file(weights))
+        self.model.encoder.requires_grad_(False)
+
+    @property
+    def trained(self) -> nn.Module:
+        return self.model.decoder
+
+    def crops(self, progress: float) -> tuple[int, int]:
+        return 256, 3
+
+    def forward(self, pixels: torch.Tensor, noise: float) -> torch.Tensor:
+        """Pixels to latents (with posterior noise) and back."""
+        with torch.no_grad():
+            latent = self.model.encode(pixels)
+        return self.model.decode(latent + noise * torch.randn_like(latent))
+
+    def finish(self) -> None:
+        pass
+
+
+@torch.no_grad()
+def quality(module: Whole | DecoderOnly, pixels: torch.Tensor) -> dict[str, float]:
+    """PSNR in dB and SSIM of whole pictures, without posterior noise."""
+    module.eval()
+    with fast_precision(pixels.device.type):
+        parts = [module(part, 0.0) for part in pixels.split(4)]
+    module.train()
+    output = torch.cat(parts).float().clamp(-1, 1)
+    return {"psnr": psnr(output, pixels), "ssim": ssim(output, pixels)}
+
+
+def build_optimisers(module: nn.Module, peaks: tuple[float, float]) -> tuple[ConvolutionMuon, Optimizer]:
     """Muon for the wide convolutions, AdamW for the rest."""
-    kernels = [p for p in model.parameters() if p.ndim == 4 and min(p.shape[:2]) >= 16]
+    kernels = [p for p in module.parameters() if p.ndim == 4 and min(p.shape[:2]) >= 16]
     wide = {id(kernel) for kernel in kernels}
-    rest = [p for p in model.parameters() if id(p) not in wide]
-    return ConvolutionMuon(kernels, MUON_RATE), torch.optim.AdamW(rest, lr=ADAM_RATE, betas=(0.9, 0.99))
+    rest = [p for p in module.parameters() if id(p) not in wide]
+    return ConvolutionMuon(kernels, peaks[0]), torch.optim.AdamW(rest, lr=peaks[1], betas=(0.9, 0.99))
 
 
-def train(work: Path, *, steps: int, device: str, seed: int = 0, pool: int = 3000) -> Path:
+def train(
+    work: Path, *, steps: int, device: str, seed: int = 0, pool: int = 3000, decoder_only: bool = False
+) -> Path:
     """Trains for ``steps`` steps (those of earlier runs in ``work`` count), returns the weights' path.
 
-    Resumes from ``work/autoencoder.state.safetensors``. Writes ``work/ae.safetensors`` (folded) and
-    ``work/autoencoder.json`` (the curve and the held-out PSNR).
+    ``decoder_only`` begins from ``work/ae.safetensors`` and leaves its encoder as it is. Resumes from
+    ``work/NAME.state.safetensors``, NAME being ``autoencoder`` or ``decoder``. Writes ``work/ae.safetensors``
+    and ``work/NAME.json`` (the curve, with PSNR and SSIM of held-out scenes). Raises ``FileNotFoundError``
+    when there is no autoencoder whose decoder could be trained.
     """
     work.mkdir(parents=True, exist_ok=True)
+    target = work / "ae.safetensors"
+    if decoder_only and not target.exists():
+        raise FileNotFoundError(f"{target} isn't there: train an autoencoder first, or give --begin-from.")
     torch.manual_seed(seed)
-    model = Autoencoder(CONFIG).to(device, memory_format=torch.channels_last)
+    module = DecoderOnly(target) if decoder_only else Whole()
+    module.to(device, memory_format=torch.channels_last)
     if device == "cpu":
-        write_out_group_norms(model)
-    norm = LatentNorm(CONFIG.z_channels).to(device)
-    muon, adam = build_optimisers(model)
-    state_path, log_path = work / "autoencoder.state.safetensors", work / "autoencoder.json"
+        write_out_group_norms(module.model)
+    fit(module, work, steps=steps, device=device, seed=seed, pool=pool)
+    module.finish()
+    part = target.with_suffix(".part")
+    save_file({k: v.contiguous().cpu() for k, v in module.model.state_dict().items()}, part)
+    part.replace(target)
+    return target
+
+
+def fit(module: Whole | DecoderOnly, work: Path, *, steps: int, device: str, seed: int, pool: int) -> None:
+    """The loop of :func:`train`."""
+    muon, adam = build_optimisers(module.trained, module.peaks)
+    state_path, log_path = work / f"{module.name}.state.safetensors", work / f"{module.name}.json"
     spent, done, curve = 0.0, 0, []
-    modules, optimisers = {"model": model, "norm": norm}, [muon.inner, adam]
+    modules, optimisers = dict(module.named_children()), [muon.inner, adam]
     if state_path.exists():
         load_state(state_path, modules, optimisers)
         log = json.loads(log_path.read_text())
         spent, done, curve = log["seconds"], log["steps"], log["curve"]
-    pictures, held_out = picture_pool(pool, seed + 1), to_pixels(picture_pool(16, seed + 2)).to(device)
+    pictures = picture_pool(pool, seed + 1)
+    held_out = to_pixels(picture_pool(HELD_OUT, seed + 2, sample_held_out_scene)).to(device)
     started = last_save = time.monotonic()
-    bar = tqdm(total=steps, initial=done, desc="autoencoder")
+    bar = tqdm(total=steps, initial=done, desc=module.name)
     while done < steps:
         progress = done / steps
         # Crops and posterior noise of a step come from its own number, so that a resumed run goes on exactly.
         rng = random.Random(f"{seed}-{done}")
         torch.manual_seed(rng.getrandbits(48))
         factor = min(1, (done + 1) / 30) * rate_factor(progress, warm=0.0)
-        for optimiser, peak in ((muon.inner, MUON_RATE), (adam, ADAM_RATE)):
-            for group in optimiser.param_groups:
-                group["lr"] = peak * factor
-        size, count = crop_size(progress)
+        set_rates(optimisers, *module.peaks, factor)
+        size, count = module.crops(progress)
         pixels = sample_crops(pictures, count, size, rng).to(device)
         with fast_precision(device):
-            output = reconstruct(model, norm, pixels, NOISE)
+            output = module(pixels, NOISE)
         loss = reconstruction_loss(output.float(), pixels)
-        model.zero_grad(set_to_none=True)
+        module.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         muon.step()
         adam.step()
         done += 1
@@ -173,13 +250,9 @@ def train(work: Path, *, steps: int, device: str, seed: int = 0, pool: int = 300
         if time.monotonic() - last_save > 90 or done == steps:
             last_save = time.monotonic()
             elapsed = spent + time.monotonic() - started
-            quality = psnr(model, norm, held_out)
-            curve.append({"seconds": round(elapsed), "steps": done, "loss": loss.item(), "psnr": quality})
+            point = {"seconds": round(elapsed), "steps": done, "loss": loss.item()}
+            curve.append(point | quality(module, held_out))
             save_state(state_path, modules, optimisers)
             log_path.write_text(json.dumps({"seconds": elapsed, "steps": done, "curve": curve}, indent=1))
             tqdm.write(f"{curve[-1]}")
     bar.close()
-    norm.fold_into(model)
-    target = work / "ae.safetensors"
-    save_file({k: v.contiguous().cpu() for k, v in model.state_dict().items()}, target)
-    return target

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from engine.model.bagel import Bagel
 from engine.model.language import GEN
-from engine.training.packing import PackedBatch
+from engine.training.batch import PackedBatch
 from engine.world.cells import COLOUR_NUMBERS, KIND_NUMBERS
 
 KINDS, COLOURS = 1 + len(KIND_NUMBERS), 1 + len(COLOUR_NUMBERS)

@@ -1,12 +1,12 @@
 """What fine-tuning a checkpoint would need, from its shapes alone: nothing is loaded, nothing is trained.
 
-The model is made on the meta device. The figures are arithmetic under the assumptions that the table
-prints with them, not measurements; the loop here neither splits a model over cards nor recomputes layers
-yet, and the table says that too.
+The model is made on the meta device. The figures are arithmetic about what the loop does with the switches
+that the table prints (``engine.training.sharding``), not measurements.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,15 @@ from engine.checkpoints.random_folder import BAGEL_7B
 from engine.checkpoints.reader import read_sizes
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig
+from engine.training.optimiser import TOGETHER, split_parameters
 
 TRAINED_BYTES = 4 + 4 + 8 + 4
 """A trained weight: float32 master, gradient, two moments, moving average."""
 
 FROZEN_BYTES = 2
+WORKSPACE = 6
+"""float32 copies of them that making matrices orthogonal takes."""
+
 ADAPTED = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The layers of both experts that low-rank adapters go into."""
 
@@ -81,8 +85,17 @@ def need(config: BagelConfig, *, gpus: int, tokens: int, rank: int | None) -> Ne
             "kept layer inputs": tokens * language.hidden_size * 2 * language.num_layers,
             "one layer recomputed": tokens * inner,
             "logits of an eighth of the tokens": tokens / 8 * language.vocab_size * 4,
+            "matrices made orthogonal": WORKSPACE * 4 * orthogonal_values(model) if rank is None else 0,
         },
         layer * 2 / GIB,
+    )
+
+
+def orthogonal_values(model: Bagel) -> int:
+    """Values of the matrices that the optimiser makes orthogonal at once, at most."""
+    shapes = Counter(matrix.shape for matrix in split_parameters(model)[0])
+    return max(
+        shape.numel() * min(count, max(1, TOGETHER // shape.numel())) for shape, count in shapes.items()
     )
 
 
@@ -97,7 +110,9 @@ def report(config: BagelConfig, *, gpus: int, tokens: int, rank: int | None, tit
     lines += [f"Trained: {found.trained / 1e9:.3f} billion ({how})", f"Memory a card, {gpus} in all:"]
     lines += [f"  {use:36}{size / GIB:9.2f} GiB" for use, size in found.bytes_by_use.items() if size]
     lines.append(f"  {'together':36}{found.gib:9.2f} GiB")
+    switches = "--recompute"
     if gpus > 1:
+        switches += " --sharded"
         lines.append(
             f"Sharding: each of the {layers} layers ({found.layer_gib:.2f} GiB in bfloat16) is one unit; its "
             f"weights, gradients and optimiser state are split over {gpus} cards and gathered layer by layer."
@@ -105,10 +120,10 @@ def report(config: BagelConfig, *, gpus: int, tokens: int, rank: int | None, tit
     else:
         lines.append("Sharding: none, one card holds everything.")
     lines.append(
-        f"Assumed: {tokens} tokens a card and step, float32 masters, moments and averages, frozen weights in "
-        "bfloat16, layers recomputed in the backward pass (the training here does neither that nor the "
-        "splitting yet). The autoencoder isn't counted: pictures are "
-        "encoded beforehand."
+        f"With {switches} of the stage unified. Assumed: {tokens} tokens a card and forward pass, "
+        "float32 masters, moments and averages, frozen weights in bfloat16 (where the device multiplies it). "
+        "While it starts, every process holds the whole model in main memory. The autoencoder isn't counted: "
+        "pictures are encoded beforehand."
     )
     return "\n".join(lines)
 

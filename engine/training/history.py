@@ -26,14 +26,17 @@ def gather(work: Path, *, seed: int, machine: str) -> list[dict[str, Any]]:
     """The history that ``work`` began with, and the stages that ran in it."""
     stages = read(work)
     here = {"seed": seed, "machine": machine}
-    for stage in ("autoencoder", "unified"):
+    for stage in ("autoencoder", "decoder", "unified"):
         log = work / f"{stage}.json"
         if not log.exists():
             continue
         found = json.loads(log.read_text())
-        entry = {"stage": stage, "minutes": round(found["seconds"] / 60, 1), "steps": found["steps"]} | here
-        if stage == "autoencoder":
-            entry |= {"psnr": round(found["curve"][-1]["psnr"], 2)}
+        name = "unified" if stage == "unified" else "autoencoder"
+        entry = {"stage": name, "minutes": round(found["seconds"] / 60, 1), "steps": found["steps"]} | here
+        if stage != "unified":
+            last = found["curve"][-1]
+            entry |= {"trained": "decoder alone"} if stage == "decoder" else {}
+            entry |= {"psnr": round(last["psnr"], 2), "ssim": round(last["ssim"], 4)}
         else:
             entry |= {
                 "noised_pictures": found["images"],

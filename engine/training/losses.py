@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.model.bagel import Bagel
-from engine.training.packing import PackedBatch
+from engine.training.batch import PackedBatch
 
 
 @dataclass

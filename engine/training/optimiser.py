@@ -11,8 +11,13 @@ import math
 import torch
 from torch import Tensor, nn
 
+from engine.training.sharding import gathered, local, spread
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic that draws all singular values towards 1 (Jordan et al., Muon, 2024)."""
+
+TOGETHER = 2**26
+"""Values of matrices of one shape that are made orthogonal at once."""
 
 
 class Muon(torch.optim.Optimizer):
@@ -35,17 +40,25 @@ class Muon(torch.optim.Optimizer):
             for matrix in group["params"]:
                 if matrix.grad is not None:
                     by_shape.setdefault(matrix.shape, []).append(matrix)
-            for matrices in by_shape.values():
-                self._step_alike(matrices, group)
+            for shape, matrices in by_shape.items():
+                count = max(1, TOGETHER // shape.numel())
+                for start in range(0, len(matrices), count):
+                    self._step_alike(matrices[start : start + count], group)
 
     def _step_alike(self, matrices: list[Tensor], group: dict) -> None:
-        gradients = [matrix.grad for matrix in matrices]
+        own = [local(matrix) for matrix in matrices]
+        gradients = [local(matrix.grad) for matrix in matrices]
         moving = [self.state[m].setdefault("momentum_buffer", torch.zeros_like(m)) for m in matrices]
+        moving = [local(buffer) for buffer in moving]
         torch._foreach_lerp_(moving, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, moving, group["momentum"])
+        # What is split over processes is made orthogonal whole, by each of them.
+        whole = [gathered(part, matrix) for part, matrix in zip(ahead, matrices, strict=True)]
+        updates = orthogonal(torch.stack(whole)).unbind()
+        parts = [local(spread(update, matrix)) for update, matrix in zip(updates, matrices, strict=True)]
         rate = group["lr"] * 0.2 * math.sqrt(max(matrices[0].shape))
-        torch._foreach_mul_(matrices, 1 - group["lr"] * group["decay"])
-        torch._foreach_add_(matrices, list(orthogonal(torch.stack(ahead)).unbind()), alpha=-rate)
+        torch._foreach_mul_(own, 1 - group["lr"] * group["decay"])
+        torch._foreach_add_(own, parts, alpha=-rate)
 
 
 def orthogonal(stack: Tensor, iterations: int = 5) -> Tensor:
@@ -111,7 +124,8 @@ class MovingAverage:
         # The first steps forget quickly, so that the random initialisation leaves no trace.
         decay = min(self.decay, (1 + step) / (10 + step))
         named = dict(model.named_parameters())
-        torch._foreach_lerp_(list(self.shadow.values()), [named[n].detach() for n in self.shadow], 1 - decay)
+        shadow = [local(value) for value in self.shadow.values()]
+        torch._foreach_lerp_(shadow, [local(named[n].detach()) for n in self.shadow], 1 - decay)
 
 
 class ConvolutionMuon:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch import Tensor
 from engine.checkpoints.special_tokens import SpecialTokens
 from engine.model.config import BagelConfig
 from engine.model.patches import grid_positions, interpolated_positions, patchify
+from engine.training.batch import Lists, PackedBatch
 from engine.training.layout import CAUSAL, FULL, NOISE, attention_layout
 
 
@@ -79,82 +80,6 @@ class Dropout:
     seen: float = 0.3
 
 
-@dataclass
-class PackedBatch:
-    """One batch, flat. T packed tokens of B samples; rows are grouped text, vision, latents.
-
-    Packed-order indices ([N] int64): ``text_index``, ``vit_index``, ``latent_index`` (where each kind of
-    row stands), ``position_ids`` [T], ``ce_index``, ``mse_index``. Latent tokens: ``noised`` [N, C] at
-    ``timesteps`` [N] (0 = clean); ``velocity`` [M, C] is noise - x0 at ``mse_index``.
-    ``cover`` [M, p*p*2] holds the cells of targets that came with them, in the order of ``mse_index``.
-    ``row_positions`` [T] (by row), ``row_of`` [T] (row of each packed token), ``gather`` [B*S],
-    ``scatter`` [T] and ``mask`` [B, 1, S, S] serve attention. ``ce_weights`` is 1 / sqrt(labels of the text).
-    """
-
-    sample_lengths: list[int]
-    text_ids: Tensor
-    text_index: Tensor
-    vit_patches: Tensor
-    vit_position_ids: Tensor
-    vit_index: Tensor
-    vit_lengths: list[int]
-    noised: Tensor
-    timesteps: Tensor
-    latent_position_ids: Tensor
-    latent_index: Tensor
-    velocity: Tensor
-    cover: Tensor
-    mse_index: Tensor
-    position_ids: Tensor
-    ce_index: Tensor
-    ce_labels: Tensor
-    ce_weights: Tensor
-    row_positions: Tensor
-    row_of: Tensor
-    gather: Tensor
-    scatter: Tensor
-    mask: Tensor
-
-    def to(self, device: torch.device | str) -> PackedBatch:
-        """The same batch on another device."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved = {
-            k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in values.items()
-        }
-        return PackedBatch(**moved)
-
-
-@dataclass
-class _Lists:
-    """The growing batch, in packed order."""
-
-    sample_lengths: list[int] = field(default_factory=list)
-    positions: list[int] = field(default_factory=list)
-    split_of: list[int] = field(default_factory=list)
-    kind_of: list[int] = field(default_factory=list)
-    text_ids: list[int] = field(default_factory=list)
-    text_index: list[int] = field(default_factory=list)
-    vit_index: list[int] = field(default_factory=list)
-    vit_lengths: list[int] = field(default_factory=list)
-    latent_index: list[int] = field(default_factory=list)
-    mse_index: list[int] = field(default_factory=list)
-    ce_index: list[int] = field(default_factory=list)
-    ce_labels: list[int] = field(default_factory=list)
-    ce_weights: list[float] = field(default_factory=list)
-    patches: list[Tensor] = field(default_factory=list)
-    vit_ids: list[Tensor] = field(default_factory=list)
-    noised: list[Tensor] = field(default_factory=list)
-    times: list[Tensor] = field(default_factory=list)
-    latent_ids: list[Tensor] = field(default_factory=list)
-    velocity: list[Tensor] = field(default_factory=list)
-    cover: list[Tensor] = field(default_factory=list)
-
-    def label(self, index: int, label: int) -> None:
-        self.ce_index.append(index)
-        self.ce_labels.append(label)
-        self.ce_weights.append(1.0)
-
-
 class Packer:
     """Packs samples for one model. ``generator`` drives noise, times and dropout."""
 
@@ -181,7 +106,7 @@ class Packer:
 
         Raises ``ValueError`` for an empty sample or a picture that does not fit the position grid.
         """
-        lists = _Lists()
+        lists = Lists()
         for order, sample in enumerate(samples):
             if seeds is not None:
                 self.generator.manual_seed(seeds[order])
@@ -199,7 +124,7 @@ class Packer:
         kinds = {Text: self.dropout.text, CleanImage: self.dropout.clean, SeenImage: self.dropout.seen}
         return torch.rand((), generator=self.generator).item() < kinds[type(split)]
 
-    def _add(self, lists: _Lists, split: Split, number: int, position: int) -> int:
+    def _add(self, lists: Lists, split: Split, number: int, position: int) -> int:
         """Appends one split at rotary ``position``; returns the next position."""
         if self._dropped(split):
             return position if isinstance(split, Text) else position + 1
@@ -239,7 +164,7 @@ class Packer:
         return self._grids[key]
 
     def _add_image(
-        self, lists: _Lists, split: CleanImage | SeenImage | NoisedImage, at: int
+        self, lists: Lists, split: CleanImage | SeenImage | NoisedImage, at: int
     ) -> tuple[int, int]:
         """Appends the tokens between the markers; returns their count and the kind of attention."""
         config = self.config
@@ -274,7 +199,7 @@ class Packer:
         lists.mse_index += range(at, at + len(x0))
         return len(x0), NOISE
 
-    def _tensors(self, lists: _Lists) -> PackedBatch:
+    def _tensors(self, lists: Lists) -> PackedBatch:
         config = self.config
         values, patch_values = config.latent_values, 3 * config.vision.patch_size**2
         index = {n: torch.tensor(getattr(lists, n), dtype=torch.long) for n in _INDEX_NAMES}

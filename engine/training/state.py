@@ -9,14 +9,21 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from engine.training.sharding import spread, whole
+
 
 def save_state(
     path: Path,
     modules: Mapping[str, nn.Module],
     optimisers: Sequence[Optimizer],
+    *,
+    writes: bool = True,
     **tensors: Mapping[str, Tensor],
 ) -> None:
-    """Writes everything a resume needs; the old file is replaced only by a whole new one."""
+    """Writes everything a resume needs; the old file is replaced only by a whole new one.
+
+    Of several processes all must call it, for tensors that are split over them; only one ``writes``.
+    """
     found: dict[str, Tensor] = {}
     for name, module in modules.items():
         found |= {f"module.{name}.{k}": v for k, v in module.state_dict().items()}
@@ -25,9 +32,15 @@ def save_state(
             found |= {f"optimiser.{number}.{index}.{slot}": value for slot, value in slots.items()}
     for name, values in tensors.items():
         found |= {f"tensors.{name}.{k}": v for k, v in values.items()}
-    part = path.with_suffix(".part")
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in found.items()}, part)
-    part.replace(path)
+    gathered: dict[str, Tensor] = {}
+    for name, value in found.items():
+        value = whole(value.detach())
+        if writes:
+            gathered[name] = value.cpu().contiguous().clone()
+    if writes:
+        part = path.with_suffix(".part")
+        save_file(gathered, part)
+        part.replace(path)
 
 
 def load_state(
@@ -43,12 +56,17 @@ def load_state(
         return {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
 
     for name, module in modules.items():
-        module.load_state_dict(below(f"module.{name}."))
+        own = module.state_dict()
+        values = below(f"module.{name}.").items()
+        module.load_state_dict({k: spread(v, own[k]) if k in own else v for k, v in values})
     for number, optimiser in enumerate(optimisers):
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
         slots: dict[int, dict[str, Tensor]] = {}
         for key, value in below(f"optimiser.{number}.").items():
             index, slot = key.split(".", 1)
-            slots.setdefault(int(index), {})[slot] = value
+            like = parameters[int(index)]
+            split = spread(value, like) if value.shape == like.shape else value
+            slots.setdefault(int(index), {})[slot] = split
         optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
     tensors: dict[str, dict[str, Tensor]] = {}
     for key, value in below("tensors.").items():

@@ -7,10 +7,11 @@ import torch
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 from engine.training.adapters import add_adapters, fill_and_merge
+from engine.training.batch import PackedBatch
 from engine.training.dry_run import need
 from engine.training.losses import training_losses
 from engine.training.optimiser import build_optimisers
-from engine.training.packing import NoisedImage, PackedBatch, Packer, Text
+from engine.training.packing import NoisedImage, Packer, Text
 from tests.engine.model.test_packed_forward import TOKENS
 
 CONFIG = BagelConfig(

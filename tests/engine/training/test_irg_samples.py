@@ -20,16 +20,15 @@ from engine.training.data.arms import Arm
 from engine.training.data.irg import BETTER, MODES, PROMPT, REFLECTION, THOUGHT, own_pictures
 from engine.training.data.process import process_script
 from engine.training.data.script import Painted, Part, Script
+from engine.training.data.split import sample_training_scene
 from engine.training.packing import CleanImage, NoisedImage, SeenImage, Split, Text
 from engine.training.samples import SampleMaker, image_targets
 from engine.training.shards import Lesson, Library, write_shard
 from engine.trajectory import Step
-from engine.world.scene import Scene, Thing
 from tests.scripted import MemoryRecorder, ScriptedPainter
 
 SMALL = AutoencoderConfig(ch=16, ch_mult=(1, 1, 1, 1, 1), num_res_blocks=1, z_channels=16, norm_groups=4)
 TOKENS = SpecialTokens(0, 1, 2, 3, 4)
-THING = Thing("house", "red", 0.5, 0.6, 0.4)
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +148,9 @@ def test_the_arms_are_what_they_say() -> None:
 
 
 def test_a_model_s_own_sketch_becomes_what_it_should_have_been() -> None:
-    wrong, right = Painted("a", Scene("sea", (THING,))), Painted("b", Scene("snow", (THING,)))
-    mended = Scene("night", (THING,))
+    rng = random.Random(0)
+    wrong, right = (Painted(name, sample_training_scene(rng)) for name in "ab")
+    mended = sample_training_scene(rng)
     script = Script()
     for shown in (wrong, right):
         script.show(shown, loss=False, follows="text")

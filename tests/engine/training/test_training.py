@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import nn
 
@@ -23,13 +21,14 @@ from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 from engine.training import autoencoder as autoencoder_training
-from engine.training import unified
+from engine.training import history, unified
 from engine.training.__main__ import main
 from engine.training.cells import CellHead
 from engine.training.data.arms import Arm
 from engine.training.data.irg import MODES
 from engine.training.data.sampled import read_lessons
 from engine.training.data.script import Painted
+from engine.training.data.split import sample_held_out_scene
 from engine.training.export import protocols_of
 from engine.training.group_norm import WrittenOutGroupNorm
 from engine.training.losses import training_losses
@@ -246,26 +245,6 @@ class TestTheUnifiedStage:
         for family, values in whole.items():
             assert small[family] == pytest.approx(values, rel=1e-3, abs=1e-6)
 
-    def test_two_processes_take_the_steps_of_one(self, work: Path, tmp_path: Path) -> None:
-        plan = tmp_path / "small.toml"
-        shares = "shares = { direct = 0.5, edit = 0.25, words = 0.25 }"
-        plan.write_text(f'[[stage]]\nname = "small"\nsteps = 4\ntokens = 900\n{shares}\n')
-        logs = []
-        for count in (1, 2):
-            folder = tmp_path / f"{count}"
-            shutil.copytree(work, folder)
-            launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_machines=1", "--mixed_precision=no"]
-            launch += [f"--num_processes={count}", "--num_cpu_threads_per_process=1", "--dynamo_backend=no"]
-            wish = ["-m", "engine.training", "unified", f"--work={folder}", f"--plan={plan}", "--device=cpu"]
-            wish += ["--shards=1"]
-            subprocess.run([sys.executable, *launch, *wish], check=True, timeout=300)
-            logs.append(json.loads((folder / "unified.json").read_text()))
-        one, two = logs
-        assert one["images"] == two["images"]
-        assert one["means"].keys() == two["means"].keys()
-        for family, values in one["means"].items():
-            assert two["means"][family] == pytest.approx(values, rel=2e-3, abs=1e-6)
-
     def test_the_loss_falls_on_one_batch(self, maker: SampleMaker) -> None:
 
         model = small_model()
@@ -303,7 +282,7 @@ class TestTheUnifiedStage:
 
     def test_a_process_without_samples_says_so(self) -> None:
         with pytest.raises(ValueError, match="1 samples for 2 processes"):
-            own_pieces([[]], None, 0, SimpleNamespace(process_index=1, num_processes=2))
+            own_pieces([[]], None, 0, SimpleNamespace(process_index=1, num_processes=2), 9)
 
 
 class TestStages:
@@ -441,6 +420,31 @@ class TestTheAutoencoderStage:
         assert 0.3 < latent.std() < 3
         spread = torch.exp(0.5 * model.encode_moments(pixels)[1]) * SMALL_AUTOENCODER.scale_factor
         assert torch.allclose(spread, torch.full_like(spread, autoencoder_training.NOISE), rtol=1e-3)
+
+    def test_the_decoder_alone_learns_on_and_the_encoder_stays(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(autoencoder_training, "CONFIG", SMALL_AUTOENCODER)
+        monkeypatch.setattr(autoencoder_training, "HELD_OUT", 2)
+        monkeypatch.setattr(autoencoder_training.DecoderOnly, "crops", lambda self, progress: (128, 4))
+        with pytest.raises(FileNotFoundError, match="train an autoencoder first"):
+            autoencoder_training.train(tmp_path, steps=1, device="cpu", decoder_only=True)
+        torch.manual_seed(0)
+        before = {k: v.contiguous() for k, v in Autoencoder(SMALL_AUTOENCODER).state_dict().items()}
+        save_file(before, tmp_path / "ae.safetensors")
+        module = autoencoder_training.DecoderOnly(tmp_path / "ae.safetensors")
+        held_out = autoencoder_training.to_pixels(
+            autoencoder_training.picture_pool(2, 2, sample_held_out_scene)
+        )
+        first = autoencoder_training.quality(module, held_out)
+        autoencoder_training.train(tmp_path, steps=20, device="cpu", pool=4, decoder_only=True)
+        after = load_file(tmp_path / "ae.safetensors")
+        changed = {k.split(".")[0] for k in before if not torch.equal(before[k], after[k])}
+        assert changed == {"decoder"}
+        (point,) = json.loads((tmp_path / "decoder.json").read_text())["curve"]
+        assert point["psnr"] > first["psnr"] and point["ssim"] > first["ssim"]
+        (stage,) = history.gather(tmp_path, seed=0, machine="here")
+        assert (stage["stage"], stage["trained"]) == ("autoencoder", "decoder alone") and "ssim" in stage
 
     def test_the_written_out_group_norm_has_the_same_gradients(self) -> None:
         torch.manual_seed(0)
