@@ -104,6 +104,7 @@ class Notes(Calls):
         """Takes a note away for good; gives what it was."""
         with self._db.transaction() as sql:
             row = self._note(sql, owner, note_id)
+            self._session(sql, owner, row.session_id)  # what lies in the bin stays as it is
             record = row.record()
             sql.delete(row)
             return record

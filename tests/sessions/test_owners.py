@@ -20,17 +20,18 @@ CALLS = sorted(
 )
 # These name nothing of anyone's; what they give is looked at below.
 OF_NOBODY = {"create_session", "sessions", "purge_deleted", "import_png"}
-# A run may still be ended after its session went into the bin; restoring is what the bin is for.
-ALSO_IN_THE_BIN = {"run", "set_run", "restore"}
+# A run and an answer may still end after their session went into the bin; restoring is what the bin is for.
+ALSO_IN_THE_BIN = {"run", "set_run", "note", "set_note", "restore"}
 
 
-def words(store: Store, story: Story, run_id: str) -> dict[str, Any]:
+def words(store: Store, story: Story, run_id: str, note_id: str) -> dict[str, Any]:
     """A value for every parameter of the public calls, of Ann's."""
     return {
         "sid": story.session.id,
         "branch_id": story.branch.id,
         "run_id": run_id,
-        "step_id": story.inspect.id,
+        "note_id": note_id,
+        "step_id": story.sketch.id,
         "tip": story.inspect.id,
         "digest": story.sketch.image,
         "step": plan(story.inspect.id, "next"),
@@ -39,6 +40,7 @@ def words(store: Store, story: Story, run_id: str) -> dict[str, Any]:
         "settings": {},
         "state": "running",
         "prompt": "a cat",
+        "question": "What is this?",
         "seed": 1,
         "search": "",
         "data": store.export_png(ANN, story.session.id, story.inspect.id),
@@ -58,7 +60,9 @@ def story(store):
 
 @pytest.fixture
 def values(store, story):
-    return words(store, story, store.create_run(ANN, story.session.id, story.branch.id, {}).id)
+    run = store.create_run(ANN, story.session.id, story.branch.id, {})
+    note = store.add_note(ANN, story.session.id, story.sketch.id, "What is this?")
+    return words(store, story, run.id, note.id)
 
 
 class TestEveryCallTakesTheOwner:
@@ -86,7 +90,7 @@ class TestEveryCallTakesTheOwner:
     @pytest.mark.parametrize("bad", ["", "x", "../..", "%", "0" * 32, "\x00", "\ud800", "é", "a" * 10_000])
     def test_and_ids_that_are_none_read_as_not_found(self, store, story, values, bad):
         for name in sorted(set(CALLS) - OF_NOBODY):
-            for part in ("sid", "run_id", "branch_id", "step_id", "tip", "digest"):
+            for part in ("sid", "run_id", "note_id", "branch_id", "step_id", "tip", "digest"):
                 if part in inspect.signature(getattr(store, name)).parameters:
                     with pytest.raises(NotFound):
                         call(store, name, ANN, {**values, part: bad})
