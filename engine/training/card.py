@@ -111,7 +111,7 @@ def read_report(target: Path) -> dict[str, Any]:
     measured = {
         about["fingerprint"]["checkpoint"] for s in report.get("runs", {}).values() for about in s.values()
     }
-    if measured - {folder_digest(target)}:
+    if measured - {folder_digest(target, {})}:
         raise ValueError(
             f"{path} was measured on other weights than those in {target}; the card was not written, "
             "run python -m engine.evaluation first"

@@ -146,7 +146,7 @@ def test_a_question_is_answered_from_what_the_model_sees_alone(
     )  # fmt: skip
     assert isinstance(last, Answered) and last.text and last.recipe["seed"]
     question = painter.grammars["process"].question(path, "What is it?")
-    context, _ = painter._context(question, recorder.pixels)
+    (context,), _ = painter._contexts([question], recorder.pixels)
     vit_tokens = (64 // 14) * (96 // 14) + 2
     assert context.segments[0].length <= vit_tokens + 12, "no latents of the picture are read"
     assert len(context.segments) == 2
