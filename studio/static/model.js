@@ -105,8 +105,8 @@ export class Model {
 
   /** How many pictures the model has in mind at the end of a branch, by its rule for rejected sketches. */
   inMind(branchId) {
-    const { memory } = this.path(branchId).at(-1);
-    return memory[this.settings.keep_rejected ? "all" : "accepted"];
+    const tip = this.path(branchId).at(-1); // a branch may be told of before its newest step
+    return tip ? tip.memory[this.settings.keep_rejected ? "all" : "accepted"] : 0;
   }
 
   /** The questions about a picture, oldest first. */

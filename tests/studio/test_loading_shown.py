@@ -11,6 +11,7 @@ import pytest
 from engine.checkpoints.progress import Loading
 from engine.checkpoints.reader import load_checkpoint
 from engine.inference.painter import Painter
+from engine.inference.running import Running
 from sessions import Store
 from studio.live import EVERYONE
 from studio.room import Room
@@ -30,7 +31,7 @@ class HeldAtHalf:
             self.go_on.wait(20)
 
     def __call__(self) -> Painter:
-        return Painter(load_checkpoint(CKPT, loading=self.loading), "cpu", 2**20)
+        return Painter(load_checkpoint(CKPT, loading=self.loading), "cpu", Running(context_bytes=2**20))
 
 
 @pytest.fixture
