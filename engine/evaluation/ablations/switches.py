@@ -16,9 +16,8 @@ from engine.evaluation.bench import Bench, Row, Suite
 from engine.evaluation.runs import Outcome
 from engine.evaluation.statistics import summary
 from engine.protocols.base import Protocol
-from engine.protocols.irg import PRESET
 from engine.protocols.process import Process
-from engine.settings import MOST_TURNS
+from engine.settings import MOST_TURNS, REFLECTIONS
 from engine.world.critique import CAUSES
 
 PASSED = "Fits so far."
@@ -38,6 +37,7 @@ class Inspectors(Process):
     """
 
     def __init__(self, *heard: str) -> None:
+        super().__init__()
         self.heard = heard
 
     def parse(self, kind: str, text: str) -> dict[str, str]:
@@ -137,7 +137,7 @@ SWITCHES: dict[str, Switch] = {
             (
                 Variant("none", {"guidance": OFF, "image_guidance": OFF}),
                 Variant("text", {"image_guidance": OFF}),
-                Variant("text and picture", {"image_guidance": PRESET["image_guidance"]}),
+                Variant("text and picture", {"image_guidance": REFLECTIONS["gentle"]["image_guidance"]}),
             ),
         ),
     )
