@@ -122,7 +122,9 @@ def _speed(found: Fit) -> str:
     height, width = picture_size(found.opened)
     model, autoencoder, tokens = stand_in(found.opened, found.profile, found.device)
     layers = found.opened.config.language.num_layers
-    seconds = seconds_a_picture(model, autoencoder, tokens, settings, (height, width), layers)
+    seconds = seconds_a_picture(
+        model, autoencoder, tokens, settings, (height, width), layers=layers, in_turn=found.profile.in_turn
+    )
     return (
         f"speed      about {said(seconds)} a picture of {width}x{height} with {settings.timesteps} timesteps "
         "(two layers timed, scaled up)"

@@ -114,7 +114,7 @@ def _on_processor(opened: Opened, precision: str | None, *, asked: bool) -> Fit:
             f"torch finds no graphics card here, and this model takes {whole / GIB:.0f} GiB of memory and "
             "many minutes a picture on the processor. Give --profile cpu if that is what you want."
         )
-    free = _free_memory()
+    free = free_memory()
     if free is not None and found.bytes > free:
         raise CheckpointError(
             f"This model takes {found.bytes / GIB:.1f} GiB on the processor and {free / GIB:.1f} are free. "
@@ -188,7 +188,7 @@ def _too_large(profile: Profile, found: Need, cards: Sequence[Card]) -> str:
     )
 
 
-def _free_memory() -> int | None:
+def free_memory() -> int | None:
     """Bytes of the computer's own memory that can be had; None where that cannot be read."""
     try:
         words = Path("/proc/meminfo").read_text(encoding="ascii")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from dataclasses import replace
 from pathlib import Path
 
 from engine.checkpoints.memory import picture_size
 from engine.checkpoints.progress import Loading
 from engine.checkpoints.reader import load_checkpoint
-from engine.fitting import Fit, fit
+from engine.fitting import Fit, fit, free_memory
 from engine.inference.painter import Painter
 from engine.inference.probe import seconds_a_picture
 from engine.inference.running import Running
 from engine.settings import Settings
+
+log = logging.getLogger(__name__)
+
+HOST_SHARE = 0.25
+"""Of the computer's own free memory, what contexts may spill into."""
 
 
 def open_fitted(
@@ -32,7 +37,12 @@ def open_fitted(
     painter = paint_by(found, copy=copy, loading=loading)
     usual = Settings.from_dict({**Settings().as_dict(), **painter.sampling})
     seconds = seconds_a_picture(
-        painter.model, painter.autoencoder, painter.tokens, usual, painter.default_size
+        painter.model,
+        painter.autoencoder,
+        painter.tokens,
+        usual,
+        painter.default_size,
+        in_turn=painter.running.in_turn,
     )
     painter.about = line(found, painter, seconds)
     return painter
@@ -52,9 +62,24 @@ def paint_by(found: Fit, *, copy: bool = False, loading: Loading | None = None) 
         copy=copy,
         loading=loading,
     )
-    usual = Running.usual(found.device)
-    running = replace(usual, context_bytes=profile.context_bytes, in_turn=profile.in_turn)
-    return Painter(checkpoint, found.device, running)
+    for note in checkpoint.notes:
+        log.warning(note)
+    return Painter(checkpoint, found.device, running_of(found))
+
+
+def running_of(found: Fit) -> Running:
+    """How the profile runs: contexts spill into no more of the host's memory than a share of what is free.
+
+    A recorded graph belongs to one card, so a model that is split over several writes without one.
+    """
+    usual, free = Running.usual(found.device), free_memory()
+    spare = usual.host_bytes if free is None else min(usual.host_bytes, int(free * HOST_SHARE))
+    return Running(
+        context_bytes=found.profile.context_bytes,
+        host_bytes=spare,
+        in_turn=found.profile.in_turn,
+        static_text=usual.static_text and found.split is None,
+    )
 
 
 def line(found: Fit, painter: Painter, seconds: float) -> str:

@@ -21,6 +21,8 @@ from tqdm import tqdm
 
 from engine import protocols
 from engine.assets import default_checkpoint
+from engine.check import add_fitting
+from engine.checkpoints.progress import Loading, terminal_bar
 from engine.events import (
     Event,
     Preview,
@@ -58,12 +60,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--seed", metavar="N", type=_seed, help="the same seed paints the same (default: a new one)"
     )
-    parser.add_argument(
-        "--checkpoint",
-        metavar="DIR",
-        type=Path,
-        help="the model's folder (default: the one that ships with Restroke)",
-    )
+    add_fitting(parser)
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -96,7 +93,7 @@ def _call(arguments: argparse.Namespace) -> int:
     try:
         checkpoint = _checkpoint(arguments.checkpoint)
         folder, made_folder = _folder(arguments.out)
-        painter = _open(checkpoint)
+        painter = _open(checkpoint, arguments.profile, arguments.precision)
         return paint(painter, folder, arguments.prompt, arguments.protocol, seed, as_json=arguments.json)
     except PaintingError as error:
         print(f"paint: {error}", file=sys.stderr)
@@ -135,14 +132,18 @@ def _folder(wanted: Path | None) -> tuple[Path, bool]:
         ) from error
 
 
-def _open(checkpoint: Path) -> Painter:
-    from engine.inference.painter import open_painter  # torch: only once everything else is in order
+def _open(checkpoint: Path, profile: str | None, precision: str | None) -> Painter:
+    from engine.opening import open_fitted  # torch: only once everything else is in order
 
+    loading = Loading()
     try:
-        return open_painter(checkpoint)
+        with terminal_bar(loading):
+            painter = open_fitted(checkpoint, profile=profile, precision=precision, loading=loading)
     except Exception as error:  # a foreign folder may hold anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise PaintingError(f"the checkpoint {checkpoint} can't be opened: {reason}") from error
+    print(painter.about, file=sys.stderr)
+    return painter
 
 
 def paint(

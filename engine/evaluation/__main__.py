@@ -71,7 +71,15 @@ def _examine(given: list[str]) -> int:
     target = args.json or (None if quick else painter.checkpoint.folder / "evaluation.json")
     command = _command(given)
     wish = Wish(
-        args.seed, args.prompts, args.images or 4, target, args.report, command, options.workers_of(args)
+        args.seed,
+        args.prompts,
+        args.images or 4,
+        target,
+        args.report,
+        command,
+        options.workers_of(args, painter),
+        args.profile,
+        args.precision,
     )
     for name in SUITES if args.suite == ALL else (args.suite,):
         suite = SUITES[name]
@@ -126,8 +134,15 @@ def _find_examples(given: list[str]) -> int:
     args = p.parse_args(given[1:])
     painter = options.painter_of(args)
     settings = options.settings_of(painter, args.protocol)
-    command, workers = _command(given), options.workers_of(args)
-    wish = Wish(args.seed, args.prompts, args.images, command=command, workers=workers)
+    wish = Wish(
+        args.seed,
+        args.prompts,
+        args.images,
+        command=_command(given),
+        workers=options.workers_of(args, painter),
+        profile=args.profile,
+        precision=args.precision,
+    )
     rows = rows_of(painter, examples.SUITE, settings, wish)
     found = examples.best(rows, args.keep)
     for row in found:

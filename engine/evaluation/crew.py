@@ -29,8 +29,9 @@ class Task:
     """What a process needs to examine cases of a run like any other process."""
 
     checkpoint: Path
-    device: str
-    precision: str
+    profile: str | None
+    precision: str | None
+    fingerprint: dict[str, Any]
     suite: Suite
     settings: Settings
     prompts: int
@@ -79,10 +80,13 @@ def _begin(task: Task) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
-    from engine.inference.painter import open_painter
+    from engine.fitting import fit
+    from engine.opening import paint_by
 
     torch.set_num_threads(1)
-    painter = open_painter(task.checkpoint, task.device, task.precision)
+    painter = paint_by(fit(task.checkpoint, profile=task.profile, precision=task.precision))
+    if painter.fingerprint != task.fingerprint:
+        raise ValueError(f"{painter.fingerprint} was opened in place of {task.fingerprint}")
     _own["bench"] = Bench(painter, task.settings, task.seed, task.images, task.protocol)
     _own["suite"], _own["cases"] = task.suite, task.suite.cases(task.prompts, task.seed)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.assets import default_checkpoint
+from engine.check import add_fitting
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_painter(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--checkpoint", metavar="DIR", type=Path, help="the default one if left out")
-    p.add_argument("--device", default="cpu")
-    p.add_argument("--precision", default="float32", choices=("float32", "bf16"))
+    add_fitting(p)
     p.add_argument("--seed", type=int, default=0)
 
 
@@ -30,13 +28,20 @@ def add_workers(p: argparse.ArgumentParser) -> None:
 
 
 def painter_of(args: argparse.Namespace) -> Painter:
-    from engine.inference.painter import open_painter  # torch: only once everything else is in order
+    """The painter as the studio would open it.
 
-    return open_painter(args.checkpoint or default_checkpoint(), args.device, args.precision)
+    ``args`` then say what was chosen, so that other processes open the same however full the card is.
+    """
+    from engine.fitting import fit  # torch: only once everything else is in order
+    from engine.opening import paint_by
+
+    found = fit(args.checkpoint or default_checkpoint(), profile=args.profile, precision=args.precision)
+    args.profile, args.precision = found.profile.name, found.profile.precision
+    return paint_by(found)
 
 
-def workers_of(args: argparse.Namespace) -> int:
-    return args.workers or ((os.cpu_count() or 1) if args.device == "cpu" else 1)
+def workers_of(args: argparse.Namespace, painter: Painter) -> int:
+    return args.workers or ((os.cpu_count() or 1) if painter.fingerprint["device"] == "cpu" else 1)
 
 
 def settings_of(painter: Painter, protocol: str) -> Settings:

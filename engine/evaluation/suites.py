@@ -29,6 +29,7 @@ class Wish:
     """What a run is asked for besides its suite. ``command`` is how it was asked.
 
     ``workers`` is how many processes examine at once; with one, all is done in this process.
+    Others open the checkpoint by ``profile`` and ``precision``.
     """
 
     seed: int = 0
@@ -38,6 +39,8 @@ class Wish:
     report: Path | None = None
     command: str = ""
     workers: int = 1
+    profile: str | None = None
+    precision: str | None = None
 
 
 def run_suite(painter: Painter, suite: Suite, settings: Settings, wish: Wish) -> dict[str, Any]:
@@ -87,11 +90,11 @@ def rows_of(
     def rows_from(first: int) -> Iterator[Row]:
         if suite.alone or wish.workers == 1 or len(cases) - first < 2:
             return in_turn(bench, suite, cases[first:])
-        checkpoint, device = painter.checkpoint, painter.fingerprint["device"]
         task = Task(
-            checkpoint.folder,
-            device,
-            checkpoint.precision,
+            painter.checkpoint.folder,
+            wish.profile,
+            wish.precision,
+            dict(painter.fingerprint),
             suite,
             settings,
             prompts,

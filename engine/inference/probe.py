@@ -40,11 +40,14 @@ def seconds_a_picture(
     tokens: SpecialTokens,
     settings: Settings,
     size: tuple[int, int],
+    *,
     layers: int | None = None,
+    in_turn: bool = False,
 ) -> float:
     """Seconds for a picture of (height, width) ``size`` with guidance on every update, by a few updates.
 
-    ``layers`` is how many the real model has, if ``model`` is a stand-in for it. Processors draw a small
+    ``layers`` is how many the real model has, if ``model`` is a stand-in for it; ``in_turn`` runs guidance
+    branches as they will run. Processors draw a small
     picture and are assumed to take as much longer as the real one has more tokens.
     """
     unit = model.config.latent_downsample
@@ -64,6 +67,7 @@ def seconds_a_picture(
         guidance=Guidance(4.0, 1.0, -1.0, 1.0),
         timesteps=TIMED + 2,
         shift=1.0,
+        in_turn=in_turn,
     )
     next(updates)  # settles libraries and allocator
     an_update = min(_timed(lambda: next(updates), model.device) for _ in range(TIMED))

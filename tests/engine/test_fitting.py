@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine import fitting
+from engine import fitting, opening
 from engine.__main__ import main
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import TensorFiles
@@ -18,8 +18,12 @@ from engine.checkpoints.profiles import PROFILES
 from engine.checkpoints.random_folder import BAGEL_7B
 from engine.checkpoints.reader import Opened, load_checkpoint
 from engine.fitting import Card, fit
+from engine.inference.probe import TIMED, seconds_a_picture
+from engine.inference.running import Running
 from engine.model.autoencoder import AutoencoderConfig
-from engine.opening import open_fitted, paint_by
+from engine.opening import open_fitted, paint_by, running_of
+from engine.settings import Settings
+from tests import tiny
 from tests.tiny import CKPT
 
 SEVEN = Opened(
@@ -75,9 +79,9 @@ def test_a_large_model_never_goes_to_the_processor_unasked(monkeypatch: pytest.M
         choice()
     with pytest.raises(CheckpointError, match="profile 24gb is for a graphics card"):
         choice(profile="24gb")
-    monkeypatch.setattr(fitting, "_free_memory", lambda: 90 * GIB)
+    monkeypatch.setattr(fitting, "free_memory", lambda: 90 * GIB)
     assert choice(profile="cpu").device == "cpu"
-    monkeypatch.setattr(fitting, "_free_memory", lambda: 20 * GIB)
+    monkeypatch.setattr(fitting, "free_memory", lambda: 20 * GIB)
     with pytest.raises(CheckpointError, match="takes 66.3 GiB on the processor and 20.0 are free"):
         choice(profile="cpu")
 
@@ -139,6 +143,36 @@ def test_the_opened_painter_says_what_runs(tmp_path: Path) -> None:
     found = fit(CKPT, profile="cpu", precision="nf4")
     tiled = paint_by(replace(found, profile=replace(PROFILES["12gb"], tile=64)))
     assert tiled.fingerprint["precision"] == "nf4+head+tiles64"
+
+
+def test_a_profile_runs_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = fitting.Fit(SEVEN, PROFILES["12gb"], "cuda:0", need(SEVEN, PROFILES["12gb"], "cuda:0"))
+    monkeypatch.setattr(opening, "free_memory", lambda: 12 * GIB)
+    running = running_of(found)
+    assert (running.in_turn, running.context_bytes) == (True, PROFILES["12gb"].context_bytes)
+    assert running.static_text and running.host_bytes == 3 * GIB, "a quarter of what is free, to spill into"
+    shared = replace(found, cards=(card(12), card(12, number=1)))
+    assert not running_of(shared).static_text
+    monkeypatch.setattr(opening, "free_memory", lambda: 100 * GIB)
+    assert running_of(found).host_bytes == Running.usual("cuda:0").host_bytes
+    plain = replace(found, device="cpu", profile=PROFILES["cpu"])
+    assert running_of(plain) == Running.usual("cpu")
+
+
+def test_what_is_measured_runs_as_the_profile_will() -> None:
+    small, passes = tiny.checkpoint(), {}
+    for in_turn in (False, True):
+        calls: list[int] = []
+        first = small.model.language_model.model.layers[0]
+        hook = first.register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
+        seconds = seconds_a_picture(
+            small.model, small.autoencoder, small.tokenizer.tokens, Settings(), (32, 32), in_turn=in_turn
+        )
+        hook.remove()
+        assert seconds > 0
+        passes[in_turn] = len(calls)
+    prompt, updates = 1, TIMED + 1
+    assert passes == {False: prompt + updates, True: prompt + 2 * updates}
 
 
 def test_check_prints_the_choice_and_succeeds(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from engine import paint
 from engine.__main__ import main
 from engine.events import step_from_dict
 from tests.scripted import ScriptedPainter
+from tests.tiny import CKPT
 
 
 def told(folder):
@@ -87,6 +88,14 @@ def test_a_missing_checkpoint_is_named_in_one_line_and_leaves_no_folder(tmp_path
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and str(gone) in lines[0] and "--checkpoint" in lines[0]
     assert not out.exists()
+
+
+def test_a_profile_that_cannot_run_here_is_refused_with_the_reason(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("engine.fitting.cards_here", list)
+    wish = ["--checkpoint", str(CKPT), "--out", str(tmp_path / "out"), "--profile", "12gb"]
+    assert main(["paint", "a cat", *wish]) == 1
+    assert "12gb is for a graphics card, and torch finds none" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_holds_a_painting_is_left_alone(tmp_path, capsys):

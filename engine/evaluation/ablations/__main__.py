@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=options.count, default=600, help="of training, an arm")
     p.add_argument("--shards", type=options.count, default=4, help="of 1000 scripts, an arm")
     p.add_argument("--sessions", type=options.count, default=300, help="for self-sampled critiques")
+    p.add_argument("--device", default="cpu", help="where arms are trained")
     options.add_painter(p)
     options.add_workers(p)
     return p
@@ -128,7 +129,14 @@ def _examined(
 ) -> list[Row]:
     """The rows of a variant, kept beside the table until it is written."""
     args.out.mkdir(parents=True, exist_ok=True)
-    wish = Wish(args.seed, args.prompts, args.images, workers=options.workers_of(args))
+    wish = Wish(
+        args.seed,
+        args.prompts,
+        args.images,
+        workers=options.workers_of(args, painter),
+        profile=args.profile,
+        precision=args.precision,
+    )
     kept = journal_of(painter, suite, settings, replace(wish, json=args.out / args.name), variant=variant)
     return rows_of(painter, suite, settings, wish, kept, protocol)
 

@@ -104,7 +104,7 @@ def test_figures_of_other_weights_do_not_stay_in_a_report() -> None:
 
 def test_several_processes_come_to_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
     painter = open_painter(small_checkpoint(tmp_path))
-    wish = Wish(prompts=3, workers=2)
+    wish = Wish(prompts=3, workers=2, profile="cpu")
     tiny = replace(DIRECT, timesteps=3)
     suite = replace(SUITES["cost"], alone=False)
     journal = tmp_path / "j.jsonl"
