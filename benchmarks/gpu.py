@@ -224,7 +224,7 @@ def peaks(clock: Clock) -> list[Row]:
 
 def loading(folder: Path | None, clock: Clock) -> list[Row]:
     """A 7B-shaped file from this disk to nf4 on the card, and what bounds it."""
-    from engine.checkpoints.load_speed import measure_load
+    from benchmarks.load_speed import measure_load
     from engine.checkpoints.random_folder import write_random_folder
 
     what = "loading a folder to nf4"

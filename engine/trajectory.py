@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -110,14 +110,6 @@ def path_to(steps: Mapping[str, Step], tip: str) -> list[Step]:
         path.append(steps[at])
         at = steps[at].parent
     return path[::-1]
-
-
-def children_of(steps: Iterable[Step]) -> dict[str | None, list[str]]:
-    """Children by parent: always derived, never stored."""
-    found: dict[str | None, list[str]] = {}
-    for step in steps:
-        found.setdefault(step.parent, []).append(step.id)
-    return found
 
 
 def round_numbers(trajectory: Sequence[Step]) -> list[int]:

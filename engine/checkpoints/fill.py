@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +10,6 @@ from torch import Tensor, nn
 from engine.checkpoints.progress import Loading
 from engine.checkpoints.quantise.base import QuantisedLinear
 from engine.checkpoints.stream import Piece
-
-
-@dataclass
-class Filling:
-    """Seconds spent in casting, quantising and copying to the device."""
-
-    seconds: float = 0.0
 
 
 class Filler:
@@ -33,12 +24,10 @@ class Filler:
         self._quantised = quantised
         self._allocated: set[str] = set()
 
-    def fill(self, pieces: Iterable[Piece], loading: Loading, filling: Filling) -> None:
+    def fill(self, pieces: Iterable[Piece], loading: Loading) -> None:
         """Raises ``LoadingCancelled`` between two pieces when ``loading`` was cancelled."""
         for piece in pieces:
-            started = time.perf_counter()
             self._take(piece)
-            filling.seconds += time.perf_counter() - started
             loading.advance(piece.rows.nbytes)
 
     def put(self, name: str, tensor: Tensor) -> None:

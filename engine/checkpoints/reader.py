@@ -27,7 +27,7 @@ from engine.checkpoints.files import (
     read_json,
     read_optional_json,
 )
-from engine.checkpoints.fill import Filler, Filling
+from engine.checkpoints.fill import Filler
 from engine.checkpoints.precision import label, rest_of
 from engine.checkpoints.progress import Loading
 from engine.checkpoints.quantise.convert import FORMATS, convert
@@ -54,16 +54,14 @@ NEEDED_IF_STATED = ("vae_config", "latent_patch_size", "max_latent_size", "inter
 
 @dataclass(frozen=True)
 class LoadReport:
-    """How a load went. The disk and the placing work side by side, so ``seconds`` is less than their sum.
+    """How a load went: ``bytes`` were read, which took ``disk_seconds`` of all the ``seconds``.
 
-    ``disk_seconds`` were spent in reading, ``place_seconds`` in casting, quantising and copying to the
-    device; ``bytes`` were read. ``from_copy``: a quantised copy was there, so nothing was quantised.
+    ``from_copy``: a quantised copy was there, so nothing was quantised.
     """
 
     bytes: int
     seconds: float
     disk_seconds: float
-    place_seconds: float
     from_copy: bool
 
 
@@ -193,16 +191,16 @@ def load_checkpoint(
     source = ready.files if ready else opened.weights
     loading = loading or Loading()
     loading.begin(source.bytes + opened.ae_file.bytes)
-    reading, filling = Reading(), Filling()
+    reading = Reading()
     filler = Filler(model, _placing(device, model, split), dtype, quantised=ready is not None)
-    filler.fill(stream(source, reading), loading, filling)
+    filler.fill(stream(source, reading), loading)
     for name, side in zip(POSITION_TABLES, (opened.config.latent_side, opened.config.vit_side), strict=True):
         if name not in source.shapes:
             filler.put(name, sincos_table(side, opened.config.language.hidden_size))
     if opened.tied:
         model.language_model.lm_head.weight = model.language_model.model.embed_tokens.weight
     whole = torch.float32 if torch.device(device).type == "cpu" else dtype
-    Filler(autoencoder, lambda _: device, whole).fill(stream(opened.ae_file, reading), loading, filling)
+    Filler(autoencoder, lambda _: device, whole).fill(stream(opened.ae_file, reading), loading)
     digests = _digests(reading, ready, opened.ae_file)
     if copy and quantised and not ready:
         own = {path.name: digests[path.name] for path in opened.weights.paths}
@@ -217,9 +215,7 @@ def load_checkpoint(
         opened.extras,
         label(precision, head=head) + (f"+tiles{tile}" if tile else ""),
         folder_digest(opened.folder, digests),
-        LoadReport(
-            loading.total, time.perf_counter() - began, reading.seconds, filling.seconds, ready is not None
-        ),
+        LoadReport(loading.total, time.perf_counter() - began, reading.seconds, ready is not None),
         notes,
     )
     _fit_vocabulary(checkpoint)

@@ -50,21 +50,6 @@ def faults(wish: Spec | Scene, seen: Seen) -> list[str]:
     return found
 
 
-def objects_right(wish: Spec | Scene, seen: Seen) -> bool:
-    """Whether every wanted object is there in its colour, exact number and named size.
-
-    Other extras are let pass, and so is any size that goes without saying.
-    """
-    spec = wanted(wish) if isinstance(wish, Scene) else wish
-    shares, spare = _share_out(spec, seen)
-    return all(
-        len(things) == want.count
-        and not any(_is(want, t) for t in spare)
-        and (want.scale in (None, "medium") or all(t.scale == want.scale for t in things))
-        for want, things in zip(spec.wants, shares, strict=True)
-    )
-
-
 def _is(want: Want, thing: SeenThing) -> bool:
     return thing.kind == want.kind and want.colour in (None, thing.colour)
 

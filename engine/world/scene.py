@@ -5,11 +5,8 @@ Positions are centres in [0, 1] (y down); a thing's size is its height as a shar
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from engine.world.palette import BACKGROUNDS, COLOURS, KINDS, size_name
@@ -119,11 +116,6 @@ class Scene:
     def __post_init__(self) -> None:
         if self.background not in BACKGROUNDS:
             raise ValueError(f"the world has no place {self.background!r}; it has {', '.join(BACKGROUNDS)}")
-
-    @cached_property
-    def hash(self) -> str:
-        """SHA-256 of the scene's JSON."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def groups(self) -> tuple[Group, ...]:
         """The things by kind and colour, in order of first appearance."""

@@ -65,11 +65,6 @@ def objects(graph: Graph) -> list[int]:
     return [node.ends[0] for node in graph if node.type == "object"]
 
 
-def subscene(scene: Scene, graph: Graph) -> Scene:
-    """The part of ``scene`` that its subgraph ``graph`` holds."""
-    return scene.subset(objects(graph))
-
-
 def growth(scene: Scene, rng: random.Random, most: int = MAX_STEPS) -> list[Graph]:
     """A chain of 1 to ``most`` growing subgraphs of ``scene``; the last one is the whole.
 

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from benchmarks.load_speed import measure_load
 from engine.checkpoints import copies, stream
 from engine.checkpoints.cards import Cards
 from engine.checkpoints.copies import copy_path
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import TensorFiles, find_weights
-from engine.checkpoints.load_speed import measure_load
 from engine.checkpoints.progress import Loading, LoadingCancelled
 from engine.checkpoints.quantise.convert import FORMATS
 from engine.checkpoints.random_folder import write_random_folder

@@ -71,7 +71,7 @@ PROMPTS = cases(8, seed=0)
 
 def test_every_tag_has_its_prompts_each_of_its_own_scene() -> None:
     assert Counter(prompt.tag for prompt in PROMPTS) == dict.fromkeys(RULES, 8)
-    assert len({prompt.scene.hash for prompt in PROMPTS}) == len(PROMPTS)
+    assert len({prompt.scene for prompt in PROMPTS}) == len(PROMPTS)
     assert all(prompt.tag in tags_of(prompt.scene) for prompt in PROMPTS)
     assert all(thing.colour in prompt.text for prompt in PROMPTS for thing in prompt.scene.things)
 

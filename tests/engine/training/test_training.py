@@ -407,14 +407,18 @@ class TestTheAutoencoderStage:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(autoencoder_training, "CONFIG", SMALL_AUTOENCODER)
-        weights = autoencoder_training.train(tmp_path, steps=8, device="cpu", pool=12)
+        monkeypatch.setattr(autoencoder_training, "HELD_OUT", 1)
+        monkeypatch.setattr(autoencoder_training, "crop_size", lambda progress: (64, 4))
+        weights = autoencoder_training.train(tmp_path, steps=8, device="cpu", pool=4)
         before = json.loads((tmp_path / "autoencoder.json").read_text())
-        autoencoder_training.train(tmp_path, steps=16, device="cpu", pool=12)
+        autoencoder_training.train(tmp_path, steps=24, device="cpu", pool=4)
         after = json.loads((tmp_path / "autoencoder.json").read_text())
-        assert (before["steps"], after["steps"]) == (8, 16)
+        assert (before["steps"], after["steps"]) == (8, 24)
+        (first,), (kept, last) = before["curve"], after["curve"]
+        assert first == kept and last["psnr"] > first["psnr"]
         model = Autoencoder(SMALL_AUTOENCODER)
         model.load_state_dict(load_file(weights))
-        pixels = autoencoder_training.to_pixels(autoencoder_training.picture_pool(6, 5))
+        pixels = autoencoder_training.to_pixels(autoencoder_training.picture_pool(2, 5))
         latent = model.encode(pixels)
         assert 0.3 < latent.std() < 3
         spread = torch.exp(0.5 * model.encode_moments(pixels)[1]) * SMALL_AUTOENCODER.scale_factor
@@ -425,7 +429,7 @@ class TestTheAutoencoderStage:
     ) -> None:
         monkeypatch.setattr(autoencoder_training, "CONFIG", SMALL_AUTOENCODER)
         monkeypatch.setattr(autoencoder_training, "HELD_OUT", 2)
-        monkeypatch.setattr(autoencoder_training.DecoderOnly, "crops", lambda self, progress: (128, 4))
+        monkeypatch.setattr(autoencoder_training.DecoderOnly, "crops", lambda self, progress: (64, 4))
         with pytest.raises(FileNotFoundError, match="train an autoencoder first"):
             autoencoder_training.train(tmp_path, steps=1, device="cpu", decoder_only=True)
         torch.manual_seed(0)

@@ -7,7 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.training.data.graph import MAX_STEPS, Graph, graph_of, growth, objects, related, same, subscene
+from engine.training.data.graph import MAX_STEPS, Graph, graph_of, growth, objects, related, same
 from engine.world.sampling import sample_scene
 from engine.world.scene import Relation, Scene, Thing
 
@@ -72,7 +72,7 @@ def test_things_of_one_look_join_together(seed: int) -> None:
 def test_the_last_subscene_is_the_scene(seed: int) -> None:
     rng = random.Random(seed)
     scene = sample_scene(rng)
-    assert same(subscene(scene, growth(scene, rng)[-1]), scene)
+    assert same(scene.subset(objects(growth(scene, rng)[-1])), scene)
 
 
 def test_growth_is_varied() -> None:
