@@ -16,9 +16,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.models import BAGEL_7B, BAGEL_7B_AUTOENCODER, random_model
+from benchmarks.models import BAGEL_7B_AUTOENCODER, random_model
 from benchmarks.table import Row, at_least, at_most, options, show
 from engine.assets import default_checkpoint
+from engine.checkpoints.random_folder import BAGEL_7B
 from engine.checkpoints.special_tokens import SpecialTokens
 from engine.inference.decoding import PlainSteps, StaticSteps, Steps
 from engine.inference.extrapolation import fewer

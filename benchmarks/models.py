@@ -31,19 +31,6 @@ MIDSIZE = BagelConfig(
 """71 M weights, 62 M of them in the language model's two experts."""
 MIDSIZE_AUTOENCODER = AutoencoderConfig(ch=64)
 
-BAGEL_7B = BagelConfig(
-    LanguageConfig(
-        hidden_size=3584,
-        num_layers=28,
-        num_heads=28,
-        num_kv_heads=4,
-        intermediate_size=18944,
-        vocab_size=152064,
-        tie_word_embeddings=False,
-    ),
-    VisionConfig(hidden_size=1152, num_layers=26, num_heads=16, intermediate_size=4304),
-)
-"""The public release's sizes, 14.6 G weights."""
 BAGEL_7B_AUTOENCODER = AutoencoderConfig()
 
 PIECE = 4096

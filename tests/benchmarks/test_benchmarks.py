@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from benchmarks import gpu, midsize, plain, reuse
-from benchmarks.models import BAGEL_7B, MIDSIZE, random_model
+from benchmarks.models import MIDSIZE, random_model
 from benchmarks.table import Row, at_least, at_most, in_turns, show
+from engine.checkpoints.random_folder import BAGEL_7B
 from engine.inference.decoding import StaticSteps
 from engine.model.autoencoder import AutoencoderConfig
 from engine.model.bagel import Bagel
