@@ -1,5 +1,5 @@
 # make studio   sets up .venv and opens the studio on the default model
-# make test     sets up .venv and passes the tests, the browser ones too
+# make test     sets up .venv and passes the tests: those without a browser side by side, the browser ones after them
 # make lint     ruff
 
 PYTHON ?= python3
@@ -17,7 +17,8 @@ studio: $(VENV)/ready
 test: $(VENV)/ready-to-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --ignore=tests/studio --ignore=tests/test_story.py
+	$(BIN)/python -m pytest tests/studio tests/test_story.py
 
 lint: $(VENV)/ready-to-test
 	$(BIN)/ruff check . --fix
