@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from engine.events import Answered, Event, StepFailed, TextDelta
-from engine.serving.local import Job
+from engine.serving.queue import Job
 from engine.trajectory import Step
 from sessions import Note, Store, StoreError
 from studio.checks import RefusedError, checked_text

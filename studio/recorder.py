@@ -13,7 +13,8 @@ from typing import Any
 from PIL.Image import Image
 
 from engine.events import Answered, Event, Preview, StepFailed, StepFinished, StepStarted, TextDelta
-from engine.serving.local import Job, LocalWorker
+from engine.serving.local import LocalWorker
+from engine.serving.queue import Job
 from engine.trajectory import Step
 from sessions import Store, StoreError
 from studio.asking import NoteDesk

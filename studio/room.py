@@ -9,7 +9,8 @@ from typing import Any
 from engine import protocols
 from engine.checkpoints.progress import Loading
 from engine.protocols.memory import MOST_PICTURES
-from engine.serving.local import Job, LocalWorker
+from engine.serving.local import LocalWorker
+from engine.serving.queue import Job
 from engine.settings import Settings
 from sessions import Run, Store
 from studio.examples import EXAMPLES

@@ -7,7 +7,8 @@ from typing import Any
 
 from engine.canvas import Canvas
 from engine.protocols.memory import pictures_remembered
-from engine.serving.local import Place, Snapshot
+from engine.serving.contract import Snapshot
+from engine.serving.queue import Place
 from engine.settings import Settings
 from engine.trajectory import Step, path_to
 from sessions import Branch, Note, Run, Session, Summary

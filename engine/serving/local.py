@@ -2,7 +2,7 @@
 
 It opens the painter, picks the next run fairly, has the runner make one step, records the step before
 it tells of it, and survives whatever goes wrong in a step. It stores nothing itself and knows no
-torch: the painter comes from a function, and what lasts goes through a :class:`Recorder`.
+torch: the painter comes from a function, and what lasts goes through a recorder (``contract``).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from engine.asking import answer
 from engine.canvas import Canvas
@@ -31,67 +31,13 @@ from engine.failures import SAFE, failure
 from engine.going import after_step
 from engine.inference.events import PaintError
 from engine.runner import advance
-from engine.serving.queue import FairQueue, Job, Place, StepClock, Turn, places
-from engine.trajectory import Step
+from engine.serving.contract import Recorder, Snapshot
+from engine.serving.queue import FairQueue, Job, StepClock, Turn, places
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from engine.inference.painter import Painter
 
 log = logging.getLogger(__name__)
-
-__all__ = ["Job", "LocalWorker", "Place", "Recorder", "Snapshot"]
-
-
-class Recorder(Protocol):
-    """Where the worker reads trajectories and leaves what must last.
-
-    Called from the worker's thread, and from the caller's in ``LocalWorker.cancel``. States of a run:
-    running, paused, done, failed, cancelled, lost. A job with a question is told of the same way; its
-    trajectory ends with the picture that is asked about.
-    """
-
-    def trajectory(self, job: Job) -> list[Step]: ...
-
-    def pixels(self, digest: str) -> Image: ...
-
-    def keep_image(self, image: Image) -> str: ...
-
-    def finish_step(self, job: Job, step: Step) -> None:
-        """Stores the step and moves the branch; only then is the step announced."""
-
-    def finish_answer(self, job: Job, answered: Answered) -> None:
-        """Stores the answer to a job's question; only then is it announced."""
-
-    def set_run(self, job: Job, state: str, cause: str = "", next_action: str = "") -> None: ...
-
-    def publish(self, job: Job, event: Event) -> None: ...
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The worker at one moment. ``state`` is loading, ready, failed (``cause`` says why) or closed.
-
-    ``loaded`` is the share of the model that is there, from 0 to 1. ``protocols`` are those that the model
-    offers, ``canvas`` the sizes it draws, ``answers`` whether it learned to answer questions; all three
-    only once it is ready.
-    """
-
-    state: str
-    loaded: float
-    title: str
-    protocols: tuple[str, ...]
-    canvas: Canvas | None
-    answers: bool
-    fingerprint: dict[str, Any]
-    cause: str
-    next_action: str
-    runs: tuple[Place, ...]
-    step_seconds: dict[str, float]
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class LocalWorker:

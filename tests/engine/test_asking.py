@@ -11,7 +11,8 @@ from engine import protocols
 from engine.asking import answer
 from engine.events import Answered, RunCancelled, StepFailed, TextDelta
 from engine.protocols.base import Image, Text
-from engine.serving.local import Job, LocalWorker
+from engine.serving.local import LocalWorker
+from engine.serving.queue import Job
 from engine.settings import Settings
 from tests.engine.test_protocols import path
 from tests.scripted import MemoryRecorder, ScriptedPainter, png

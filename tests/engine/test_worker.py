@@ -11,7 +11,8 @@ import time
 import pytest
 
 from engine.events import RunCancelled, RunDone, RunPaused, StepFailed, StepFinished
-from engine.serving.local import Job, LocalWorker
+from engine.serving.local import LocalWorker
+from engine.serving.queue import Job
 from engine.settings import Settings
 from tests.scripted import MemoryRecorder, ScriptedPainter
 

@@ -1,0 +1,67 @@
+"""What every way of serving shares: where it leaves what lasts, and what it shows of itself.
+
+The local worker is one; nothing here makes anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.canvas import Canvas
+from engine.events import Answered, Event
+from engine.serving.queue import Job, Place
+from engine.trajectory import Step
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class Recorder(Protocol):
+    """Where the worker reads trajectories and leaves what must last.
+
+    Called from the worker's thread, and from the caller's in ``LocalWorker.cancel``. States of a run:
+    running, paused, done, failed, cancelled, lost. A job with a question is told of the same way; its
+    trajectory ends with the picture that is asked about.
+    """
+
+    def trajectory(self, job: Job) -> list[Step]: ...
+
+    def pixels(self, digest: str) -> Image: ...
+
+    def keep_image(self, image: Image) -> str: ...
+
+    def finish_step(self, job: Job, step: Step) -> None:
+        """Stores the step and moves the branch; only then is the step announced."""
+
+    def finish_answer(self, job: Job, answered: Answered) -> None:
+        """Stores the answer to a job's question; only then is it announced."""
+
+    def set_run(self, job: Job, state: str, cause: str = "", next_action: str = "") -> None: ...
+
+    def publish(self, job: Job, event: Event) -> None: ...
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The worker at one moment. ``state`` is loading, ready, failed (``cause`` says why) or closed.
+
+    ``loaded`` is the share of the model that is there, from 0 to 1. ``protocols`` are those that the model
+    offers, ``canvas`` the sizes it draws, ``answers`` whether it learned to answer questions; all three
+    only once it is ready.
+    """
+
+    state: str
+    loaded: float
+    title: str
+    protocols: tuple[str, ...]
+    canvas: Canvas | None
+    answers: bool
+    fingerprint: dict[str, Any]
+    cause: str
+    next_action: str
+    runs: tuple[Place, ...]
+    step_seconds: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
