@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 
 from engine.events import StepFailed
+from engine.exhaustion import is_card_full, is_memory_full
 from engine.inference.events import PaintError
 from engine.trajectory import NOUNS
 
@@ -64,16 +65,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
-
-
-def is_card_full(error: BaseException) -> bool:
-    """Whether a graphics card's memory ran out; by torch's name for it, since torch isn't known here."""
-    return type(error).__name__ == "OutOfMemoryError"
-
-
-def is_memory_full(error: BaseException) -> bool:
-    """Whether the computer's own memory ran out; torch says so in a plain ``RuntimeError``."""
-    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
 
 
 def _is_full_disk(error: BaseException) -> bool:

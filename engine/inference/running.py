@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from engine.failures import is_card_full, is_memory_full
+from engine.exhaustion import is_card_full, is_memory_full
 from engine.inference.contexts import ContextCache
 
 
