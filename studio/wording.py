@@ -19,6 +19,8 @@ _SMALL = frozenset(
     )
 )
 LONGEST = 32
+MOST_WORDS = 3
+"""In the name of a thing that is found by reading on: "small red house"."""
 
 
 def _words(text: str) -> list[str]:
@@ -31,22 +33,36 @@ def marks(old: str, new: str) -> list[tuple[str, bool]]:
     if len(before) > 1500 or len(after) > 1500:
         return [(new, False)]
     pieces: list[tuple[str, bool]] = []
-    for what, _, _, start, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+    for changed, _, _, start, end in _spans(before, after):
         if start < end:
-            pieces.append(("".join(after[start:end]), what != "equal"))
+            pieces.append(("".join(after[start:end]), changed))
     return pieces
 
 
+def _spans(before: list[str], after: list[str]) -> list[tuple[bool, int, int, int, int]]:
+    """What changed and what did not, in turn; changes with nothing but blanks between them are one."""
+    spans: list[tuple[bool, int, int, int, int]] = []
+    for what, i1, i2, j1, j2 in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        changed = what != "equal"
+        if changed and len(spans) > 1 and not "".join(after[spans[-1][3] : spans[-1][4]]).strip():
+            spans.pop()
+            _, i1, _, j1, _ = spans.pop()
+        spans.append((changed, i1, i2, j1, j2))
+    return spans
+
+
 def _thing(words: list[str], start: int, end: int) -> str:
-    """The changed words with the word after them when they alone don't name a thing ("red" → "red house")."""
-    kept = [w for w in words[start:end] if w.strip() and w.lower() not in _SMALL and re.match(r"\w", w)]
-    if not kept:
-        return ""
-    if len(kept) == 1 and end + 1 < len(words) and words[end].isspace():
-        following = words[end + 1]
-        if re.match(r"\w", following) and following.lower() not in _SMALL:
-            kept.append(following)
+    """The changed words with those after them that finish the name of a thing ("red" → "red house")."""
+    kept = [w for w in words[start:end] if _tells(w)]
+    for word in words[end:] if kept else ():
+        if len(kept) >= MOST_WORDS or not (word.isspace() or _tells(word)):
+            break
+        kept += [] if word.isspace() else [word]
     return " ".join(kept)
+
+
+def _tells(word: str) -> bool:
+    return bool(re.match(r"\w", word)) and word.lower() not in _SMALL
 
 
 def changed_things(old: str, new: str) -> tuple[str, str]:
@@ -54,8 +70,8 @@ def changed_things(old: str, new: str) -> tuple[str, str]:
     before, after = _words(old), _words(new)
     if len(before) > 1500 or len(after) > 1500:
         return "", ""
-    for what, i1, i2, j1, j2 in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if what == "equal":
+    for changed, i1, i2, j1, j2 in _spans(before, after):
+        if not changed:
             continue
         was, now = _thing(before, i1, i2), _thing(after, j1, j2)
         if was or now:

@@ -5,7 +5,6 @@ import { drafts } from "./drafts.js";
 import { paintOver } from "./paint.js";
 import { PictureActions } from "./picture_actions.js";
 import { editSettings } from "./settings.js";
-import { STAGES } from "./words.js";
 
 export class Actions extends PictureActions {
   // Home -----------------------------------------------------------------------------------------------------
@@ -262,7 +261,7 @@ export class Actions extends PictureActions {
     const others = model.pictures().filter((step) => step.id !== shown?.id);
     if (!others.length) return this.toasts.show("There is only one picture so far.");
     const other = await choosePicture("Compare with …", others.map((step) => ({
-      value: step.id, url: this.imageUrl(step.image), label: `${STAGES[step.kind]} · ${model.branches[model.age(step)]?.name || ""}`,
+      value: step.id, url: this.imageUrl(step.image), label: model.pictureName(step, this.branch),
     })));
     if (other) this.other = other;
     return this.render();

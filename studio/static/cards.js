@@ -4,7 +4,7 @@ import { drafts } from "./drafts.js";
 import { h, icon, setText, swapPicture } from "./dom.js";
 import { Editor } from "./editor.js";
 import { Notes } from "./notes.js";
-import { FIELDS, STAGES, describe, hue, isPicture, reused, seconds } from "./words.js";
+import { FIELDS, REUSED, STAGES, describe, hue, isPicture, reused, seconds } from "./words.js";
 
 const CARRY_ON = "Go on from this picture with a fresh mind: the model sees your words and this picture only. This branch stays as it is.";
 
@@ -46,7 +46,7 @@ function lines(pieces) {
 function who(step) {
   if (step.author === "model") return [step.draft && "draft", step.attempt && `again, seed ${step.attempt + 1}`].filter(Boolean).join(" · ");
   if (step.kind === "prompt") return step.edited_from ? "rewritten by you" : "";
-  if (step.start) return step.start === "upload" ? "yours, to start from" : "carried on from";
+  if (step.start) return step.start === "upload" ? "yours, to start from" : "carried on from here";
   if (isPicture(step.kind)) return "your picture";
   return step.was ? `rewritten by you · was “${step.was}”` : "rewritten by you";
 }
@@ -82,12 +82,12 @@ export class Card {
     this.node.classList.toggle("now", now);
     if (now) this.node.setAttribute("aria-current", "step");
     else this.node.removeAttribute("aria-current");
-    this.picture?.setAttribute("aria-pressed", selected);
     this.notes?.render();
     if (this.end !== end || this.polish !== polish) {
       Object.assign(this, { end, polish });
       if (!this.editor) this.#show();
     }
+    this.picture?.setAttribute("aria-pressed", selected); // on what was shown last, so after it
   }
 
   edit(focus) {
@@ -174,11 +174,12 @@ export class Card {
     this.picture = h("button.pic", {
       type: "button", "aria-label": `Look at this ${STAGES[step.kind]} in the large view`, onclick: () => app.look(step.id),
     }, img);
-    const info = step.start ? "The model sees your words and this picture, and nothing from before."
+    const info = step.start === "upload" ? "The model goes on from this picture by your words."
+      : step.start ? "The model sees your words and this picture, and nothing from before."
       : step.author === "person" ? "The model looks at your picture from here on."
       : reused(step);
     this.body.replaceChildren(h("div.draw", {}, this.picture, h("div", {}, this.#head(),
-      info && h("p.info", {}, info)),
+      info && h("p.info", { title: info === reused(step) ? REUSED : null }, info)),
       h("div.row", {},
         quiet("brush", "Paint over", () => app.paint(step), { "data-do": "edit" }),
         quiet("picture", "Replace", () => app.replace(step), { "data-do": "replace" }),

@@ -1,6 +1,6 @@
 // What this tab knows of a session: steps, branches, runs and what is being made now. No DOM here.
 
-import { isPicture } from "./words.js";
+import { STAGES, clip, isPicture } from "./words.js";
 
 export class Model {
   constructor(snapshot) {
@@ -149,6 +149,14 @@ export class Model {
 
   pictures() {
     return [...this.steps.values()].filter((step) => isPicture(step.kind));
+  }
+
+  /** “first idea · sketch 2”: a picture by its branch (the given one where it is on it) and its number there. */
+  pictureName(step, branchId) {
+    const here = this.path(branchId).includes(step);
+    const home = here ? this.branch(branchId) : this.branches[this.age(step)];
+    const alike = home ? this.path(home.id).filter(({ kind }) => kind === step.kind) : [];
+    return `${clip(home?.name || "", 24)} · ${STAGES[step.kind].toLowerCase()} ${alike.indexOf(step) + 1}`;
   }
 
   static opensRound(kind, now, start = null) {

@@ -76,7 +76,7 @@ export class SessionView {
     const scroller = this.#scroller(), live = model.liveOn(app.branch);
     const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 160;
     this.timeline.render();
-    if (live && (atEnd || !this.followed)) scroller.scrollTop = scroller.scrollHeight;
+    if (live ? atEnd || !this.followed : atEnd && this.followed) scroller.scrollTop = scroller.scrollHeight;
     this.followed = Boolean(live);
     this.stage.render();
     this.tree.render();

@@ -36,7 +36,7 @@ export function editSettings({ settings, seed, protocols, canvas, seedOptional }
       { min: 1, max: 20, step: 1, value: settings.max_rounds });
     const [strokes, strokesBox] = number("Strokes for each picture", "More strokes are finer and take longer.",
       { min: 1, max: 199, step: 1, value: settings.timesteps - 1 });
-    const [guidance, guidanceBox] = number("How closely it follows the words", "0 is freely, 2 to 5 is usual, 10 is stiffly.",
+    const [guidance, guidanceBox] = number("How closely it follows the words", "0 is free, 2 to 5 is usual, 10 is stiff.",
       { min: 0, max: 20, step: 0.1, value: settings.guidance });
     const [seedField, seedBox] = number("Seed", seedOptional ? "The same seed and words give the same picture. Empty: a new one each time."
       : "For the steps that are made from now on.", { min: 0, max: 4294967295, step: 1, value: seed ?? "" });

@@ -2,7 +2,7 @@
 
 import { POLISH } from "./cards.js";
 import { h, icon, setText, swapPicture } from "./dom.js";
-import { STAGES, clip, describe } from "./words.js";
+import { describe } from "./words.js";
 
 export class Stage {
   constructor(app) {
@@ -50,8 +50,8 @@ export class Stage {
     if (other) {
       swapPicture(this.over, app.imageUrl(other.image));
       this.over.alt = describe(other, model.pathTo(other.id));
-      setText(this.left, this.#name(other));
-      setText(this.right, wet ? "being drawn" : this.#name(step));
+      setText(this.left, model.pictureName(other, app.branch));
+      setText(this.right, wet ? "being drawn" : model.pictureName(step, app.branch));
     }
     setText(this.compareButton.lastChild, other ? "End compare" : "Compare …");
     for (const button of [this.compareButton, this.paintButton, this.replaceButton]) button.disabled = !step;
@@ -63,14 +63,5 @@ export class Stage {
       this.downloadLink.removeAttribute("href");
       this.downloadLink.setAttribute("aria-disabled", "true");
     }
-  }
-
-  #name(step) {
-    const { model, branch } = this.app;
-    const path = model.path(branch);
-    const home = path.some((s) => s.id === step.id) ? model.branch(branch)
-      : model.branches[model.age(step)];
-    const number = path.filter((s) => s.kind === step.kind).findIndex((s) => s.id === step.id) + 1;
-    return `${clip(home?.name || "", 24)} · ${STAGES[step.kind].toLowerCase()}${number > 0 ? ` ${number}` : ""}`;
   }
 }

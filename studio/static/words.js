@@ -45,9 +45,11 @@ export const seconds = (value) => (value === null || value === undefined ? "" :
 
 export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
 
+export const REUSED = "The model still had these words and pictures in mind, so it did not have to read them again";
+
 /** What a step did not have to read again, in a sentence; "" when there is nothing to tell. */
 export const reused = ({ reused, saved }) => (!reused ? "" :
-  `Reused ${count(reused, "token")} of what came before${saved >= 0.1 ? `, which saved about ${seconds(saved)}` : ""}.`);
+  `Reused ${count(reused, "token")}${saved >= 0.1 ? `, which saved about ${seconds(saved)}` : ""}.`);
 
 export const clip = (text, length) => {
   const signs = [...text];

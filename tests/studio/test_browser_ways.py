@@ -54,5 +54,5 @@ def test_a_draft_is_asked_for_in_the_settings_and_its_card_says_so(tab):
     tab.ends("The model says that the picture is complete.")
     expect(tab.card("sketch").locator(".who").first).to_have_text("draft")
     expect(tab.card("plan").locator(".who").first).to_have_text("")
-    saved = "Reused 10 tokens of what came before, which saved about 1.2 s."
+    saved = "Reused 10 tokens, which saved about 1.2 s."
     expect(tab.card("sketch").locator(".info").first).to_have_text(saved)

@@ -19,6 +19,9 @@ RED = "Paint a meadow at night and add a red house left of a green tree."
         (RED.replace("red", "blue"), ("red house", "blue house")),
         (RED.replace("green tree", "white boat"), ("green tree", "white boat")),
         (RED.replace("house", "boat"), ("house", "boat")),
+        (RED.replace("red house", "small yellow boat"), ("red house", "small yellow boat")),
+        (RED.replace("red", "small blue"), ("red house", "small blue house")),
+        (RED.replace("red", "small red"), ("", "small red house")),
         (RED + " Then a cat.", ("", "cat")),
         (RED, ("", "")),
         ("", ("Paint meadow night red house green tree"[:0], "")),
@@ -35,6 +38,11 @@ def test_marks_join_to_the_new_text(old: str, new: str):
 
 def test_marks_show_only_what_changed():
     assert [piece for piece, changed in marks(RED, RED.replace("red", "blue")) if changed] == ["blue"]
+
+
+def test_marks_run_on_over_the_blanks_between_changed_words():
+    new = RED.replace("red house", "small yellow boat")
+    assert [piece for piece, changed in marks(RED, new) if changed] == ["small yellow boat"]
 
 
 def test_a_very_long_text_is_not_compared():
