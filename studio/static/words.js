@@ -47,9 +47,9 @@ export const count = (number, one, many = `${one}s`) => `${number} ${number === 
 
 export const REUSED = "The model still had these words and pictures in mind, so it did not have to read them again";
 
-/** What a step did not have to read again, in a sentence; "" when there is nothing to tell. */
-export const reused = ({ reused, saved }) => (!reused ? "" :
-  `Reused ${count(reused, "token")}${saved >= 0.1 ? `, which saved about ${seconds(saved)}` : ""}.`);
+/** What a step did not have to read again, in a sentence; "" when that saved next to nothing. */
+export const reused = ({ reused, saved }) => (reused && saved >= 0.1
+  ? `Reused ${count(reused, "token")}, which saved about ${seconds(saved)}.` : "");
 
 export const clip = (text, length) => {
   const signs = [...text];
