@@ -264,11 +264,14 @@ def _branch_and_run(
 
 
 def tell_branch(room: Room, owner: str, sid: str, branch: Branch, steps: Sequence[dict] = ()) -> list[dict]:
-    """Tells all tabs; what comes back goes into the reply, so that the tab that asked needn't wait."""
+    """Tells all tabs; what comes back goes into the reply, so that the tab that asked needn't wait.
+
+    It keeps its number: a reply that comes after later news must not set the branch back.
+    """
     event = {"branch": branch_view(branch), "steps": list(steps)}
-    room.log.append(sid, "branch", **event)
+    seq = room.log.append(sid, "branch", **event)
     room.tell_owner(owner)
-    return [{"kind": "branch", **event}]
+    return [{"seq": seq, "kind": "branch", **event}]
 
 
 def start_run(

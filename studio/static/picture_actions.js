@@ -14,9 +14,9 @@ export class PictureActions extends Commands {
     return reply.ok || quietly ? reply : null;
   }
 
-  /** What the reply made is shown at once; the log tells it again, which changes nothing. */
+  /** What the reply made is shown at once, unless the log was quicker: it may have told of later news since. */
   #arrive({ branch, made, step }) {
-    for (const event of made || []) this.model.apply(event);
+    for (const event of made || []) if (event.seq > this.link.seq) this.model.apply(event);
     this.travel(branch, { push: branch !== this.branch });
     if (step) this.focusCard(step, { go: true });
   }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.studio.pages import Tab
 
@@ -30,3 +30,20 @@ def test_pictures_to_compare_with_are_told_apart_by_branch_and_number(tab: Tab):
     tab.page.locator(".choice").nth(1).click()
     expect(tab.page.locator(".tag.left")).to_have_text("first idea · sketch 2")
     expect(tab.page.locator(".tag.right")).to_have_text("on from sketch 2 · picture 1")
+
+
+def test_a_reply_that_comes_after_the_news_does_not_set_the_branch_back(tab: Tab):
+    tab.painted()
+
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        tab.page.wait_for_timeout(3000)  # the run is told over the log meanwhile
+        route.fulfill(response=answer)
+
+    tab.page.route(lambda url: "/gradio_api/run/" in url or "/gradio_api/call/" in url, late)
+    tab.do("plan", "edit")
+    tab.page.locator('textarea[data-field="instruction"]').fill("Add a blue house.")
+    tab.page.get_by_role("button", name="Save and run from here").click()
+    expect(tab.card("plan")).to_contain_text("rewritten by you")
+    tab.ends("The model says that the picture is complete.")
+    expect(tab.cards).to_have_count(7)
