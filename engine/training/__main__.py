@@ -38,6 +38,11 @@ def parser() -> argparse.ArgumentParser:
         "--begin-from", type=Path, help="a storybook checkpoint whose weights an empty --work begins with"
     )
     p.add_argument(
+        "--new-words",
+        action="store_true",
+        help="--begin-from: learn the words anew, for a world that has more of them than the checkpoint",
+    )
+    p.add_argument(
         "--out", type=Path, default=Path("assets/default"), help="where export writes the checkpoint"
     )
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -95,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     args.work.mkdir(parents=True, exist_ok=True)
     if args.begin_from:
-        recipe.begin_from(args.begin_from, args.work, args.seed, keeps_words=bool(args.pictures))
+        recipe.begin_from(args.begin_from, args.work, args.seed, new_words=args.new_words)
     # Latents are the encoder's own: weights taken from a checkpoint go with its encoder and no other.
     begun = (args.work / "unified.start.safetensors").exists()
     if "autoencoder" in stages and (args.decoder_only or not begun):

@@ -19,11 +19,14 @@ SAMPLING = {"timesteps": 25, "guidance": 2.5, "shift": 1.0, "renorm": "global"}
 
 @torch.no_grad()
 def export(work: Path, target: Path, *, seed: int, machine: str) -> Path:
-    """Averaged weights of ``work`` in bf16, with autoencoder and tokenizer, into ``target``."""
+    """Averaged weights of ``work`` in bf16, with autoencoder and tokenizer, into ``target``.
+
+    Where only the autoencoder was trained on, the weights that ``work`` began with.
+    """
     tokenizer = recipe.make_tokenizer(work, seed)
     model = recipe.new_model(tokenizer, seed, work / "unified.start.safetensors")
-    prefix = "tensors.average."
-    state = load_file(work / "unified.state.safetensors")
+    prefix, trained = "tensors.average.", work / "unified.state.safetensors"
+    state = load_file(trained) if trained.exists() else {}
     average = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     if any(".lora_" in name for name in average):
         from engine.training.adapters import fill_and_merge  # peft is only in the extra `train`

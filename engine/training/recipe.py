@@ -83,11 +83,11 @@ def make_tokenizer(work: Path, seed: int, lessons: int = 6000) -> Tokenizer:
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
-def begin_from(folder: Path, work: Path, seed: int, *, keeps_words: bool = False) -> None:
-    """Puts a checkpoint's weights, autoencoder and history into an empty ``work``, to go on from.
+def begin_from(folder: Path, work: Path, seed: int, *, new_words: bool = False) -> None:
+    """Puts a checkpoint's weights, tokenizer, autoencoder and history into an empty ``work``, to go on from.
 
-    The rows of its words move to where the tokenizer of ``work`` has them, which is learned anew unless it
-    is there; with ``keeps_words`` the checkpoint's tokenizer comes along instead. The optimisers start anew.
+    With ``new_words``, for a world that has grown, the tokenizer is learned anew unless ``work`` has one,
+    and the rows of the checkpoint's words move to where that has them. The optimisers start anew.
     Raises ``FileExistsError`` when ``work`` holds a training already.
     """
     if (work / "unified.start.safetensors").exists() or (work / "unified.state.safetensors").exists():
@@ -95,7 +95,7 @@ def begin_from(folder: Path, work: Path, seed: int, *, keeps_words: bool = False
             f"{work} already holds a training; give another --work folder to begin from {folder}."
         )
     (work / "tokenizer").mkdir(parents=True, exist_ok=True)
-    if keeps_words:
+    if not new_words:
         for name in ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
             shutil.copyfile(folder / name, work / "tokenizer" / name)
     if past := history.read(folder):
@@ -103,8 +103,10 @@ def begin_from(folder: Path, work: Path, seed: int, *, keeps_words: bool = False
     weights, autoencoder = (
         {k: v.float() for k, v in load_file(folder / f"{name}.safetensors").items()} for name in ("ema", "ae")
     )
-    old, new = Tokenizer.from_file(str(folder / "tokenizer.json")), make_tokenizer(work, seed)
-    save_file(move_words(weights, old, new, rows(new)), work / "unified.start.safetensors")
+    if new_words:
+        old, new = Tokenizer.from_file(str(folder / "tokenizer.json")), make_tokenizer(work, seed)
+        weights = move_words(weights, old, new, rows(new))
+    save_file(weights, work / "unified.start.safetensors")
     save_file(autoencoder, work / "ae.safetensors")
 
 

@@ -269,7 +269,7 @@ class TestTheUnifiedStage:
         first, own = 'name = "first"\ncritique = "none"', 'name = "own"\ncritique = "self-sampled"'
         plan = tmp_path / "plan.toml"
         plan.write_text("\n".join((stage, first, stage, own)))
-        begin_from(default_checkpoint(), tmp_path, 0, keeps_words=True)
+        begin_from(default_checkpoint(), tmp_path, 0)
         wish = [f"--work={tmp_path}", f"--plan={plan}", "--device=cpu", "--shards=1", "--sessions=1"]
         main(["data", *wish])
         assert [folder.name for folder in (tmp_path / "shards").iterdir()] == ["varied_none"]
@@ -347,9 +347,10 @@ class TestStages:
 
 class TestBeginningFromACheckpoint:
     def test_an_empty_folder_takes_its_weights_and_words(self, tmp_path: Path) -> None:
-        make_tokenizer(tmp_path, 0, lessons=200)
         begin_from(default_checkpoint(), tmp_path, 0)
         tokenizer = make_tokenizer(tmp_path, 0)
+        whose = default_checkpoint() / "tokenizer.json"
+        assert tokenizer.get_vocab() == Tokenizer.from_file(str(whose)).get_vocab()
         model = new_model(tokenizer, 0, tmp_path / "unified.start.safetensors")
         shipped = load_file(default_checkpoint() / "ema.safetensors")
         assert torch.equal(model.llm2vae.weight, shipped["llm2vae.weight"].float())
@@ -376,7 +377,7 @@ class TestBeginningFromACheckpoint:
 
     def test_what_a_word_means_survives_another_tokenizer(self, tmp_path: Path) -> None:
         make_tokenizer(tmp_path, 0, lessons=200)
-        begin_from(default_checkpoint(), tmp_path, 0)
+        begin_from(default_checkpoint(), tmp_path, 0, new_words=True)
         tokenizer = make_tokenizer(tmp_path, 0)
         weights = load_file(tmp_path / "unified.start.safetensors")
         shipped = load_file(default_checkpoint() / "ema.safetensors")
@@ -388,16 +389,20 @@ class TestBeginningFromACheckpoint:
                 assert torch.equal(weights[name][tokenizer.token_to_id(token)], row)
 
     def test_the_command_begins_from_one(self, tmp_path: Path) -> None:
-        make_tokenizer(tmp_path, 0, lessons=200)
         wish = ["data", "--shards", "0", "--device", "cpu"]
         main([*wish, "--work", str(tmp_path), "--begin-from", str(default_checkpoint())])
         assert (tmp_path / "unified.start.safetensors").exists()
         before = (tmp_path / "ae.safetensors").read_bytes()
         main(["autoencoder", "--work", str(tmp_path), "--autoencoder-steps", "1", "--device", "cpu"])
         assert (tmp_path / "ae.safetensors").read_bytes() == before
+        main(["export", "--work", str(tmp_path), "--out", str(tmp_path / "out")])
+        for name in ("ema.safetensors", "ae.safetensors"):
+            found, shipped = (load_file(at / name) for at in (tmp_path / "out", default_checkpoint()))
+            assert found.keys() == shipped.keys()
+            assert all(torch.equal(found[key].float(), shipped[key].float()) for key in shipped)
 
     def test_a_training_under_way_is_not_overwritten(self, tmp_path: Path) -> None:
-        begin_from(default_checkpoint(), tmp_path, 0, keeps_words=True)
+        begin_from(default_checkpoint(), tmp_path, 0)
         with pytest.raises(FileExistsError, match="another --work"):
             begin_from(default_checkpoint(), tmp_path, 0)
 
