@@ -45,9 +45,9 @@ moving average, in bf16.
 """
 
 MEASURED = """By the judge, at the settings the checkpoint recommends (`sampling` in `config.json`), on scenes
-that lessons keep clear of (the first two stages of the unified model did not yet). Brackets hold 95% intervals,
-bootstrapped over prompts; n counts prompts or cases. Where
-all came out alike an interval has no width.
+that lessons keep clear of (the first two stages of the unified model did not yet). Brackets hold 95%
+intervals, bootstrapped over prompts; n counts prompts or cases. Where all came out alike an interval has no
+width.
 """
 
 
