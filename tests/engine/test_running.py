@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import shutil
 import threading
 from pathlib import Path
 
@@ -20,19 +18,19 @@ from engine.runner import advance
 from engine.settings import Settings
 from engine.trajectory import Step
 from tests.scripted import png
-from tests.tiny import CKPT, FOLDER
+from tests.tiny import FOLDER, small_pictures
 
 SETTINGS = Settings(timesteps=12, guidance=3.0, max_tokens=8)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("running") / "tiny"
-    shutil.copytree(CKPT, target)
-    config = json.loads((target / "config.json").read_text())
-    config |= {"vae_transform": [64, 32, 16], "vit_transform": [56, 28, 14], "default_image_size": [32, 32]}
-    (target / "config.json").write_text(json.dumps(config))
-    return target
+    return small_pictures(
+        tmp_path_factory.mktemp("running") / "tiny",
+        vae_transform=[64, 32, 16],
+        vit_transform=[56, 28, 14],
+        default_image_size=[32, 32],
+    )
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 from pathlib import Path
@@ -19,20 +18,19 @@ from engine.runner import run
 from engine.settings import Settings
 from engine.trajectory import Step
 from tests.scripted import MemoryRecorder
-from tests.tiny import CKPT, FOLDER
+from tests.tiny import FOLDER, small_pictures
 
 QUICK = Settings(timesteps=3, max_tokens=24, max_rounds=1)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The public layout, told to look at small pictures so that it is quick."""
-    target = tmp_path_factory.mktemp("untuned") / "tiny"
-    shutil.copytree(CKPT, target)
-    config = json.loads((target / "config.json").read_text())
-    config |= {"vae_transform": [128, 32, 16], "vit_transform": [112, 28, 14], "default_image_size": [48, 64]}
-    (target / "config.json").write_text(json.dumps(config))
-    return target
+    return small_pictures(
+        tmp_path_factory.mktemp("untuned") / "tiny",
+        vae_transform=[128, 32, 16],
+        vit_transform=[112, 28, 14],
+        default_image_size=[48, 64],
+    )
 
 
 @pytest.fixture(scope="module")
