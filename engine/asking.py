@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.events import Answered, Event, RunCancelled, TextDelta
 from engine.failures import failure
+from engine.going import CancelledError, stopped_by
 from engine.inference.events import PaintError
 from engine.protocols.base import Protocol
 from engine.settings import Settings
@@ -44,6 +45,7 @@ def answer(
     counts the questions about this picture before, so that no two share a seed.
     """
     began, pieces, tokens = time.monotonic(), [], 0
+    check = stopped_by(cancel)
     seed = step_seed(session_seed, len(trajectory), "answer", attempt)
     try:
         with closing(
@@ -53,12 +55,11 @@ def answer(
                 max_tokens=settings.max_tokens,
                 temperature=settings.temperature,
                 seed=seed,
+                check=check,
             )
         ) as deltas:
             for delta in deltas:
-                if cancel.is_set():
-                    yield RunCancelled()
-                    return
+                check()
                 pieces.append(delta.text)
                 tokens = delta.tokens
                 if delta.text:
@@ -76,5 +77,7 @@ def answer(
         }
         seconds = round(time.monotonic() - began, 3)
         yield Answered(words, recipe, {"seconds": seconds, "tokens": tokens})
+    except CancelledError:
+        yield RunCancelled()
     except Exception as error:
         yield failure("answer", error)

@@ -1,6 +1,12 @@
-"""Whether a run goes on after a step: what its mode and its caps say. Nothing is made here."""
+"""Whether a run goes on: what its mode and its caps say, and whether somebody stopped it.
+
+Nothing is made here.
+"""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Callable
 
 from engine.events import RunDone, RunPaused
 from engine.settings import Settings
@@ -26,3 +32,17 @@ def after_step(
             finished=False,
         )
     return None
+
+
+class CancelledError(Exception):
+    """Unwinds work that the person stopped."""
+
+
+def stopped_by(cancel: threading.Event) -> Callable[[], None]:
+    """A check for the pieces of long work, which raises :class:`CancelledError` once ``cancel`` is set."""
+
+    def check() -> None:
+        if cancel.is_set():
+            raise CancelledError
+
+    return check

@@ -23,7 +23,7 @@ from engine.events import (
     TextDelta,
 )
 from engine.failures import SAFE, MalformedTextError, failure
-from engine.going import after_step
+from engine.going import CancelledError, after_step, stopped_by
 from engine.inference.events import Choice, FlowUpdate, PaintError, Reuse
 from engine.inference.events import TextDelta as Decoded
 from engine.protocols.base import Choose, Draw, ParseError, Protocol, Stop, Write
@@ -70,7 +70,7 @@ def advance(
         kind = ask.kind
         yield StepStarted(kind, len(trajectory))
         yield from making.write(ask) if isinstance(ask, Write) else making.draw(ask, keep_image)
-    except _CancelledError:
+    except CancelledError:
         yield RunCancelled()
     except Exception as error:
         yield failure(kind, error)
@@ -115,10 +115,6 @@ def run(
             return
 
 
-class _CancelledError(Exception):
-    """Unwinds a step that the person stopped."""
-
-
 @dataclass
 class _Making:
     """One step under way: everything that asking, writing and drawing share."""
@@ -136,19 +132,19 @@ class _Making:
     result: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.began = time.monotonic()
+        self.began, self.check = time.monotonic(), stopped_by(self.cancel)
         self.result = {"seconds": 0.0, **dict.fromkeys(("tokens", "updates", "forwards"), 0)}
 
     def ask(self) -> Write | Draw | Stop:
         """What follows; where the protocol leaves it to the model, the model is asked."""
-        self._check()
+        self.check()
         ask = self.protocol.next(self.trajectory, self.settings)
         if isinstance(ask, Choose):
             options = ask.options
             self.choice = self.painter.choose(
-                ask.segments, pixels=self.pixels, options=frozenset(options), check=self._check
+                ask.segments, pixels=self.pixels, options=frozenset(options), check=self.check
             )
-            self._check()
+            self.check()
             self.result["choice"] = {"token": self.choice.token, "probability": self.choice.probability}
             self.reuse = self.reuse.then(self.choice.reuse)
             ask = self.protocol.next(self.trajectory, self.settings, chosen=options[self.choice.token])
@@ -195,15 +191,15 @@ class _Making:
                 max_tokens=settings.max_tokens,
                 temperature=settings.temperature,
                 seed=seed,
-                check=self._check,
+                check=self.check,
             )
         ) as deltas:
             for delta in deltas:
-                self._check()
+                self.check()
                 pieces.append(delta.text)
                 if delta.text:
                     yield TextDelta(delta.text)
-                    self._check()
+                    self.check()
         if delta:
             self.result["tokens"] += delta.tokens
             self.reuse = self.reuse.then(delta.reuse)
@@ -225,14 +221,14 @@ class _Making:
                 pixels=self.pixels,
                 settings=settings,
                 seed=seed,
-                check=self._check,
+                check=self.check,
                 size=self._size(ask),
             )
         ) as updates:
             for update in updates:
-                self._check()
+                self.check()
                 yield Preview(update.preview, update.index, update.total)
-                self._check()
+                self.check()
         if update is None or update.image is None:
             raise PaintError(f"The model ended the {NOUNS[ask.kind]} without a picture.")
         self.result["updates"], self.result["forwards"] = update.index, update.forwards
@@ -252,10 +248,6 @@ class _Making:
                 "Choose another size in the settings, then run again.",
             ) from error
         return size
-
-    def _check(self) -> None:
-        if self.cancel.is_set():
-            raise _CancelledError
 
     def _seed(self, kind: str) -> int:
         return step_seed(self.session_seed, len(self.trajectory), kind, self.attempt)

@@ -17,7 +17,7 @@ from engine.serving.local import LocalWorker
 from engine.serving.queue import Job
 from engine.trajectory import Step
 from sessions import Store, StoreError
-from studio.asking import NoteDesk
+from studio.answers import NoteDesk
 from studio.live import EVERYONE, LiveLog
 from studio.previews import Previews
 from studio.views import branch_view, place_view, run_view, step_view, worker_view

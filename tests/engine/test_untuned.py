@@ -12,7 +12,7 @@ from PIL import Image as Pictures
 
 from engine.asking import answer
 from engine.checkpoints.errors import CheckpointError
-from engine.events import Answered, Event, RunDone, StepFailed, StepFinished
+from engine.events import Answered, Event, RunCancelled, RunDone, StepFailed, StepFinished
 from engine.inference.painter import Painter, open_painter
 from engine.runner import run
 from engine.settings import Settings
@@ -148,6 +148,29 @@ def test_a_question_is_answered_from_what_the_model_sees_alone(
     vit_tokens = (64 // 14) * (96 // 14) + 2
     assert context.segments[0].length <= vit_tokens + 12, "no latents of the picture are read"
     assert len(context.segments) == 2
+
+
+def test_a_question_stopped_while_its_picture_is_read_asks_nothing_of_the_network(
+    painter: Painter, recorder: MemoryRecorder
+) -> None:
+    cancel, passes = threading.Event(), []
+    digest = recorder.keep_image(Pictures.new("RGB", (96, 64), "teal"))  # nobody has read it yet
+    root = recorder.begin("main", "make it night")
+    path = [root, Step(root.id, "image", "person", image=digest, recipe={"start": "upload"})]
+
+    def pixels(digest: str) -> Pictures.Image:
+        cancel.set()
+        return recorder.pixels(digest)
+
+    watch = painter.model.language_model.register_forward_pre_hook(lambda *_: passes.append(1))
+    events = list(
+        answer(
+            painter, painter.grammars["process"], path, "What is it?", QUICK,
+            pixels=pixels, session_seed=7, cancel=cancel,
+        )
+    )  # fmt: skip
+    watch.remove()
+    assert cancel.is_set() and events == [RunCancelled()] and not passes
 
 
 def test_a_slip_in_a_checkpoints_own_words_is_a_sentence_when_it_is_opened(
