@@ -130,6 +130,14 @@ def rename_branch(room: Room, owner: str, *, sid: str, branch: str, name: str) -
     return {}
 
 
+def stop_loading(room: Room, owner: str, *, sid: None) -> dict:
+    """Stops the loading of the model. Only on one's own computer: others may be waiting for it elsewhere."""
+    if not room.loopback_only:
+        raise RefusedError("Only whoever runs this studio can stop the loading of its model.")
+    room.worker.stop_loading()
+    return {}
+
+
 COMMANDS = {
     method.__name__: method
     for method in (
@@ -140,6 +148,7 @@ COMMANDS = {
         delete,
         restore,
         rename_branch,
+        stop_loading,
         card_commands.edit,
         card_commands.add,
         card_commands.replace,

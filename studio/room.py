@@ -89,6 +89,7 @@ class Room:
                 for p in map(protocols.get, self.worker.snapshot().protocols)
             ],
             "hints": self.hint is not None,
+            "own_computer": self.loopback_only,
             "canvas": canvas_view(self.worker.snapshot().canvas),
             "answers": self.worker.snapshot().answers,
             "most_pictures": MOST_PICTURES,

@@ -101,6 +101,10 @@ class LocalWorker:
             if turn := self._find(run_id):
                 turn.mode = mode
 
+    def stop_loading(self) -> None:
+        """Stops the loading of the model at its next piece; the state is ``failed`` then."""
+        self._loading.cancel()
+
     def snapshot(self) -> Snapshot:
         """The worker's state and every run's place."""
         with self._changed:
@@ -120,7 +124,7 @@ class LocalWorker:
 
     def close(self, timeout: float = 2.0) -> None:
         """Stops the step under way and the thread. Runs that had not ended become ``lost``."""
-        self._loading.cancel()
+        self.stop_loading()
         with self._changed:
             self._closing = True
             if self._now:
@@ -147,12 +151,14 @@ class LocalWorker:
         try:
             painter = self._open_painter()
         except Exception as error:
-            if not isinstance(error, LoadingCancelled):
-                log.error("the model could not be opened", exc_info=error)
             with self._changed:
                 self._state = "failed"
-                self._cause = f"The model could not be opened: {str(error) or type(error).__name__}"
-                self._next_action = "Start Restroke again with a whole checkpoint folder."
+                if isinstance(error, LoadingCancelled):
+                    self._cause, self._next_action = str(error), "Start Restroke again to load it."
+                else:
+                    log.error("the model could not be opened", exc_info=error)
+                    self._cause = f"The model could not be opened: {str(error) or type(error).__name__}"
+                    self._next_action = "Start Restroke again with a whole checkpoint folder."
             self._tell_change()
             return None
         with self._changed:

@@ -181,6 +181,7 @@ export class App extends Actions {
     this.session.node.hidden = !this.model;
     document.title = this.model ? `${this.model.title} · Restroke` : "Restroke";
     setText(this.home.model, this.workerLine());
+    if (this.home.stopLoading) this.home.stopLoading.hidden = !(this.worker.state === "loading" && this.worker.loaded);
     if (this.model) this.session.render();
     else this.home.render();
   }

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import sys
 import time
+from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import app  # noqa: E402
+from engine.checkpoints.progress import Loading  # noqa: E402
 from tests.scripted import ScriptedPainter  # noqa: E402
 
 app.PATIENCE = 0.1
 
 
-def open_painter() -> ScriptedPainter:
-    go = Path(sys.argv[sys.argv.index("--home") + 1]) / "go"
-    while not go.exists():
-        time.sleep(0.1)
-    return ScriptedPainter(rounds=1)
+def opener(wish: Namespace, loading: Loading) -> Callable[[], ScriptedPainter]:
+    def open_painter() -> ScriptedPainter:
+        loading.begin(100)
+        loading.advance(40)
+        while not (wish.home / "go").exists():
+            loading.advance(0)
+            time.sleep(0.1)
+        return ScriptedPainter(rounds=1)
 
+    return open_painter
+
+
+app._opener = opener
 
 if __name__ == "__main__":
-    sys.exit(app.main(open_painter=open_painter))
+    sys.exit(app.main())

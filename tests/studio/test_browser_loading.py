@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.studio.pages import HERE, Served, Tab
+from tests.studio.pages import HERE, Served
 
 
-def test_the_page_waits_with_the_model_and_then_offers_it(tmp_path: Path, context: BrowserContext) -> None:
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
     served = Served(tmp_path, HERE / "serve_loading.py")
-    try:
-        tab = Tab(context.new_page(), served.url)
-        tab.page.goto(served.url)
-        expect(tab.page.locator("body")).to_contain_text("The model is being opened")
-        (tmp_path / "go").touch()
-        expect(tab.page.locator("body")).to_contain_text("speed not measured yet", timeout=20_000)
-    finally:
-        served.end()
+    yield served
+    served.end()
+
+
+def test_the_page_waits_with_the_model_and_then_offers_it(served: Served, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(served.url)
+    expect(page.locator("body")).to_contain_text("The model is being loaded: 40 %")
+    (served.home / "go").touch()
+    expect(page.locator("body")).to_contain_text("speed not measured yet", timeout=20_000)
+    expect(page.get_by_role("button", name="Stop loading")).to_be_hidden()
+
+
+def test_a_load_is_stopped_from_the_page(served: Served, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(served.url)
+    page.get_by_role("button", name="Stop loading").click()
+    assert served.process.wait(10) == 2, "the studio ends, as after Ctrl-C"
+    assert "Loading was stopped" in served.process.stdout.read()

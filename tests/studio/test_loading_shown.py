@@ -13,6 +13,7 @@ from engine.checkpoints.reader import load_checkpoint
 from engine.inference.painter import Painter
 from engine.inference.running import Running
 from sessions import Store
+from studio.commands import handle
 from studio.live import EVERYONE
 from studio.room import Room
 from tests.studio.rooms import wait
@@ -55,6 +56,22 @@ def test_tabs_hear_how_much_is_there_and_when_it_is_ready(held: tuple[Room, Held
     wait(lambda: room.worker.snapshot().state == "ready")
     wait(lambda: room.log.after([EVERYONE], room.log.seq - 1)[-1]["worker"]["state"] == "ready")
     assert room.log.after([EVERYONE], room.log.seq - 1)[-1]["worker"]["loaded"] == 1
+
+
+def test_a_person_stops_the_load_from_the_page_but_a_visitor_of_a_public_studio_cannot(
+    held: tuple[Room, HeldAtHalf],
+) -> None:
+    room, opener = held
+    room.loopback_only = False
+    refused = handle(room, "somebody", {"action": "stop_loading", "sid": None, "nonce": 1})
+    assert not refused["ok"] and "Only whoever runs" in refused["error"]
+    room.loopback_only = True
+    assert handle(room, "local", {"action": "stop_loading", "sid": None, "nonce": 2})["ok"]
+    opener.go_on.set()
+    wait(lambda: room.worker.snapshot().state == "failed")
+    working = room.worker.snapshot()
+    assert "Loading was stopped" in working.cause and "Start Restroke again" in working.next_action
+    assert opener.loading.share < 0.95
 
 
 def test_closing_the_studio_stops_the_load(held: tuple[Room, HeldAtHalf]) -> None:
