@@ -90,7 +90,7 @@ def report(found: Fit) -> str:
     lines += [
         f"card       {card.name} ({card.device}): {card.free / GIB:.1f} of {card.total / GIB:.1f} GiB free"
         for card in found.cards
-    ] or ["card       none: the processor"]
+    ] or ["card       none; it runs on the processor"]
     lines.append(f"profile    {profile.name}: {profile.sentence}")
     lines.append(
         f"precision  {profile.precision}{' with the word head' if profile.head else ''}; "

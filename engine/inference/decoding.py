@@ -66,9 +66,10 @@ class PlainSteps:
 class StaticSteps:
     """The same step over buffers whose addresses and shapes never change, recorded once as a CUDA graph.
 
-    Without a launch for every small operation a token costs little more than reading the weights. The
-    buffers stay: ``places`` of them at first, twice as many whenever a text needs more. On a CPU the step
-    runs as it is, unrecorded: slower than :class:`PlainSteps`, with the same result.
+    Without a launch for every small operation a token costs little more than reading the weights. Buffers
+    of up to ``places`` tokens stay for the next text; a longer one has its own, twice as many or more, and
+    gives them back, for a picture needs that memory and a recording takes no longer than a few tokens. On a
+    CPU the step runs as it is, unrecorded: slower than :class:`PlainSteps`, with the same result.
     """
 
     def __init__(self, model: Bagel, places: int = SMALLEST) -> None:
@@ -96,12 +97,17 @@ class StaticSteps:
         return self._logits
 
     def end(self) -> None:
-        """Nothing: the next text finds everything ready."""
+        """The next text finds everything ready, if it isn't long."""
+        if self.places > self._least:
+            self._drop()
+
+    def _drop(self) -> None:
+        self.places, self._graph, self._keys, self._values = 0, None, None, None
 
     @torch.inference_mode()
     def _make(self, places: int) -> None:
         """New buffers, and on CUDA a new recording, which needs the old one's memory back first."""
-        self.places, self._graph, self._keys, self._values = 0, None, None, None
+        self._drop()
         config, device, dtype = self.model.config.language, self.model.device, self.model.dtype
         shape = (config.num_layers, config.num_kv_heads, places, config.head_dim)
         self._keys, self._values = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))

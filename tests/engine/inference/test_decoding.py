@@ -32,15 +32,17 @@ def test_static_steps_agree_with_plain_ones_text_after_text() -> None:
         assert ids == wanted and torch.allclose(logits, exact, atol=2e-5)
 
 
-def test_buffers_grow_only_when_a_text_needs_more() -> None:
-    static = StaticSteps(checkpoint().model, places=8)
+def test_buffers_stay_for_short_texts_and_are_given_back_after_long_ones() -> None:
+    static = StaticSteps(checkpoint().model, places=16)
     written(static, stories()[1])
     assert static.places == 16
     keys = static._keys
     written(static, stories()[2], 5)
     assert static._keys is keys, "the same memory, so that a recording stays good"
-    written(static, stories()[0])
+    static.begin(stories()[0], 8)
     assert static.places == 32 and static._keys is not keys
+    static.end()
+    assert static.places == 0 and static._keys is None, "a picture needs that memory"
 
 
 def test_buffers_that_could_not_be_had_are_made_anew() -> None:
