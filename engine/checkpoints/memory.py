@@ -25,9 +25,6 @@ GIB = 2**30
 PAST = 9000
 """Tokens of context beside the picture being drawn: an edited 1024x1024 picture, and its prompt."""
 
-TEXT = 512
-"""Tokens that a text may have. On a graphics card its buffers have a power of two of places."""
-
 AUTOENCODER = 14
 """Values at once for each pixel and channel of the first level, while a picture is encoded (decoded: 9)."""
 
@@ -100,9 +97,8 @@ def _working(opened: Opened, profile: Profile, device: str, height: int, width: 
     pixels = min(height * width, profile.tile**2 if profile.tile else height * width)
     painting = branches * tokens * inner
     coding = pixels * opened.autoencoder.ch * AUTOENCODER * _pixel_bytes(profile, device)
-    # No text is written while a picture is drawn.
-    places = max(branches * (tokens + past), 1 << (past + TEXT - 1).bit_length())
+    # A text is written while no picture is drawn, and its buffers are no larger (inference.decoding).
     return {
-        "keys and values at work": places * key_values,
+        "keys and values of a picture": branches * (tokens + past) * key_values,
         "drawing or coding a picture": max(painting, coding),
     }

@@ -20,7 +20,7 @@ from engine.model.language import UND, Group
 log = logging.getLogger(__name__)
 
 SMALLEST = 2048
-"""Places of the smallest recorded graph; larger ones double, so that few are ever recorded."""
+"""Places of the usual recorded graph."""
 
 
 class Steps(Protocol):
@@ -67,7 +67,7 @@ class StaticSteps:
     """The same step over buffers whose addresses and shapes never change, recorded once as a CUDA graph.
 
     Without a launch for every small operation a token costs little more than reading the weights. Buffers
-    of up to ``places`` tokens stay for the next text; a longer one has its own, twice as many or more, and
+    of up to ``places`` tokens stay for the next text; a longer one has its own, a multiple of that, and
     gives them back, for a picture needs that memory and a recording takes no longer than a few tokens. On a
     CPU the step runs as it is, unrecorded: slower than :class:`PlainSteps`, with the same result.
     """
@@ -77,10 +77,11 @@ class StaticSteps:
         self._least = places
         self._graph: torch.cuda.CUDAGraph | None = None
 
+    @torch.inference_mode()
     def begin(self, context: Context, room: int) -> None:
         needed = context.length + room
         if needed > self.places:
-            self._make(max(self._least, 1 << (needed - 1).bit_length()))
+            self._make(-(-needed // self._least) * self._least)
         copy_context(context, self._keys, self._values)
         self._mask.fill_(float("-inf"))
         self._mask[:, : context.length] = 0

@@ -108,7 +108,7 @@ def test_two_cards_are_split_before_anything_is_quantised() -> None:
     found = choice(card(23.5), card(23.2, number=1))
     assert found.profile.name == "48gb" and list(found.split) == ["cuda:0", "cuda:1"]
     assert found.split["cuda:0"] < found.split["cuda:1"]  # contexts and pictures are on the first
-    small = choice(card(15.4), card(10, number=1))
+    small = choice(card(15), card(10, number=1))
     assert small.profile.name == "16gb" and small.split is None
 
 
