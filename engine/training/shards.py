@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from engine.model.autoencoder import Autoencoder
 from engine.training.data.arms import Arm
+from engine.training.data.cases import conflict_script, mismatch_script
 from engine.training.data.irg import own_pictures, sample_irg_script
 from engine.training.data.process import process_script
 from engine.training.data.sampled import painted_picture, read_lessons
@@ -39,6 +40,9 @@ from engine.world.scene import Scene
 SEEN_SIDE = 128
 SAMPLED_SHARE = 0.35
 """Share of trajectories that come from a model's own sketches, where there are any."""
+
+CASES_SHARE = 0.2
+"""Share of trajectories with invented mistakes that are about one inspection, in the papers' shares."""
 
 SHARES = {"single": 0.35, "irg": 0.2, "process": 0.45}
 """Share of scripts that are one picture and its prompts, lessons of irg, trajectories of the process."""
@@ -85,6 +89,8 @@ def write_scripts(
             found.append(sample_irg_script(rng, own))
         elif arm.critique == "self-sampled" and rng.random() < SAMPLED_SHARE:
             found.append(rng.choice(sampled))
+        elif arm.critique == "symbolic" and rng.random() < CASES_SHARE:
+            found.append(rng.choice((conflict_script, mismatch_script))(rng))
         else:
             found.append(process_script(rng, varied=arm.varied, critique=arm.critique))
     return found

@@ -13,7 +13,7 @@ from engine.training.data.irg import MODES, Mode, parts_of, sample_irg_script
 from engine.training.data.process import process_script
 from engine.training.data.script import Script
 
-OPERATIONS = ("start", "add", "remove", "swap", "recolour", "move")
+OPERATIONS = ("start", "add", "remove", "swap", "recolour", "resize", "move")
 
 
 @dataclass(frozen=True)

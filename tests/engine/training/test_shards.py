@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
+from engine.training import shards
 from engine.training.data.arms import Arm
 from engine.training.data.cases import mismatch_case
 from engine.training.data.sampled import keep_picture, write_lessons
@@ -64,6 +65,19 @@ def test_lessons_from_sketches_take_the_place_of_invented_mistakes() -> None:
     scripts = write_scripts(0, 0, 100, OWN, [lesson])
     assert 4 < sum(script is lesson for script in scripts) < 40
     assert not sum(s.tally["negative"] for s in scripts if s is not lesson)
+
+
+def test_some_lessons_are_about_a_single_inspection_where_mistakes_are_invented(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def inspections(arm: Arm, share: float) -> set[int]:
+        monkeypatch.setattr(shards, "CASES_SHARE", share)
+        told = [s for s in write_scripts(0, 0, 60, arm) if s.parts and s.protocol == "process"]
+        return {s.tally["positive"] + s.tally["negative"] for s in told}
+
+    assert inspections(Arm(), 1.0) == {1}
+    assert max(inspections(Arm(), 0.0)) > 1
+    assert max(inspections(Arm(critique="none"), 1.0)) > 1
 
 
 def test_no_script_of_a_shard_shows_a_held_out_scene() -> None:

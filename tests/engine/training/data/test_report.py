@@ -9,9 +9,10 @@ import sys
 import pytest
 
 from engine.training.data.__main__ import main
-from engine.training.data.report import measure, subsets
+from engine.training.data.chains import chain
+from engine.training.data.report import OPERATIONS, measure, subsets
 from engine.training.data.script import Script
-from engine.training.data.split import may_be_told
+from engine.training.data.split import may_be_told, sample_training_scene
 from engine.world.scene import Scene
 
 
@@ -28,6 +29,13 @@ def test_a_row_counts_words_pictures_inspections_and_edits() -> None:
     assert (row.positive, row.negative) == (1, 2)
     assert row.operations["start"] == row.operations["move"] == 0.5
     assert row.operations["add"] == 0
+
+
+def test_every_operation_of_a_chain_has_its_column() -> None:
+    rng, seen = random.Random(5), set()
+    for _ in range(300):
+        seen |= {step.operation for step in chain(sample_training_scene(rng), rng, 1.0)}
+    assert seen == set(OPERATIONS)
 
 
 def test_the_command_prints_a_row_for_every_subset(capsys: pytest.CaptureFixture[str]) -> None:
