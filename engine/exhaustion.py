@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 LIBRARIES = ("CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
 """What torch says when a library of the card, or the driver itself, found no room."""
 

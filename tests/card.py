@@ -12,18 +12,26 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 CARD = torch.device("meta")
 TRAVELS = ("aten.to", "aten._to_copy", "aten.copy_")
 """Only these may see two devices."""
 PRODUCTS = tuple(
     f"aten.{name}"
-    for name in ("linear", "matmul", "mm", "addmm", "bmm", "conv2d", "convolution", "scaled_dot_product_attention")
+    for name in (
+        "linear",
+        "matmul",
+        "mm",
+        "addmm",
+        "bmm",
+        "conv2d",
+        "convolution",
+        "scaled_dot_product_attention",
+    )
 )
 
 
-class Clash(RuntimeError):
+class ClashError(RuntimeError):
     """What a card would have refused."""
 
 
@@ -32,20 +40,28 @@ class Watched(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation, types, arguments=(), named=None):
         named, name = named or {}, operation._schema.name.replace("::", ".")
-        tensors = [leaf for leaf in tree_leaves((arguments, named)) if isinstance(leaf, Tensor)]
+        tensors = list(_tensors((*arguments, *named.values())))
         if name in TRAVELS:
             return _travel(operation, arguments, named)
         # a card takes single numbers from the processor
         places = {x.device for x in tensors if x.dim() or x.device == CARD}
         if len(places) > 1:
-            raise Clash(f"{name} got tensors of {sorted(map(str, places))}")
+            raise ClashError(f"{name} got tensors of {sorted(map(str, places))}")
         if CARD in places and name in PRODUCTS:
             kinds = {x.dtype for x in tensors if x.is_floating_point()}
             if len(kinds) > 1:
-                raise Clash(f"{name} got {sorted(map(str, kinds))}")
+                raise ClashError(f"{name} got {sorted(map(str, kinds))}")
         if CARD in places and name == "aten._scaled_mm":
             _check_8bit(*arguments[:2], **named)
         return operation(*arguments, **named)
+
+
+def _tensors(values) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
 
 
 def _travel(operation, arguments, named):
@@ -68,10 +84,4 @@ def _check_8bit(a: Tensor, b: Tensor, *, scale_a: Tensor, scale_b: Tensor, out_d
         "bfloat16 out": out_dtype == torch.bfloat16,
     }
     if wrong := [rule for rule, kept in fit.items() if not kept]:
-        raise Clash(f"8-bit product: {', '.join(wrong)}")
-
-
-def watched() -> Iterator[None]:
-    """For a fixture."""
-    with Watched():
-        yield
+        raise ClashError(f"8-bit product: {', '.join(wrong)}")

@@ -20,11 +20,10 @@ from engine.inference.probe import seconds_a_picture
 from engine.inference.running import Running
 from engine.model.bagel import Bagel
 from engine.settings import Settings
-from tests.card import CARD, Clash, Watched
+from tests.card import CARD, ClashError, Watched
 from tests.tiny import CKPT
 
 WORDS = TextItem((5, 6, 7))
-PRECISIONS = ("bf16", "float32", "nf4", "fp8", "int8")
 
 
 @pytest.fixture(autouse=True)
@@ -54,53 +53,54 @@ def read(checkpoint: Checkpoint, *stories: Sequence[Item]) -> list[Context]:
     return cache.build_all(stories)[0]
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_texts_and_pictures_are_read_and_come_back_from_the_host(precision: str) -> None:
-    checkpoint = load(precision)
-    (context,) = read(checkpoint, [WORDS, *picture(checkpoint), WORDS])
-    for segment in context.segments:
-        assert segment.keys.device == segment.last_hidden.device == CARD
-        assert segment.keys.dtype == checkpoint.model.dtype
-    logits = checkpoint.model.language_model.logits(context.segments[-1].last_hidden[None])
-    assert logits.dtype == torch.float32 and logits.device == CARD
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("in_turn", [False, True])
-@pytest.mark.parametrize("draft", [False, True])
-def test_a_picture_is_drawn_by_three_branches(precision: str, in_turn: bool, draft: bool) -> None:
-    checkpoint = load(precision)
-    condition, text_free, image_free = read(
-        checkpoint, [*picture(checkpoint), WORDS], picture(checkpoint), [WORDS]
-    )
+def draw(checkpoint: Checkpoint, contexts: Sequence[Context], *, in_turn: bool, draft: bool) -> None:
+    """A few updates after two or three contexts."""
     *_, last = sample(
         checkpoint.model,
         checkpoint.tokenizer.tokens,
         torch.randn(6, checkpoint.model.config.latent_values),
         (2, 3),
-        condition,
-        text_free=text_free,
-        image_free=image_free,
-        guidance=Guidance(4.0, 2.0, 0.4),
-        timesteps=8,
-        shift=3.0,
+        contexts[0],
+        text_free=contexts[1],
+        image_free=contexts[-1],
+        guidance=Guidance(4.0, 2.0 if len(contexts) > 2 else 1.0, 0.8),
+        timesteps=8 if draft else 4,
+        shift=1.0,
         extrapolate=draft,
         in_turn=in_turn,
     )
     assert last.x.device == CARD and last.x.dtype == torch.float32
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("kind", [PlainSteps, StaticSteps])
-def test_text_is_written_token_by_token(precision: str, kind: type) -> None:
+def write(checkpoint: Checkpoint, context: Context) -> None:
+    """A token in both ways."""
+    for kind in (PlainSteps, StaticSteps):
+        steps = kind(checkpoint.model)
+        steps.begin(context, 2)
+        logits = steps.step(3)
+        assert logits.device == CARD and logits.dtype == torch.float32
+        steps.end()
+
+
+@pytest.mark.parametrize("precision", ["bf16", "nf4", "fp8", "int8"])
+def test_a_round_of_reading_drawing_and_writing(precision: str) -> None:
     checkpoint = load(precision)
-    (context,) = read(checkpoint, [*picture(checkpoint), WORDS])
-    steps = kind(checkpoint.model)
-    steps.begin(context, 4)
-    for token in (3, 4):
-        logits = steps.step(token)
-    assert logits.device == CARD and logits.dtype == torch.float32
-    steps.end()
+    seen = [WORDS, *picture(checkpoint)]
+    condition, text_free, image_free = read(checkpoint, [*seen, WORDS], seen, [WORDS])
+    for segment in condition.segments:
+        assert segment.keys.device == segment.last_hidden.device == CARD
+        assert segment.keys.dtype == checkpoint.model.dtype == torch.bfloat16
+    logits = checkpoint.model.language_model.logits(condition.segments[-1].last_hidden[None])
+    assert logits.dtype == torch.float32 and logits.device == CARD
+    draw(checkpoint, [condition, text_free, image_free], in_turn=False, draft=False)
+    write(checkpoint, condition)
+
+
+def test_branches_in_turn_and_drafts() -> None:
+    checkpoint = load()
+    contexts = read(checkpoint, [WORDS], [])
+    draw(checkpoint, contexts, in_turn=True, draft=False)
+    draw(checkpoint, contexts, in_turn=False, draft=True)
 
 
 @pytest.mark.parametrize("tile", [None, 16])
@@ -118,10 +118,7 @@ def test_the_word_table_may_lie_on_the_host() -> None:
     tokens, size = checkpoint.tokenizer.tokens, (32, 48)
     seconds_a_picture(checkpoint.model, checkpoint.autoencoder, tokens, Settings(), size, in_turn=True)
     (context,) = read(checkpoint, [*picture(checkpoint), WORDS])
-    for kind in (PlainSteps, StaticSteps):
-        steps = kind(checkpoint.model)
-        steps.begin(context, 2)
-        steps.step(3)
+    write(checkpoint, context)
 
 
 def test_a_painter_is_made_and_shows_previews() -> None:
@@ -135,9 +132,9 @@ def test_a_card_refuses_what_lies_elsewhere_and_other_numbers(monkeypatch: pytes
     checkpoint = load()
     with monkeypatch.context() as patch:
         patch.setattr(Bagel, "device", torch.device("cpu"))
-        with pytest.raises(Clash, match="cpu"):
+        with pytest.raises(ClashError, match="cpu"):
             read(checkpoint, [WORDS])
-    with pytest.raises(Clash, match="float32"):
+    with pytest.raises(ClashError, match="float32"):
         checkpoint.autoencoder.decode(torch.zeros(1, 16, 4, 6, device=CARD))
     with pytest.raises(RuntimeError):
         int(torch.zeros(3, device=CARD).argmax())
