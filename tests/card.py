@@ -52,7 +52,7 @@ class Watched(TorchDispatchMode):
             if len(kinds) > 1:
                 raise ClashError(f"{name} got {sorted(map(str, kinds))}")
         if CARD in places and name == "aten._scaled_mm":
-            _check_8bit(*arguments[:2], **named)
+            _check_8bit(*arguments)
         return operation(*arguments, **named)
 
 
@@ -74,7 +74,7 @@ def _travel(operation, arguments, named):
     return operation(*(zeros if x is source else x for x in arguments), **named)
 
 
-def _check_8bit(a: Tensor, b: Tensor, *, scale_a: Tensor, scale_b: Tensor, out_dtype, **_) -> None:
+def _check_8bit(a: Tensor, b: Tensor, scale_a: Tensor, scale_b: Tensor, _bias, _scale, out_dtype, *_) -> None:
     """The rules of ``torch._scaled_mm`` with a scale a row on CUDA."""
     fit = {
         "sides in sixteens": not any(side % 16 for side in (a.shape[1], *b.shape)),

@@ -124,28 +124,29 @@ class StaticSteps:
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
         self._row = torch.zeros(1, config.hidden_size, dtype=dtype, device=device)
         self._logits = torch.zeros(config.vocab_size, device=device)
-        if device.type == "cuda":
-            try:
-                with torch.cuda.device(device):  # streams and recordings are those of the current card
-                    self._record()
-            except RuntimeError:
-                self._drop()  # or the memory would stay taken, and the next text go unrecorded
-                raise
+        try:
+            self._record()
+        except RuntimeError:
+            self._drop()  # or the memory would stay taken, and the next text go unrecorded
+            raise
         self.places = places
 
     def _record(self) -> None:
-        """Runs the step a few times to settle libraries and allocator, then records it."""
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(3):
-                self._place.zero_()
+        """Runs the step a few times to settle libraries and allocator, then records it; only on CUDA."""
+        if self.model.device.type != "cuda":
+            return
+        with torch.cuda.device(self.model.device):  # streams and recordings are those of the current card
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                for _ in range(3):
+                    self._place.zero_()
+                    self._once()
+            torch.cuda.current_stream().wait_stream(aside)
+            self._place.zero_()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
                 self._once()
-        torch.cuda.current_stream().wait_stream(aside)
-        self._place.zero_()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._once()
         self._graph = graph
 
     def _once(self) -> None:
