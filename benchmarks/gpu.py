@@ -172,8 +172,7 @@ def speeds(build: Callable[[str], Subject], table: Table) -> None:
         return time.perf_counter() - began
 
     what = f"{Size.pixels}², {Size.points} timesteps, two branches"
-    if table.add("making the model on the card, bf16", lambda: made("bf16"), Row, "s") is None:
-        subject = None
+    table.add("making the model on the card, bf16", lambda: made("bf16"), Row, "s")
     drawn = None
     if subject:
         drawn = table.add(f"{what}, bf16", subject.seconds_to_draw, at_most, 11.0, "s", H200)
@@ -184,10 +183,8 @@ def speeds(build: Callable[[str], Subject], table: Table) -> None:
         table.add("reading a picture, autoencoder and all", subject.seconds_to_read, Row, "s")
         del plain
     for precision, bound in (("fp8", 1 / 1.25), ("nf4", 1.15)):
-        if (
-            table.add(f"making the model on the card, {precision}", lambda p=precision: made(p), Row, "s")
-            is None
-        ):
+        making = f"making the model on the card, {precision}"
+        if table.add(making, partial(made, precision), Row, "s") is None:
             continue
         if drawn:
             share = lambda: subject.seconds_to_draw() / drawn  # noqa: E731
