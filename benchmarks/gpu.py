@@ -6,22 +6,27 @@ says so and ends well. What no time is left for is listed as not measured.
 
 from __future__ import annotations
 
+import gc
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from benchmarks.load_speed import measure_load
 from benchmarks.models import BAGEL_7B_AUTOENCODER, random_model
-from benchmarks.table import Row, at_least, at_most, options, show
+from benchmarks.table import Clock, Row, Table, at_least, at_most, options, show
 from engine.assets import default_checkpoint
-from engine.checkpoints.random_folder import BAGEL_7B
+from engine.checkpoints.profiles import PROFILES, Profile
+from engine.checkpoints.random_folder import BAGEL_7B, write_random_folder
 from engine.checkpoints.special_tokens import SpecialTokens
-from engine.inference.decoding import PlainSteps, StaticSteps, Steps
+from engine.inference.decoding import PlainSteps, StaticSteps, Steps, ready_steps
 from engine.inference.extrapolation import fewer
 from engine.inference.flow import Guidance, Update, sample
 from engine.inference.prefill import CleanItem, Context, Item, SeenItem, TextItem, prefill
@@ -37,6 +42,9 @@ ENDLESS = replace(TOKENS, eos=-1)
 """With an end that is never chosen, so that texts have the length that is asked for."""
 PROMPT = TextItem(tuple(range(100, 160)))
 INSTRUCTION = TextItem(tuple(range(200, 240)))
+H200 = "the target is for an H200"
+FILE = 31 * 10**9
+"""Bytes of a 7B-shaped folder, and some."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,7 @@ class Subject:
 
     def seconds_to_read(self) -> float:
         """A picture into a context: encoding it for both segments, and running them."""
+        self.read(self.picture())  # warms up
         return timed(lambda: self.read(self.picture()), self.model.device)
 
     def tokens_a_second(self, steps: Steps) -> float:
@@ -119,7 +128,11 @@ class Subject:
 
     @torch.inference_mode()
     def whole_picture(self, *, edit: bool) -> None:
-        """Everything a picture needs at its peaks: reading, a few updates of all branches, decoding."""
+        """Everything a picture needs at its peaks: reading, a few updates of all branches, decoding.
+
+        What a painter keeps meanwhile is kept: its recorded text step, and the contexts.
+        """
+        kept = ready_steps(self.model, static=True)
         if edit:
             seen = self.read(self.picture())
             after = prefill(self.model, TOKENS, seen, INSTRUCTION)
@@ -127,10 +140,10 @@ class Subject:
         else:
             contexts = [self.read([PROMPT]), Context()]
         *_, last = self.updates(contexts, 4)
-        del contexts
         side = self.size.pixels // self.model.config.latent_downsample
         latent = unpatchify(last.x, self.model.config.latent_patch, side, side)[None]
         self.autoencoder.decode(latent.to(self.autoencoder.decoder.conv_in.weight))
+        del kept
 
 
 def timed(call: Callable[[], object], device: torch.device) -> float:
@@ -146,115 +159,105 @@ def settle(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-class Clock:
-    """The time that is left of the limit."""
-
-    def __init__(self, limit: float) -> None:
-        self.end = time.monotonic() + limit
-
-    def allows(self, seconds: float) -> bool:
-        return time.monotonic() + seconds < self.end
-
-
-def speeds(build: Callable[[str], Subject], clock: Clock) -> list[Row]:
+def speeds(build: Callable[[str], Subject], table: Table) -> None:
     """Drawing and writing in every precision; ratios are against bf16 of this run."""
-    subject = build("bf16")
-    drawn = subject.seconds_to_draw()
-    what = f"{subject.size.pixels}², {subject.size.points} timesteps, two branches"
-    rows = [at_most(f"{what}, bf16", drawn, 11.0, "s", "the target is for an H200")]
-    rows.append(Row("the same as a draft", subject.seconds_to_draw(draft=True), "s"))
-    rows.append(
-        Row("text, bf16, without a graph", subject.tokens_a_second(PlainSteps(subject.model)), "tokens/s")
-    )
-    static = subject.tokens_a_second(StaticSteps(subject.model, places=512))
-    rows.append(at_least("text, bf16", static, 150.0, "tokens/s", "the target is for an H200"))
-    rows.append(Row("reading a picture, autoencoder and all", subject.seconds_to_read(), "s"))
-    del subject
-    for precision, bound in (("fp8", 1 / 1.25), ("nf4", 1.15)):
-        name = f"{what}, {precision}: share of bf16's time"
-        if not clock.allows(60):
-            rows.append(Row(name, None, remark="no time left"))
-            continue
+    subject: Subject | None = None
+
+    def made(precision: str) -> float:
+        nonlocal subject
+        subject = None
         release()
-        try:
-            subject = build(precision)
-            rows.append(at_most(name, subject.seconds_to_draw() / drawn, bound, "×"))
-            if precision == "nf4":
-                written = subject.tokens_a_second(StaticSteps(subject.model, places=512))
-                rows.append(at_least("text, nf4", written, 150.0, "tokens/s", "the target is for an H200"))
-            del subject
-        except RuntimeError as error:
-            rows.append(Row(name, None, remark=first_line(error)))
-    return rows
+        began = time.perf_counter()
+        subject = build(precision)
+        return time.perf_counter() - began
 
-
-def peaks(clock: Clock) -> list[Row]:
-    """Most memory reserved while a picture is made by a profile, in a process capped at the card's size."""
-    from engine.checkpoints.profiles import PROFILES
-
-    rows, total = [], torch.cuda.get_device_properties(0).total_memory
-    for name, gib, bound in (("12gb", 12, 11.0), ("24gb", 24, 21.0)):
-        profile = PROFILES[name]
-        if not clock.allows(60):
-            rows.append(Row(f"peak memory, profile {name}", None, remark="no time left"))
+    what = f"{Size.pixels}², {Size.points} timesteps, two branches"
+    table.add("making the model on the card, bf16", lambda: made("bf16"), Row, "s")
+    drawn = None
+    if subject:
+        drawn = table.add(f"{what}, bf16", subject.seconds_to_draw, at_most, 11.0, "s", H200)
+        table.add("the same as a draft", lambda: subject.seconds_to_draw(draft=True), Row, "s")
+        _write(table, subject, "bf16")
+        plain = PlainSteps(subject.model)
+        table.add("text, bf16, without a graph", lambda: subject.tokens_a_second(plain), Row, "tokens/s")
+        table.add("reading a picture, autoencoder and all", subject.seconds_to_read, Row, "s")
+        del plain
+    for precision, bound in (("fp8", 1 / 1.25), ("nf4", 1.15)):
+        making = f"making the model on the card, {precision}"
+        if table.add(making, partial(made, precision), Row, "s") is None:
             continue
+        if drawn:
+            share = lambda: subject.seconds_to_draw() / drawn  # noqa: E731
+            table.add(f"{what}, {precision}: share of bf16's time", share, at_most, bound, "×")
+        else:
+            table.add(f"{what}, {precision}", subject.seconds_to_draw, Row, "s")
+        if precision == "nf4":
+            _write(table, subject, "nf4")
+
+
+def _write(table: Table, subject: Subject, precision: str) -> None:
+    speed = lambda: subject.tokens_a_second(StaticSteps(subject.model))  # noqa: E731
+    table.add(f"text, {precision}", speed, at_least, 150.0, "tokens/s", H200)
+
+
+def peaks(table: Table) -> None:
+    """Most memory reserved while a picture is made by a profile, in a process capped at the card's size."""
+    for name, gib, bound in (("12gb", 12, 11.0), ("24gb", 24, 21.0)):
         for edit in (False, True):
             what = f"peak memory, profile {name}, {'edit' if edit else 'text to image'}"
-            release()
-            torch.cuda.set_per_process_memory_fraction(min(1.0, gib * GIB / total))
-            torch.cuda.reset_peak_memory_stats()
-            try:
-                model, autoencoder = random_model(
-                    BAGEL_7B,
-                    BAGEL_7B_AUTOENCODER,
-                    "cuda",
-                    profile.precision,
-                    head=profile.head,
-                    embeddings_on_host=profile.embeddings_on_host,
-                    tile=profile.tile,
-                )
-                Subject(model, autoencoder, Size(), profile.in_turn).whole_picture(edit=edit)
-                rows.append(at_most(what, torch.cuda.max_memory_reserved() / GIB, bound, "GiB"))
-            except RuntimeError as error:
-                rows.append(Row(what, None, "", f"≤ {bound:g} GiB", False, first_line(error)))
-            finally:
-                model = autoencoder = None
-                torch.cuda.set_per_process_memory_fraction(1.0)
-    return rows
+            peak = partial(peak_of, PROFILES[name], gib, edit=edit)
+            table.add(what, peak, at_most, bound, "GiB")
 
 
-def loading(folder: Path | None, clock: Clock) -> list[Row]:
-    """A 7B-shaped file from this disk to nf4 on the card, and what bounds it."""
-    from benchmarks.load_speed import measure_load
-    from engine.checkpoints.random_folder import write_random_folder
-
-    what = "loading a folder to nf4"
+def peak_of(profile: Profile, gib: float, *, edit: bool) -> float:
+    """GiB reserved at most, with a model made for it; raises as torch does when ``gib`` don't do."""
     release()
-    if folder:
-        speed, _ = measure_load(folder, "cuda", "nf4")
-        return [Row(what, speed.seconds, "s", remark=str(speed))]
-    if not clock.allows(150):
-        return [Row(what, None, remark="no time left; give a folder with --checkpoint")]
-    with tempfile.TemporaryDirectory() as made:
-        try:
-            write_random_folder(Path(made), BAGEL_7B, BAGEL_7B_AUTOENCODER, default_checkpoint())
-            speed, _ = measure_load(Path(made), "cuda", "nf4")
-        except OSError as error:
-            return [Row(what, None, remark=f"no room for the file ({error.strerror})")]
-    return [Row(what, speed.seconds, "s", remark=str(speed))]
+    torch.cuda.set_per_process_memory_fraction(
+        min(1.0, gib * GIB / torch.cuda.get_device_properties(0).total_memory)
+    )
+    torch.cuda.reset_peak_memory_stats()
+    try:
+        model, autoencoder = random_model(
+            BAGEL_7B,
+            BAGEL_7B_AUTOENCODER,
+            "cuda",
+            profile.precision,
+            head=profile.head,
+            embeddings_on_host=profile.embeddings_on_host,
+            tile=profile.tile,
+        )
+        Subject(model, autoencoder, Size(), profile.in_turn).whole_picture(edit=edit)
+        return torch.cuda.max_memory_reserved() / GIB
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def loading(folder: Path | None, table: Table) -> None:
+    """A 7B-shaped file from this disk to nf4 on the card, and what bounds it."""
+    release()
+
+    def measure() -> float:
+        if folder:
+            found, _ = measure_load(folder, "cuda", "nf4")
+        else:
+            with tempfile.TemporaryDirectory() as made:
+                if shutil.disk_usage(made).free < FILE:
+                    raise OSError(f"no room for the file in {made}; give a folder with --checkpoint")
+                write_random_folder(Path(made), BAGEL_7B, BAGEL_7B_AUTOENCODER, default_checkpoint())
+                found, _ = measure_load(Path(made), "cuda", "nf4")
+        nonlocal remark
+        remark = str(found)
+        return found.seconds
+
+    remark = ""
+    row = lambda what, value: Row(what, value, "s", remark=remark)  # noqa: E731
+    table.add("loading a folder to nf4", measure, row, needs=60 if folder else 150)
 
 
 def release() -> None:
     """Gives back what earlier rows held."""
-    import gc
-
     gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:120]
+    torch.cuda.empty_cache()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -267,8 +270,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def build(precision: str) -> Subject:
         return Subject(*random_model(BAGEL_7B, BAGEL_7B_AUTOENCODER, "cuda", precision), Size())
 
-    rows = speeds(build, clock) + peaks(clock) + loading(wish.checkpoint, clock)
-    show("7B shapes with random weights", rows, wish.json)
+    table = Table(clock)
+    speeds(build, table)
+    peaks(table)
+    loading(wish.checkpoint, table)
+    show("7B shapes with random weights", table.rows, wish.json)
     return 0
 
 

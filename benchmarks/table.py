@@ -6,6 +6,7 @@ import argparse
 import json
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -37,6 +38,44 @@ def at_least(what: str, value: float, bound: float, unit: str = "×", remark: st
 def at_most(what: str, value: float, bound: float, unit: str, remark: str = "") -> Row:
     """A row whose figure should not exceed ``bound``."""
     return Row(what, value, unit, f"≤ {bound:g} {unit}", value <= bound, remark)
+
+
+class Clock:
+    """The time that is left of the limit."""
+
+    def __init__(self, limit: float) -> None:
+        self.end = time.monotonic() + limit
+
+    def allows(self, seconds: float) -> bool:
+        return time.monotonic() + seconds < self.end
+
+
+class Table:
+    """Rows so far. What fails becomes a row that says why, and the others stand."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.rows: list[Row] = []
+        self._clock = clock
+
+    def add(
+        self, what: str, measure: Callable[[], float], row: Callable[..., Row], *how, needs: float = 30
+    ) -> float | None:
+        """Measures one row, ``row(what, value, *how)``, unless fewer than ``needs`` seconds are left."""
+        value = None
+        if not self._clock.allows(needs):
+            self.rows.append(Row(what, None, remark="no time left"))
+            return None
+        try:
+            value = measure()
+            self.rows.append(row(what, value, *how))
+        except Exception as error:
+            self.rows.append(Row(what, None, remark=first_line(error)))
+        print(f"{what}: {'not measured' if value is None else f'{value:.4g}'}", file=sys.stderr, flush=True)
+        return value
+
+
+def first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:120]
 
 
 def in_turns(

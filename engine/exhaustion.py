@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+LIBRARIES = ("CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
+"""What torch says when a library of the card, or the driver itself, found no room."""
+
 
 def is_card_full(error: BaseException) -> bool:
     """Whether a graphics card's memory ran out; by torch's name for it, since torch isn't known here."""
-    return type(error).__name__ == "OutOfMemoryError"
+    return type(error).__name__ == "OutOfMemoryError" or any(words in str(error) for words in LIBRARIES)
 
 
 def is_memory_full(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from engine.inference.prefill import Context, copy_context, workspace
 from engine.model.attention import PastAttention, TokenAttention
@@ -36,6 +37,11 @@ class Steps(Protocol):
         """Lets go of what only this text needed."""
 
 
+GROWING = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""Kernels for a past that grows. cuDNN's, which torch prefers on Hopper, plans every length anew: some 30 ms
+a token."""
+
+
 class PlainSteps:
     """Every operation on its own, on any device; attention reads just what is there."""
 
@@ -54,7 +60,8 @@ class PlainSteps:
     def step(self, token: int) -> Tensor:
         language, here = self.model.language_model, slice(self._made, self._made + 1)
         row = self.model.embed_text(torch.tensor([token], device=self.model.device))
-        (hidden,) = language([Group(UND, row, *(angle[here] for angle in self._angles))], self._attend)
+        with sdpa_kernel(GROWING):
+            (hidden,) = language([Group(UND, row, *(angle[here] for angle in self._angles))], self._attend)
         self._attend.past += 1
         self._made += 1
         return language.logits(hidden)[0]
@@ -117,23 +124,29 @@ class StaticSteps:
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
         self._row = torch.zeros(1, config.hidden_size, dtype=dtype, device=device)
         self._logits = torch.zeros(config.vocab_size, device=device)
-        self.places = places
-        if device.type == "cuda":
+        try:
             self._record()
+        except RuntimeError:
+            self._drop()  # or the memory would stay taken, and the next text go unrecorded
+            raise
+        self.places = places
 
     def _record(self) -> None:
-        """Runs the step a few times to settle libraries and allocator, then records it."""
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(3):
-                self._place.zero_()
+        """Runs the step a few times to settle libraries and allocator, then records it; only on CUDA."""
+        if self.model.device.type != "cuda":
+            return
+        with torch.cuda.device(self.model.device):  # streams and recordings are those of the current card
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                for _ in range(3):
+                    self._place.zero_()
+                    self._once()
+            torch.cuda.current_stream().wait_stream(aside)
+            self._place.zero_()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
                 self._once()
-        torch.cuda.current_stream().wait_stream(aside)
-        self._place.zero_()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._once()
         self._graph = graph
 
     def _once(self) -> None:

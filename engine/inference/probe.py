@@ -80,6 +80,9 @@ def seconds_a_picture(
         device=decoder.device,
     )
     with torch.inference_mode():
+        if decoder.device.type != "cpu":
+            autoencoder.decode(latent)  # a card first looks for the quickest way
+            _timed(lambda: None, decoder.device)
         decoding = _timed(lambda: autoencoder.decode(latent), decoder.device)
     deeper = (layers or model.config.language.num_layers) / model.config.language.num_layers
     return (an_update * deeper * (settings.timesteps - 1) + decoding) * wanted / (rows * columns)

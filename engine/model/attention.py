@@ -19,7 +19,22 @@ Heads = tuple[Tensor, Tensor, Tensor]
 
 def attend_heads(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """[B, h, Lq, d] x [B, kv, Lk, d] -> [B, h, Lq, d]; KV head g serves query heads g*(h/kv) onwards."""
+    if q.is_cuda and mask is not None:
+        return attend_as_rows(q, k, v, mask)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
+
+
+def attend_as_rows(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """:func:`attend_heads` with the query heads of one store as further rows of one head.
+
+    Of the kernels for cards that take a mask, some take no more query heads than stores; torch would
+    write the whole matrix of scores instead, a gigabyte and more for a text after a picture.
+    """
+    batch, heads, length, size = q.shape
+    stores = k.shape[1]
+    rows = q.reshape(batch, stores, -1, size)
+    again = mask.repeat(*(1 for _ in mask.shape[:-2]), heads // stores, 1)
+    return F.scaled_dot_product_attention(rows, k, v, attn_mask=again).reshape(batch, heads, length, size)
 
 
 class _Pick(torch.autograd.Function):

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks import gpu, midsize, plain, reuse
 from benchmarks.models import MIDSIZE, random_model
-from benchmarks.table import Row, at_least, at_most, in_turns, show
+from benchmarks.table import Clock, Row, Table, at_least, at_most, in_turns, show
 from engine.checkpoints.random_folder import BAGEL_7B
 from engine.inference.decoding import StaticSteps
 from engine.model.autoencoder import AutoencoderConfig
@@ -96,6 +96,15 @@ def test_a_table_is_printed_and_written(tmp_path: Path, capsys) -> None:
         False,
         None,
     ]
+
+
+def test_a_row_that_fails_leaves_the_others_standing() -> None:
+    table = Table(Clock(60))
+    assert table.add("bad", lambda: 1 / 0, Row) is None
+    assert table.add("good", lambda: 2.0, at_most, 3.0, "s") == 2.0
+    assert table.add("late", lambda: 2.0, Row, needs=1e6) is None
+    assert [row.met for row in table.rows] == [None, True, None]
+    assert "ZeroDivisionError" in table.rows[0].remark and "no time" in table.rows[2].remark
 
 
 def test_ways_are_run_in_turns() -> None:

@@ -42,6 +42,8 @@ def test_torchs_own_words_for_too_little_memory_are_known() -> None:
     assert cause == f"There was not enough memory for this step. {SAFE}" and "smaller picture" in action
     cause, action = explain(torch.OutOfMemoryError("CUDA out of memory."))
     assert cause.startswith("The graphics card") and "--profile" in action
+    for words in ("CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ..."):
+        assert explain(RuntimeError(words))[0] == cause, "libraries of the card say it so"
 
 
 def test_an_unexpected_error_keeps_its_name(caplog: pytest.LogCaptureFixture) -> None:

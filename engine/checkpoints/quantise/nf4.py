@@ -86,7 +86,8 @@ class Nf4Linear(QuantisedLinear):
         if self.in_features % 2:  # for these bitsandbytes needs a C++ compiler on processors
             return F.linear(x, self.dense().to(x.dtype), self.bias)
         state = self._state(x.dtype, self.out_features, self.in_features)
-        return matmul_4bit(x, self.weight, state, bias=self.bias)
+        # before 0.50 bitsandbytes wants the bytes lying down, as its own layers give them
+        return matmul_4bit(x, self.weight.t(), state, bias=self.bias)
 
     def dense(self) -> Tensor:
         flat = dequantize_4bit(self.weight, self._state(torch.float32, 1, 2 * len(self.weight)))

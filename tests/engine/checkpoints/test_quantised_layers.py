@@ -120,3 +120,14 @@ def test_converting_leaves_nothing_of_the_old_layers(precision: str) -> None:
     kinds = [type(model.get_submodule(name)) for name in quantised_names(Bagel(model.config), head=False)]
     assert set(kinds) == {layer_of(precision)}
     assert isinstance(model.language_model.lm_head, nn.Linear)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 7e4])
+def test_no_row_of_8_bit_floats_overflows_or_goes_unused(size: float) -> None:
+    from engine.checkpoints.quantise.fp8 import LARGEST, quantised_rows
+
+    rows = torch.randn(64, 32, generator=torch.Generator().manual_seed(1)).mul(size).bfloat16()
+    values, scale = quantised_rows(rows)
+    assert values.is_contiguous() and values.float().isfinite().all() and scale.dtype == torch.float32
+    assert (values.float().abs().amax(1) == LARGEST).all()
+    assert torch.allclose(values.float() * scale, rows.float(), rtol=0.07, atol=size * 1e-2)

@@ -54,6 +54,22 @@ def test_buffers_that_could_not_be_had_are_made_anew() -> None:
     assert ids == written(PlainSteps(checkpoint().model), stories()[1])[0]
 
 
+def test_a_recording_that_failed_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    static, tried = StaticSteps(checkpoint().model, places=16), []
+
+    def full(steps: StaticSteps) -> None:
+        tried.append(steps)
+        if len(tried) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(StaticSteps, "_record", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        static.begin(Context(), 4)
+    assert static._keys is None, "a picture needs that memory"
+    static.begin(Context(), 4)
+    assert len(tried) == 2 and static.places == 16
+
+
 def test_plain_steps_let_go_of_their_buffers() -> None:
     steps = PlainSteps(checkpoint().model)
     written(steps, stories()[1])

@@ -7,6 +7,7 @@ import torch
 
 from engine.checkpoints.special_tokens import SpecialTokens
 from engine.inference.prefill import CleanItem, Context, SeenItem, TextItem, prefill
+from engine.model.attention import attend_as_rows, attend_heads
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 from engine.training.losses import training_losses
@@ -136,3 +137,12 @@ def test_it_trains_under_bf16_autocast() -> None:
     assert losses.hidden.dtype == torch.float32
     exact = training_losses(model, batch)
     assert losses.ce_mean.item() == pytest.approx(exact.ce_mean.item(), rel=0.05)
+
+
+@pytest.mark.parametrize("mask", [(5, 9), (2, 1, 5, 9)])
+def test_grouped_heads_as_rows_attend_the_same(mask: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    draw = lambda *size: torch.randn(*size, generator=generator)  # noqa: E731
+    q, k, v = draw(2, 6, 5, 8), draw(2, 2, 9, 8), draw(2, 2, 9, 8)
+    seen = (draw(*mask) > 0).index_fill(-1, torch.tensor([0]), True)
+    assert torch.allclose(attend_as_rows(q, k, v, seen), attend_heads(q, k, v, seen), atol=1e-6)
