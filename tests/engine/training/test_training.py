@@ -28,7 +28,7 @@ from engine.training.packing import CleanImage, NoisedImage, Packer, SeenImage, 
 from engine.training.recipe import (
     begin_from,
     make_tokenizer,
-    special_tokens,
+    words,
 )
 from engine.training.samples import COPIES, SampleMaker, length, spread_draws
 from engine.training.shards import PROMPTS, USUAL, Library, write_shards
@@ -57,9 +57,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def maker(work: Path) -> SampleMaker:
-    tokenizer = make_tokenizer(work, 0)
-    encode = lambda text: tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
-    return SampleMaker(Library(work / "shards" / USUAL.name), encode, special_tokens(tokenizer))
+    found = words(work, 0)
+    return SampleMaker(Library(work / "shards" / USUAL.name), found.encode, found.tokens)
 
 
 class TestSamples:
