@@ -154,7 +154,8 @@ def train_model(args: argparse.Namespace) -> None:
     """The stage ``unified``."""
     words = recipe.words(args.work, args.seed)
     if args.pictures:
-        own = recipe.own_pictures(args.pictures, args.work, words.encode, args.device)
+        device = str(processes(args.device).device)  # every process has its own
+        own = recipe.own_pictures(args.pictures, args.work, words.encode, device)
         lessons = lambda stage: own  # noqa: E731
     else:
         lessons = Lessons(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tokenizers import Tokenizer
 from engine.assets import default_checkpoint
 from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 from engine.training.__main__ import main
+from engine.training.export import export
 from engine.training.recipe import (
     CONFIGS,
     begin_from,
@@ -74,11 +76,25 @@ class TestBeginningFromACheckpoint:
         before = (tmp_path / "ae.safetensors").read_bytes()
         main(["autoencoder", "--work", str(tmp_path), "--autoencoder-steps", "1", "--device", "cpu"])
         assert (tmp_path / "ae.safetensors").read_bytes() == before
-        main(["export", "--work", str(tmp_path), "--out", str(tmp_path / "out")])
+        out = tmp_path / "out"
+        main(["export", "--work", str(tmp_path), "--out", str(out)])
         for name in ("ema.safetensors", "ae.safetensors"):
-            found, shipped = (load_file(at / name) for at in (tmp_path / "out", default_checkpoint()))
+            found, shipped = (load_file(at / name) for at in (out, default_checkpoint()))
             assert found.keys() == shipped.keys()
-            assert all(torch.equal(found[key].float(), shipped[key].float()) for key in shipped)
+            assert all(torch.equal(found[key], shipped[key]) for key in shipped)
+        for name in ("config.json", "training.json"):
+            found, shipped = (json.loads((at / name).read_text()) for at in (out, default_checkpoint()))
+            assert found == shipped
+
+    def test_a_decoder_that_was_trained_on_is_exported_in_bfloat16(self, tmp_path: Path) -> None:
+        begin_from(default_checkpoint(), tmp_path, 0)
+        trained = {k: v.float() * 2 for k, v in load_file(tmp_path / "ae.safetensors").items()}
+        save_file(trained, tmp_path / "ae.safetensors")
+        log = {"seconds": 60, "steps": 1, "curve": [{"psnr": 30.0, "ssim": 0.9}]}
+        (tmp_path / "decoder.json").write_text(json.dumps(log))
+        found = load_file(export(tmp_path, tmp_path / "out", seed=0, machine="") / "ae.safetensors")
+        assert {value.dtype for value in found.values()} == {torch.bfloat16}
+        assert all(torch.equal(found[name].float(), trained[name]) for name in trained)
 
     def test_a_work_folder_without_configs_has_the_storybook_s_sizes(self, tmp_path: Path) -> None:
         begin_from(default_checkpoint(), tmp_path / "new", 0)

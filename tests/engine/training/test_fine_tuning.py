@@ -1,4 +1,4 @@
-"""Fine-tuning a folder of the public layout on one's own pictures: what it changes, and what it leaves alone."""
+"""Fine-tuning a folder of the public layout on pictures of one's own: what changes, and what stays."""
 
 from __future__ import annotations
 
