@@ -8,7 +8,7 @@ on another device than the one asked for. Choosing precision and device is ``eng
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,12 @@ def open_folder(folder: Path | str) -> Opened:
     Raises ``CheckpointError`` with a sentence for everything wrong with it. Reads no weights.
     """
     folder = Path(folder)
-    weights, ae_file = TensorFiles(find_weights(folder)), TensorFiles([folder / AUTOENCODER_NAME])
+    return open_files(folder, find_weights(folder), folder)
+
+
+def open_files(folder: Path, weight_files: Sequence[Path], tokenizer_files: Path) -> Opened:
+    """A folder with weights and tokenizer files of other names or places. Raises as :func:`open_folder`."""
+    weights, ae_file = TensorFiles(weight_files), TensorFiles([folder / AUTOENCODER_NAME])
     llm, vit = read_json(folder / "llm_config.json"), read_json(folder / "vit_config.json")
     extras = read_optional_json(folder / "config.json", NEEDED_IF_STATED)
     try:
@@ -128,7 +133,7 @@ def open_folder(folder: Path | str) -> Opened:
         config = model_sizes(weights.shapes, ae_config, llm, vit, extras, tied=_is_tied(weights, llm))
     except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise _impossible(folder, error) from error
-    opened = Opened(folder, config, ae_config, extras, weights, ae_file, Tokenizer.load(folder))
+    opened = Opened(folder, config, ae_config, extras, weights, ae_file, Tokenizer.load(tokenizer_files))
     model, autoencoder = opened.on_meta()
     optional = (*POSITION_TABLES, LM_HEAD) if opened.tied else POSITION_TABLES
     check_tensors(weights.name, _shapes(model), weights.shapes, optional)
@@ -149,7 +154,7 @@ def _impossible(folder: Path, error: Exception) -> CheckpointError:
 
 
 def load_checkpoint(
-    folder: Path | str,
+    folder: Path | str | Opened,
     device: str = "cpu",
     precision: str = "float32",
     *,
@@ -163,6 +168,7 @@ def load_checkpoint(
     """Loads model, autoencoder and tokenizer, ready to run.
 
     Args:
+        folder: a folder, or one that is open already.
         precision: one of :data:`engine.checkpoints.precision.PRECISIONS`.
         head: quantise the word head too, where the precision is a quantised one.
         embeddings_on_host: keep the word table in host memory.
@@ -176,7 +182,7 @@ def load_checkpoint(
     precision of what is not quantised. Raises ``CheckpointError`` with a sentence for everything wrong.
     """
     began, dtype = time.perf_counter(), rest_of(precision, device)
-    opened = open_folder(folder)
+    opened = folder if isinstance(folder, Opened) else open_folder(folder)
     model, autoencoder = opened.on_meta(tile)
     quantised, head = precision in FORMATS, head and opened.head_fits
     notes: list[str] = []

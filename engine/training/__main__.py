@@ -21,8 +21,9 @@ from engine.training.data.arms import CHAINS, CRITIQUES
 from engine.training.dry_run import dry_run
 from engine.training.export import export
 from engine.training.lessons import Lessons, write_arm
+from engine.training.precision import multiplies_bfloat16
 from engine.training.stages import Stage, of_arm, read_plan, stretched
-from engine.training.unified import Run
+from engine.training.unified import Run, processes
 from engine.training.unified import train as train_unified
 
 STAGES = ("autoencoder", "data", "unified", "export")
@@ -35,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         "--work", type=Path, default=Path("runs/default"), help="where the stages keep their files"
     )
     p.add_argument(
-        "--begin-from", type=Path, help="a storybook checkpoint whose weights an empty --work begins with"
+        "--begin-from", type=Path, help="a checkpoint folder of any size that an empty --work begins with"
     )
     p.add_argument(
         "--new-words",
@@ -67,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--recompute", action="store_true", help="unified: run layers again in the backward pass, for memory"
     )
-    p.add_argument("--pictures", type=Path, help="a folder of one's own pictures, for a plan that has them")
+    p.add_argument(
+        "--pictures", type=Path, help="unified: a folder of one's own pictures (parquet) instead of lessons"
+    )
     p.add_argument("--checkpoint", type=Path, help="dry-run: the folder; the public 7B's shape if left out")
     p.add_argument("--cards", type=int, default=1, help="dry-run: how many graphics cards")
     p.add_argument("--tokens", type=int, default=8192, help="dry-run: tokens a card and step")
@@ -100,9 +103,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     args.work.mkdir(parents=True, exist_ok=True)
     if args.begin_from:
-        recipe.begin_from(args.begin_from, args.work, args.seed, new_words=args.new_words)
+        team = processes(args.device)
+        if team.is_main_process:
+            recipe.begin_from(args.begin_from, args.work, args.seed, new_words=args.new_words)
+        team.wait_for_everyone()
     # Latents are the encoder's own: weights taken from a checkpoint go with its encoder and no other.
-    begun = (args.work / "unified.start.safetensors").exists()
+    begun = (args.work / recipe.START).exists()
+    if args.decoder_only:
+        recipe.check_world(args.work)
     if "autoencoder" in stages and (args.decoder_only or not begun):
         train_autoencoder(
             args.work,
@@ -144,30 +152,31 @@ def write_data(args: argparse.Namespace) -> None:
 
 def train_model(args: argparse.Namespace) -> None:
     """The stage ``unified``."""
-    tokenizer = recipe.make_tokenizer(args.work, args.seed)
-    tokens = recipe.special_tokens(tokenizer)
-    encode = lambda text: tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
+    words = recipe.words(args.work, args.seed)
     if args.pictures:
-        own = recipe.own_pictures(args.pictures, args.work, encode)
+        device = str(processes(args.device).device)  # every process has its own
+        own = recipe.own_pictures(args.pictures, args.work, words.encode, device)
         lessons = lambda stage: own  # noqa: E731
     else:
         lessons = Lessons(
             args.work,
-            encode,
-            tokens,
+            words.encode,
+            words.tokens,
             args.shards,
             seed=args.seed,
             device=args.device,
             sampled=args.sampled,
             sessions=args.sessions,
         )
-    model = recipe.new_model(tokenizer, args.seed, args.work / "unified.start.safetensors")
+    # Beside adapters the model's own weights are frozen, and need no more than what is multiplied.
+    halved = args.rank and multiplies_bfloat16(args.device)
+    model = recipe.new_model(args.work, args.seed, "bf16" if halved else "float32")
     if args.rank:
         from engine.training.adapters import add_adapters  # peft is only in the extra `train`
 
         add_adapters(model, args.rank)
     run = Run(plan(args), args.seed, args.device, args.sharded, args.recompute)
-    train_unified(args.work, model, lessons, tokens, run)
+    train_unified(args.work, model, lessons, words.tokens, run)
 
 
 if __name__ == "__main__":

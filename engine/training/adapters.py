@@ -1,16 +1,13 @@
 """Low-rank adapters (LoRA, through ``peft``): training a few million weights beside a frozen model.
 
 They go into the projections of every block, of both experts, so that one card can fine-tune a model that
-it could not train whole. Merged, they leave no trace: the checkpoint has the public layout again.
+it could not train whole. Merged, they leave no trace: the checkpoint has the public layout again. Merging is
+arithmetic on one weight at a time and needs no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import torch
 from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
 from torch import Tensor
 
 from engine.model.bagel import Bagel
@@ -19,30 +16,30 @@ from engine.training.dry_run import ADAPTED
 TARGETS = rf"language_model\.model\.layers\.\d+\.\w+\.({'|'.join(ADAPTED)})(_moe_gen)?"
 
 
+SCALE = 2
+"""Times which an adapter's product is added; peft divides ``lora_alpha`` by the rank."""
+
+
 def add_adapters(model: Bagel, rank: int) -> Bagel:
-    """Puts adapters of ``rank`` into ``model``, in place; only they are trained from then on.
+    """Puts adapters of ``rank`` into ``model``, in place; only they are trained from then on, in float32.
 
     Fresh adapters change nothing: their second matrix is 0.
     """
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=TARGETS, bias="none")
+    config = LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=TARGETS, bias="none")
     inject_adapter_in_model(config, model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(".lora_" in name)
+        if parameter.requires_grad:  # peft gives them the dtype of the weight they stand beside
+            parameter.data = parameter.data.float()
     return model
 
 
-@torch.no_grad()
-def merge_adapters(model: Bagel) -> Bagel:
-    """Adds the adapters' products to the weights they stand beside and takes them out, in place."""
-    for name, module in [(n, m) for n, m in model.named_modules() if isinstance(m, LoraLayer)]:
-        module.merge()
-        owner, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(owner), leaf, module.get_base_layer())
-    return model.requires_grad_(True)
+def adapter_names(weight: str) -> tuple[str, str]:
+    """The names of the two matrices of the adapter that would stand beside the weight of this name."""
+    module = weight.removesuffix(".weight")
+    return f"{module}.lora_A.default.weight", f"{module}.lora_B.default.weight"
 
 
-def fill_and_merge(model: Bagel, adapters: Mapping[str, Tensor]) -> Bagel:
-    """A bare model and the adapters trained beside it -> the model with them merged in, in place."""
-    add_adapters(model, next(len(value) for name, value in adapters.items() if ".lora_A." in name))
-    model.load_state_dict(adapters, strict=False)
-    return merge_adapters(model)
+def merged(weight: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """A weight [out, in] with its adapter, [rank, in] and [out, rank], added in float32; its dtype stays."""
+    return (weight.float() + SCALE * (second.float() @ first.float())).to(weight.dtype)

@@ -1,6 +1,7 @@
 """The model card of a storybook checkpoint, from what training and evaluation left behind in its folder.
 
-No figure stands here by hand: tables are made of ``training.json`` and ``evaluation.json``.
+No figure stands here by hand: tables are made of ``training.json`` and ``evaluation.json``, and what it can
+paint is read from the world's own tables and from ``config.json``.
 """
 
 from __future__ import annotations
@@ -13,17 +14,24 @@ from typing import Any
 
 from safetensors import safe_open
 
+from engine import protocols
 from engine.checkpoints.files import folder_digest
 from engine.training import history
-from engine.world.palette import BACKGROUNDS, COLOURS, KINDS
+from engine.world.palette import BACKGROUNDS, COLOURS, KINDS, SIDE, SIZES
+from engine.world.sampling import SPLITS
+from engine.world.scene import RELATIONS
 
 CARD = """# Storybook model
 
 A small unified model in the public BAGEL layout (Qwen2 with two experts, SigLIP-NaViT vision encoder,
 FLUX-style autoencoder), trained from scratch by this repository's own recipe on pictures of a storybook
-world that is drawn and judged by code. It paints 256×256 scenes of {kinds} kinds of things in {colours}
-colours at {places} places, by plan, sketch, inspection and refine. It knows nothing else: other words get
-a graceful picture at best.
+world that is drawn and judged by code.
+
+{world} It knows nothing else: other words get a graceful picture at best.
+
+Its protocols (`protocols` in `config.json`):
+
+{protocols}
 
 It needs this repository's reader: its autoencoder has {groups} norm groups (`norm_groups` in
 `config.json`) where the public one has 32.
@@ -35,9 +43,9 @@ Autoencoder: {ae_parameters:.1f} M weights; unified model: {parameters:.1f} M we
 
 {stages}
 
-Minutes are wall clock. A shard is 1000 scripts. "Error" is the mean squared error of the flow's velocity on
-prompts alone; PSNR and SSIM are over held-out pictures, taken apart and put together again. Weights are the
-moving average, in bf16.
+Minutes are wall clock. A shard is 1000 scripts. "Error" is the mean squared error of the flow's velocity, by
+family of samples (`engine/training/samples.py`); PSNR and SSIM are over held-out pictures, taken apart and
+put together again. Weights are the moving average, in bf16.
 
 ## What it scores
 
@@ -45,18 +53,39 @@ moving average, in bf16.
 """
 
 MEASURED = """By the judge, at the settings the checkpoint recommends (`sampling` in `config.json`), on scenes
-that lessons keep clear of (the first two stages of the unified model did not yet). Brackets hold 95%
-intervals, bootstrapped over prompts; n counts prompts or cases. Where all came out alike an interval has no
-width.
+that lessons keep clear of{except_early}. Brackets hold 95% intervals, bootstrapped over prompts; n counts
+prompts or cases. Where all came out alike an interval has no width.
 """
 
 
-def scores(report: Mapping[str, Any]) -> str:
-    """Every suite of an evaluation as a table, its protocols side by side, and how each was run."""
+def world() -> str:
+    """What the world can show, by its own tables."""
+    alike = max(count for splits in SPLITS.values() for split, _ in splits for count in split)
+    return (
+        f"It paints {SIDE}×{SIDE} scenes of up to {max(SPLITS)} things at {len(BACKGROUNDS)} places: "
+        f"{len(KINDS)} kinds of things in {len(COLOURS)} colours and {len(SIZES)} sizes, "
+        f"up to {alike} alike, {', '.join(RELATIONS[:-1])} or {RELATIONS[-1]} each other."
+    )
+
+
+def protocol_rows(config: Mapping[str, Any]) -> str:
+    """The protocols that a checkpoint knows, a line each."""
+    return "\n".join(f"- {name}: {protocols.get(name).sentence}" for name in protocols.offered(config))
+
+
+def scores(report: Mapping[str, Any], stages: list[dict[str, Any]]) -> str:
+    """Every suite of an evaluation as a table, its protocols side by side, and how each was run.
+
+    ``stages`` is the history of what was measured: it knows whose lessons kept clear of the scenes.
+    """
     suites = report.get("runs", {})
     if not suites:
         return "Nothing is measured yet: `python -m engine.evaluation` does it."
-    return "\n".join([MEASURED, *(suite_table(name, report[name], suites[name]) for name in suites)]).rstrip()
+    trainings = [stage for stage in stages if stage["stage"] == "unified"]
+    early = sum(not stage.get("keeps_clear") for stage in trainings)
+    said = f" (those of {early} of {len(trainings)} trainings of the unified model did not yet)"
+    measured = MEASURED.format(except_early=said if early else "")
+    return "\n".join([measured, *(suite_table(name, report[name], suites[name]) for name in suites)]).rstrip()
 
 
 def suite_table(name: str, figures: Mapping[str, Any], runs: Mapping[str, Any]) -> str:
@@ -95,8 +124,11 @@ def stage_rows(stages: list[dict[str, Any]]) -> str:
             shown, out = "fresh scenes", f"PSNR {stage['psnr']:.1f} dB"
             out += f", SSIM {stage['ssim']:.3f}" if "ssim" in stage else ""
         else:
-            shown = f"{stage['noised_pictures']:,} noised pictures of {stage['shards']} shards"
-            out = f"error {stage['velocity_error']['direct']:.3f}"
+            # A family of words alone has no velocity to be wrong about.
+            errors = {family: error for family, error in stage["velocity_error"].items() if error}
+            source = f"{stage['shards']} shards" if "pictures" not in errors else "somebody's own"
+            shown = f"{stage['noised_pictures']:,} noised pictures of {source}"
+            out = "error " + ", ".join(f"{family} {error:.3f}" for family, error in errors.items())
         cells = [stage["stage"], stage["machine"], f"{stage['minutes']:.0f}", str(stage["steps"]), shown, out]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
@@ -123,22 +155,24 @@ def read_report(target: Path) -> dict[str, Any]:
 def write_card(target: Path) -> None:
     """Writes ``target/README.md`` from the checkpoint's own ``training.json`` and ``evaluation.json``.
 
-    Raises ``ValueError`` as :func:`read_report`.
+    Raises ``ValueError`` as :func:`read_report`, and when it isn't a storybook model.
     """
-    report = read_report(target)
+    report, stages = read_report(target), history.read(target)
+    config = json.loads((target / "config.json").read_text(encoding="utf-8"))
+    if config.get("world") != "storybook":
+        raise ValueError(f"{target} isn't a storybook model, so this card would not fit it; none was written")
     shapes = {name: read_shapes(target / f"{name}.safetensors") for name in ("ema", "ae")}
     weights = {
         name: sum(math.prod(shape) for shape in found.values()) / 1e6 for name, found in shapes.items()
     }
     text = CARD.format(
-        kinds=len(KINDS),
-        colours=len(COLOURS),
-        places=len(BACKGROUNDS),
-        groups=json.loads((target / "config.json").read_text())["vae_config"]["norm_groups"],
+        world=world(),
+        protocols=protocol_rows(config),
+        groups=config["vae_config"]["norm_groups"],
         ae_parameters=weights["ae"],
         parameters=weights["ema"],
-        stages=stage_rows(history.read(target)),
-        scores=scores(report),
+        stages=stage_rows(stages),
+        scores=scores(report, stages),
     )
     (target / "README.md").write_text(text, encoding="utf-8")
 

@@ -110,26 +110,35 @@ def report(config: BagelConfig, *, gpus: int, tokens: int, rank: int | None, tit
     lines += [f"Trained: {found.trained / 1e9:.3f} billion ({how})", f"Memory a card, {gpus} in all:"]
     lines += [f"  {use:36}{size / GIB:9.2f} GiB" for use, size in found.bytes_by_use.items() if size]
     lines.append(f"  {'together':36}{found.gib:9.2f} GiB")
-    switches = "--recompute"
     if gpus > 1:
-        switches += " --sharded"
         lines.append(
             f"Sharding: each of the {layers} layers ({found.layer_gib:.2f} GiB in bfloat16) is one unit; its "
             f"weights, gradients and optimiser state are split over {gpus} cards and gathered layer by layer."
         )
     else:
         lines.append("Sharding: none, one card holds everything.")
+    held = total * (FROZEN_BYTES if rank is not None else 4) / GIB
     lines.append(
-        f"With {switches} of the stage unified. Assumed: {tokens} tokens a card and forward pass, "
-        "float32 masters, moments and averages, frozen weights in bfloat16 (where the device multiplies it). "
-        "While it starts, every process holds the whole model in main memory. The autoencoder isn't counted: "
-        "pictures are encoded beforehand."
+        f"Assumed: {tokens} tokens a card and forward pass, float32 masters, moments and averages, frozen "
+        "weights in bfloat16 (where the device multiplies it). While it starts, every process holds the "
+        f"whole model in main memory, {held:.1f} GiB. The autoencoder isn't counted: it encodes every "
+        "picture once, between steps."
     )
     return "\n".join(lines)
+
+
+def command(folder: Path | None, *, gpus: int, rank: int | None) -> str:
+    """The command that trains as the figures assume."""
+    start = f"accelerate launch --num_processes {gpus} -m" if gpus > 1 else "python -m"
+    words = [start, "engine.training unified --begin-from", str(folder or "BAGEL_FOLDER"), "--work runs/mine"]
+    words += ["--plan pictures --pictures PARQUET_FOLDER --recompute"]
+    words += ["--sharded"] if gpus > 1 else []
+    return " ".join(words + ([f"--rank {rank}"] if rank is not None else []))
 
 
 def dry_run(folder: Path | None, *, gpus: int, tokens: int, rank: int | None) -> str:
     """The report of a checkpoint folder, or of the public 7B's shape without one."""
     config = read_sizes(folder)[0] if folder else BAGEL_7B
     title = str(folder) if folder else "the shape of BAGEL-7B-MoT"
-    return report(config, gpus=gpus, tokens=tokens, rank=rank, title=title)
+    text = report(config, gpus=gpus, tokens=tokens, rank=rank, title=title)
+    return f"{text}\nOn one's own pictures:\n  {command(folder, gpus=gpus, rank=rank)}"

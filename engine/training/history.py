@@ -39,6 +39,7 @@ def gather(work: Path, *, seed: int, machine: str) -> list[dict[str, Any]]:
             entry |= {"psnr": round(last["psnr"], 2), "ssim": round(last["ssim"], 4)}
         else:
             entry |= {
+                "keeps_clear": True,  # of the scenes it is measured on: engine.training.data.split
                 "noised_pictures": found["images"],
                 "shards": len(list((work / "shards").glob("*/shard-*.json"))),
                 "velocity_error": {

@@ -64,7 +64,11 @@ class Lessons:
 
 
 def write_arm(work: Path, arm: Arm, shards: int, seed: int, device: str, sampled: Path | None) -> Path:
-    """The folder of an arm's shards, in which the first ``shards`` are there now."""
+    """The folder of an arm's shards, in which the first ``shards`` are there now.
+
+    Raises ``ValueError`` when ``work`` began from a model that they wouldn't fit.
+    """
+    recipe.check_world(work)
     folder = work / "shards" / arm.name
     if not all(shard_path(folder, number).exists() for number in range(shards)):
         model = recipe.load_autoencoder(work, device)

@@ -92,10 +92,12 @@ def build_optimisers(model: nn.Module, matrix_rate: float, other_rate: float) ->
     ]
 
 
-def rate_factor(progress: float, warm: float = 0.01, floor: float = 0.02) -> float:
-    """Linear warm-up, then cosine to ``floor``; ``progress`` in [0, 1] of the whole training."""
+def rate_factor(progress: float, warm: float = 0.01, floor: float = 0.02, schedule: str = "cosine") -> float:
+    """Linear warm-up, then cosine to ``floor``, or 1 if ``constant``; ``progress`` in [0, 1] of the whole."""
     if progress < warm:
         return progress / warm
+    if schedule == "constant":
+        return 1.0
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warm) / (1 - warm))))
 
 

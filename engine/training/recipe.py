@@ -1,19 +1,29 @@
-"""The recipe of the default checkpoint: its sizes, its seeds and the order of its stages."""
+"""What a training begins with: the default checkpoint's sizes and words, or those of a checkpoint folder.
+
+A work folder that began from a checkpoint keeps its weights, autoencoder, words and configs, and sizes are
+read from there, whatever they are. One that began with nothing makes a storybook model.
+"""
 
 from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from engine.checkpoints.special_tokens import SpecialTokens
+from engine.checkpoints.files import AUTOENCODER_NAME
+from engine.checkpoints.reader import Opened, load_checkpoint, open_files, open_folder
+from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
+from engine.checkpoints.tensor_writer import write_tensors
+from engine.checkpoints.tokenizer import FILES
+from engine.checkpoints.tokenizer import Tokenizer as Words
+from engine.inference.pictures import transforms
 from engine.inference.preprocess import Transform
 from engine.model.autoencoder import Autoencoder
 from engine.model.bagel import Bagel
@@ -28,6 +38,12 @@ from engine.world.corpus import corpus
 
 if TYPE_CHECKING:
     from engine.training.conversations import ConversationMaker
+
+START = "unified.start.safetensors"
+"""The weights that a work folder began with, as they were stored."""
+
+CONFIGS = ("llm_config.json", "vit_config.json", "config.json", "protocol.toml")
+"""The small files of a checkpoint folder that say what it is; the last two may be missing."""
 
 LATENT_PATCH = 2
 LATENT_SIDE = 8
@@ -84,61 +100,97 @@ def make_tokenizer(work: Path, seed: int, lessons: int = 6000) -> Tokenizer:
 
 
 def begin_from(folder: Path, work: Path, seed: int, *, new_words: bool = False) -> None:
-    """Puts a checkpoint's weights, tokenizer, autoencoder and history into an empty ``work``, to go on from.
+    """Copies a checkpoint's weights, configs, words, autoencoder and history into an empty ``work``.
 
-    With ``new_words``, for a world that has grown, the tokenizer is learned anew unless ``work`` has one,
-    and the rows of the checkpoint's words move to where that has them. The optimisers start anew.
-    Raises ``FileExistsError`` when ``work`` holds a training already.
+    Weights pass through memory tensor by tensor. With ``new_words``, for a world that has grown, the
+    tokenizer is learned anew unless ``work`` has one, and the rows of the checkpoint's words move to where
+    that has them. The optimisers start anew. Raises ``FileExistsError`` when ``work`` holds a training
+    already, and ``CheckpointError`` for a folder that is not a whole checkpoint.
     """
-    if (work / "unified.start.safetensors").exists() or (work / "unified.state.safetensors").exists():
+    if (work / START).exists() or (work / "unified.state.safetensors").exists():
         raise FileExistsError(
-            f"{work} already holds a training; give another --work folder to begin from {folder}."
+            f"{work} already holds a training. Leave --begin-from out to go on with it, "
+            f"or give another --work folder to begin from {folder}."
         )
+    weights, moved = open_folder(folder).weights, {}
     (work / "tokenizer").mkdir(parents=True, exist_ok=True)
-    if not new_words:
-        for name in ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"):
-            shutil.copyfile(folder / name, work / "tokenizer" / name)
-    if past := history.read(folder):
-        history.write(work, past)
-    weights, autoencoder = (
-        {k: v.float() for k, v in load_file(folder / f"{name}.safetensors").items()} for name in ("ema", "ae")
-    )
+    copy_files(folder, work, (*CONFIGS, AUTOENCODER_NAME))
     if new_words:
         old, new = Tokenizer.from_file(str(folder / "tokenizer.json")), make_tokenizer(work, seed)
-        weights = move_words(weights, old, new, rows(new))
-    save_file(weights, work / "unified.start.safetensors")
-    save_file(autoencoder, work / "ae.safetensors")
+        tables = {name: weights.tensor(name) for name in (EMBEDDING, LM_HEAD) if name in weights.stored}
+        moved = move_words(tables, old, new, rows(new))
+    else:
+        copy_files(folder, work / "tokenizer", FILES)
+    if past := history.read(folder):
+        history.write(work, past)
+
+    def tensors() -> Iterator[tuple[str, Tensor]]:
+        for name in weights.stored:
+            yield name, moved[name] if name in moved else weights.tensor(name)
+
+    outline = {name: (stored.dtype, stored.shape) for name, stored in weights.stored.items()}
+    outline |= {name: (table.dtype, tuple(table.shape)) for name, table in moved.items()}
+    write_tensors(work / START, outline, tensors(), {"format": "pt"})  # last: what has it is a beginning
 
 
-def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
-    find = tokenizer.token_to_id
-    return SpecialTokens(
-        bos=find("<|im_start|>"),
-        eos=find("<|im_end|>"),
-        start_of_image=find("<|vision_start|>"),
-        end_of_image=find("<|vision_end|>"),
-        end_of_text=find("<|endoftext|>"),
-    )
+def copy_files(source: Path, target: Path, names: Sequence[str]) -> None:
+    """Copies those of the files that are there."""
+    for name in names:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+
+
+def begun(work: Path) -> Opened | None:
+    """The checkpoint that ``work`` began from, opened; None where the sizes are those of :func:`sizes`."""
+    if not (work / CONFIGS[0]).exists():
+        return None
+    return open_files(work, [work / START], work / "tokenizer")
+
+
+def check_world(work: Path) -> None:
+    """Raises ``ValueError`` when ``work`` began from a model that lessons of the storybook don't fit."""
+    opened = begun(work)
+    if opened and opened.extras.get("world") != EXTRAS["world"]:
+        raise ValueError(
+            f"{work} began from a checkpoint that isn't a storybook model, and lessons of the storybook fit "
+            "no other. Nothing was changed; name a folder of one's own pictures with --pictures."
+        )
+
+
+def words(work: Path, seed: int) -> Words:
+    """The tokenizer of ``work``; learned if ``work`` has none and didn't begin from a checkpoint."""
+    if not (work / CONFIGS[0]).exists():
+        make_tokenizer(work, seed)
+    return Words.load(work / "tokenizer")
 
 
 def load_autoencoder(work: Path, device: str) -> Autoencoder:
-    """The trained autoencoder of ``work``. Raises ``FileNotFoundError`` when it isn't trained yet."""
-    model = Autoencoder(AUTOENCODER)
-    model.load_state_dict(load_file(work / "ae.safetensors"))
+    """The autoencoder of ``work`` in float32. Raises ``FileNotFoundError`` when it isn't trained yet."""
+    opened = begun(work)
+    model = Autoencoder(opened.autoencoder if opened else AUTOENCODER)
+    model.load_state_dict(load_file(work / AUTOENCODER_NAME))
     return model.to(device, memory_format=torch.channels_last).eval()
 
 
-def own_pictures(folder: Path, work: Path, encode: Callable[[str], Sequence[int]]) -> ConversationMaker:
-    """Samples from a folder in the public interleaved format, pictures encoded by ``work``'s autoencoder."""
+def own_pictures(
+    folder: Path, work: Path, encode: Callable[[str], Sequence[int]], device: str
+) -> ConversationMaker:
+    """Samples from a folder in the public interleaved format.
+
+    Pictures are resized by the checkpoint's own rules and encoded by its autoencoder, on ``device``.
+    """
     from engine.training.conversations import ConversationMaker, read_conversations  # pyarrow: only here
 
-    autoencoder = load_autoencoder(work, "cpu")
+    opened, autoencoder = begun(work), load_autoencoder(work, device)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def latent(pixels: Tensor) -> Tensor:
-        return autoencoder.encode(pixels[None])[0].clone()
+        return autoencoder.encode(pixels[None].to(device))[0].cpu()
 
-    target, look = (Transform(*EXTRAS[name]) for name in ("vae_transform", "vit_transform"))
+    names, extras = ("vae_transform", "vit_transform"), EXTRAS
+    if opened:
+        extras = dict(zip(names, transforms(opened.config), strict=True)) | opened.extras
+    target, look = (Transform(*extras[name]) for name in names)
     return ConversationMaker(list(read_conversations(folder)), encode, latent, target, look)
 
 
@@ -147,9 +199,11 @@ def rows(tokenizer: Tokenizer) -> int:
     return -(-tokenizer.get_vocab_size() // 32) * 32
 
 
-def new_model(tokenizer: Tokenizer, seed: int, start: Path | None = None) -> Bagel:
-    """Fresh weights, or those of the file ``start``."""
-    model = Bagel.random(sizes(rows(tokenizer)), seed)
-    if start is not None and start.exists():
-        model.load_state_dict(load_file(start))
+def new_model(work: Path, seed: int, precision: str = "float32") -> Bagel:
+    """The weights that ``work`` began with, read in ``precision`` piece by piece; fresh ones if with none."""
+    if opened := begun(work):
+        return load_checkpoint(opened, "cpu", precision).model.requires_grad_(True).train()
+    model = Bagel.random(sizes(rows(make_tokenizer(work, seed))), seed)
+    if (work / START).exists():
+        model.load_state_dict(load_file(work / START))
     return model

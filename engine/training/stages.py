@@ -21,9 +21,11 @@ class Stage:
     """``steps`` optimiser steps of batches of ``tokens``, their families by share.
 
     Shares move from ``first`` to ``last`` between a quarter and three quarters of the stage. ``matrix_rate``
-    is Muon's peak rate and ``other_rate`` AdamW's; both follow one cosine over the stage. ``arm`` says which
-    lessons of the process it has. ``rejected`` sketches, those in which the next inspection finds the fault,
-    are ``masked`` (seen, never a target of the flow) or ``learned`` like any other.
+    is Muon's peak rate and ``other_rate`` AdamW's; after a warm-up both follow one cosine over the stage, or
+    stay ``constant``. ``shift`` moves the times of noised pictures towards noise (bagel-format, section 8).
+    ``arm`` says which lessons of the process it has. ``rejected`` sketches, those in which the next
+    inspection finds the fault, are ``masked`` (seen, never a target of the flow) or ``learned`` like any
+    other.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Stage:
     tokens: int = 8192
     matrix_rate: float = 3e-3
     other_rate: float = 1.5e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    shift: float = 1.5
     arm: Arm = Arm()
     rejected: Literal["masked", "learned"] = "masked"
 
@@ -48,6 +52,10 @@ class Stage:
                 raise ValueError(f"stage {self.name!r}: the shares sum to {sum(shares.values())}, not to 1")
         if self.steps < 1 or self.tokens < 1:
             raise ValueError(f"stage {self.name!r}: steps and tokens must be at least 1")
+        if self.schedule not in ("cosine", "constant"):
+            raise ValueError(f"stage {self.name!r}: schedule is {self.schedule!r}, not cosine or constant")
+        if self.shift <= 0:
+            raise ValueError(f"stage {self.name!r}: shift is {self.shift}, not above 0")
         if self.rejected not in ("masked", "learned"):
             raise ValueError(f"stage {self.name!r}: rejected is {self.rejected!r}, not masked or learned")
 

@@ -1,4 +1,7 @@
-"""Saving and resuming a training run: modules, optimisers and plain tensors in one safetensors file."""
+"""Saving and resuming a training run: modules, optimisers and plain tensors in one safetensors file.
+
+Frozen parameters are left out: a run that goes on has them from where it began.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def save_state(
     """
     found: dict[str, Tensor] = {}
     for name, module in modules.items():
-        found |= {f"module.{name}.{k}": v for k, v in module.state_dict().items()}
+        found |= {f"module.{name}.{k}": v for k, v in changing(module).items()}
     for number, optimiser in enumerate(optimisers):
         for index, slots in optimiser.state_dict()["state"].items():
             found |= {f"optimiser.{number}.{index}.{slot}": value for slot, value in slots.items()}
@@ -41,6 +44,12 @@ def save_state(
         part = path.with_suffix(".part")
         save_file(gathered, part)
         part.replace(path)
+
+
+def changing(module: nn.Module) -> dict[str, Tensor]:
+    """A module's state without its frozen parameters."""
+    frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+    return {name: value for name, value in module.state_dict().items() if name not in frozen}
 
 
 def load_state(
@@ -58,7 +67,8 @@ def load_state(
     for name, module in modules.items():
         own = module.state_dict()
         values = below(f"module.{name}.").items()
-        module.load_state_dict({k: spread(v, own[k]) if k in own else v for k, v in values})
+        frozen = {k: own[k] for k in own.keys() - changing(module).keys()}
+        module.load_state_dict(frozen | {k: spread(v, own[k]) if k in own else v for k, v in values})
     for number, optimiser in enumerate(optimisers):
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         slots: dict[int, dict[str, Tensor]] = {}

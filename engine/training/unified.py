@@ -42,7 +42,6 @@ from engine.training.state import load_state, save_state
 WORD_WEIGHT, CELL_WEIGHT = 0.25, 0.1
 SAVE_EVERY = 180.0
 NOTE_EVERY = 20
-TIMESTEP_SHIFT = 1.5
 POOL = 128
 PIECE = 2048
 """Tokens of a forward pass. Small pieces stay in a CPU's cache: 2048 tokens are 1.2 to 1.6 times as fast as
@@ -158,6 +157,19 @@ def own_pieces(
     return [packer.pack(*piece).to(accelerator.device) for piece in pieces]
 
 
+def processes(device: str) -> Accelerator:
+    """The processes that train together; a single one unless ``accelerate launch`` started more."""
+    return Accelerator(
+        cpu=device == "cpu",
+        mixed_precision="bf16" if multiplies_bfloat16(device) else "no",
+        # A batch of prompts alone leaves the vision encoder without gradients.
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(find_unused_parameters=True),
+            InitProcessGroupKwargs(timeout=PATIENCE),
+        ],
+    )
+
+
 def train(
     work: Path, model: Bagel, lessons: Callable[[Stage], Maker], tokens: SpecialTokens, run: Run
 ) -> MovingAverage:
@@ -166,15 +178,7 @@ def train(
     ``lessons`` is asked for samples when a stage begins. State: ``work/unified.state.safetensors`` every few
     minutes and at the end of every stage, the curve in ``work/unified.json``.
     """
-    accelerator = Accelerator(
-        cpu=run.device == "cpu",
-        mixed_precision="bf16" if multiplies_bfloat16(run.device) else "no",
-        # A batch of prompts alone leaves the vision encoder without gradients.
-        kwargs_handlers=[
-            DistributedDataParallelKwargs(find_unused_parameters=True),
-            InitProcessGroupKwargs(timeout=PATIENCE),
-        ],
-    )
+    accelerator = processes(run.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         bare = Trainee(model)
@@ -195,7 +199,6 @@ def train(
     packer = Packer(
         model.config,
         tokens,
-        timestep_shift=TIMESTEP_SHIFT,
         dropout=Dropout(text=0.1, clean=0.0, seen=0.0),
         generator=torch.Generator(),
     )
@@ -209,14 +212,15 @@ def train(
         stage, progress = run.at(step)
         if stage is not current:
             with accelerator.main_process_first():
-                current, maker = stage, lessons(stage)
+                current, maker, packer.shift = stage, lessons(stage), stage.shift
         rng = random.Random(f"{run.seed}-{step}")
         seed = rng.getrandbits(48)
         shares = stage.shares(progress)
         family = rng.choices(list(shares), list(shares.values()))[0]
         samples = draw_samples(maker, family, rng, torch.Generator().manual_seed(seed), stage.tokens)
         pieces = own_pieces(samples, packer, seed, accelerator, math.inf if run.is_sharded else PIECE)
-        set_rates(optimisers, stage.matrix_rate, stage.other_rate, rate_factor(progress))
+        factor = rate_factor(progress, schedule=stage.schedule)
+        set_rates(optimisers, stage.matrix_rate, stage.other_rate, factor)
         counts = accelerator.reduce(count_terms(pieces).to(accelerator.device), "sum").clamp(min=1)
         # Gradients are averaged over the processes; every term counts the same wherever it was computed.
         weights = accelerator.num_processes * weigh / counts

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import torch
+from pathlib import Path
 
+import torch
+from safetensors.torch import save_file
+
+from engine.checkpoints.files import TensorFiles
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
-from engine.training.adapters import add_adapters, fill_and_merge
+from engine.training.adapters import add_adapters
 from engine.training.batch import PackedBatch
 from engine.training.dry_run import need
+from engine.training.export import AVERAGE, with_learned
 from engine.training.losses import training_losses
 from engine.training.optimiser import build_optimisers
 from engine.training.packing import NoisedImage, Packer, Text
@@ -36,7 +41,7 @@ def loss(model: Bagel, packed: PackedBatch) -> torch.Tensor:
     return found.ce_mean + found.mse_mean
 
 
-def test_they_train_alone_and_merge_into_the_same_model() -> None:
+def test_they_train_alone_and_merge_into_the_same_model(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model, packed = Bagel.random(CONFIG, 0), batch()
     names = list(model.state_dict())
@@ -55,9 +60,13 @@ def test_they_train_alone_and_merge_into_the_same_model() -> None:
             optimiser.zero_grad()
     after = loss(model, packed).item()
     assert after < 0.95 * before
-    adapters = {k: v.detach().clone() for k, v in model.named_parameters() if v.requires_grad}
-    model = fill_and_merge(Bagel.random(CONFIG, 0), adapters)
-    assert list(model.state_dict()) == names
+    adapters = {AVERAGE + k: v.detach() for k, v in model.named_parameters() if v.requires_grad}
+    save_file(adapters, tmp_path / "state.safetensors")
+    model = Bagel.random(CONFIG, 0)
+    learned = TensorFiles([tmp_path / "state.safetensors"])
+    found = dict(with_learned(model.state_dict().items(), learned))
+    assert list(found) == names
+    model.load_state_dict(found)
     assert abs(loss(model, packed).item() - after) < 1e-5
     changed = {k for k, v in model.state_dict().items() if not torch.equal(v, frozen[k])}
     assert changed and all("_proj" in name for name in changed)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from engine.assets import default_checkpoint
 from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 from engine.training.__main__ import main
+from engine.training.export import export
 from engine.training.recipe import (
+    CONFIGS,
     begin_from,
     load_autoencoder,
     make_tokenizer,
@@ -28,7 +32,7 @@ class TestBeginningFromACheckpoint:
         tokenizer = make_tokenizer(tmp_path, 0)
         whose = default_checkpoint() / "tokenizer.json"
         assert tokenizer.get_vocab() == Tokenizer.from_file(str(whose)).get_vocab()
-        model = new_model(tokenizer, 0, tmp_path / "unified.start.safetensors")
+        model = new_model(tmp_path, 0)
         shipped = load_file(default_checkpoint() / "ema.safetensors")
         assert torch.equal(model.llm2vae.weight, shipped["llm2vae.weight"].float())
         assert load_autoencoder(tmp_path, "cpu").config.z_channels == 16
@@ -62,7 +66,7 @@ class TestBeginningFromACheckpoint:
         assert len(weights[EMBEDDING]) == rows(tokenizer) != len(shipped[EMBEDDING])
         for token in ("Ġred", "<|im_start|>"):
             for name in (EMBEDDING, LM_HEAD):
-                row = shipped[name][old.token_to_id(token)].float()
+                row = shipped[name][old.token_to_id(token)]
                 assert torch.equal(weights[name][tokenizer.token_to_id(token)], row)
 
     def test_the_command_begins_from_one(self, tmp_path: Path) -> None:
@@ -72,11 +76,43 @@ class TestBeginningFromACheckpoint:
         before = (tmp_path / "ae.safetensors").read_bytes()
         main(["autoencoder", "--work", str(tmp_path), "--autoencoder-steps", "1", "--device", "cpu"])
         assert (tmp_path / "ae.safetensors").read_bytes() == before
-        main(["export", "--work", str(tmp_path), "--out", str(tmp_path / "out")])
+        out = tmp_path / "out"
+        main(["export", "--work", str(tmp_path), "--out", str(out)])
         for name in ("ema.safetensors", "ae.safetensors"):
-            found, shipped = (load_file(at / name) for at in (tmp_path / "out", default_checkpoint()))
+            found, shipped = (load_file(at / name) for at in (out, default_checkpoint()))
             assert found.keys() == shipped.keys()
-            assert all(torch.equal(found[key].float(), shipped[key].float()) for key in shipped)
+            assert all(torch.equal(found[key], shipped[key]) for key in shipped)
+        for name in ("config.json", "training.json"):
+            found, shipped = (json.loads((at / name).read_text()) for at in (out, default_checkpoint()))
+            assert found == shipped
+
+    def test_a_decoder_that_was_trained_on_is_exported_in_bfloat16(self, tmp_path: Path) -> None:
+        begin_from(default_checkpoint(), tmp_path, 0)
+        trained = {k: v.float() * 2 for k, v in load_file(tmp_path / "ae.safetensors").items()}
+        save_file(trained, tmp_path / "ae.safetensors")
+        log = {"seconds": 60, "steps": 1, "curve": [{"psnr": 30.0, "ssim": 0.9}]}
+        (tmp_path / "decoder.json").write_text(json.dumps(log))
+        found = load_file(export(tmp_path, tmp_path / "out", seed=0, machine="") / "ae.safetensors")
+        assert {value.dtype for value in found.values()} == {torch.bfloat16}
+        assert all(torch.equal(found[name].float(), trained[name]) for name in trained)
+
+    def test_a_work_folder_without_configs_has_the_storybook_s_sizes(self, tmp_path: Path) -> None:
+        begin_from(default_checkpoint(), tmp_path / "new", 0)
+        old = tmp_path / "old"
+        shutil.copytree(tmp_path / "new", old)
+        for name in CONFIGS:
+            (old / name).unlink(missing_ok=True)
+        for name in ("unified.start.safetensors", "ae.safetensors"):
+            save_file({k: v.float() for k, v in load_file(old / name).items()}, old / name)
+        models = [new_model(folder, 0) for folder in (old, tmp_path / "new")]
+        assert models[0].config == models[1].config
+        states = [model.state_dict() for model in models]
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[1])
+        main(["export", "--work", str(old), "--out", str(tmp_path / "out")])
+        exported, shipped = (
+            load_file(at / "ema.safetensors") for at in (tmp_path / "out", default_checkpoint())
+        )
+        assert all(torch.equal(exported[name], shipped[name]) for name in shipped)
 
     def test_a_training_under_way_is_not_overwritten(self, tmp_path: Path) -> None:
         begin_from(default_checkpoint(), tmp_path, 0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from PIL import Image
 
 from engine.assets import default_checkpoint
 from engine.checkpoints.random_folder import BAGEL_7B
+from engine.training.__main__ import parser
 from engine.training.curves import draw_curves
 from engine.training.dry_run import TRAINED_BYTES, dry_run, need
 
@@ -30,6 +33,16 @@ def test_adapters_leave_the_rest_frozen() -> None:
 def test_a_folder_is_read_by_its_headers() -> None:
     text = dry_run(default_checkpoint(), gpus=2, tokens=8192, rank=None)
     assert "0.011 billion weights" in text and "split over 2 cards" in text
+
+
+def test_the_command_it_names_is_one_that_can_be_given() -> None:
+    text = dry_run(None, gpus=1, tokens=8192, rank=16)
+    start, *words = shlex.split(text.splitlines()[-1].strip().removeprefix("python -m "))
+    args = parser().parse_args(words)
+    assert start == "engine.training" and (args.stage, args.plan, args.rank) == ("unified", "pictures", 16)
+    assert args.recompute and not args.sharded and str(args.begin_from) == "BAGEL_FOLDER"
+    split = dry_run(default_checkpoint(), gpus=2, tokens=8192, rank=None)
+    assert "accelerate launch --num_processes 2" in split and "--sharded" in split and "--rank" not in split
 
 
 def test_less_than_one_of_anything_is_refused() -> None:

@@ -54,6 +54,7 @@ class TestOptimiser:
     def test_rates_warm_up_and_come_down(self) -> None:
         assert rate_factor(0.0) < rate_factor(0.005) < rate_factor(0.01) == 1
         assert rate_factor(1.0) == pytest.approx(0.02)
+        assert rate_factor(0.005, schedule="constant") < 1 == rate_factor(1.0, schedule="constant")
 
     def test_the_average_follows_and_the_state_comes_back(self, tmp_path: Path) -> None:
         model = torch.nn.Linear(3, 2)

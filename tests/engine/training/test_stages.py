@@ -44,6 +44,11 @@ class TestStages:
                 "masked or learned",
             ),
             ('[[stage]]\nname = "x"\nsteps = 2\nshares = {direct = 1}\nchains = "odd"', "no chains 'odd'"),
+            (
+                '[[stage]]\nname = "x"\nsteps = 2\nshares = {direct = 1}\nschedule = "up"',
+                "cosine or constant",
+            ),
+            ('[[stage]]\nname = "x"\nsteps = 2\nshares = {direct = 1}\nshift = 0', "shift is 0"),
             ('[[stage]]\nname = "x"\nshares = {direct = 1}', "steps"),
         ],
     )
@@ -56,6 +61,7 @@ class TestStages:
         multi, joint = read_plan("process")
         assert (multi.arm.critique, joint.arm.critique) == ("none", "self-sampled")
         six, full = read_plan("irg")
+        assert all((stage.schedule, stage.shift) == ("constant", 4.0) for stage in (six, full))
         assert set(six.first) == set(MODES) and set(full.first) == {"initial full", "improving full"}
         assert six.first["initial full"] == 2 * six.first["improving thinking understanding"]
 

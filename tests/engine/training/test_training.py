@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,7 +29,7 @@ from engine.training.packing import CleanImage, NoisedImage, Packer, SeenImage, 
 from engine.training.recipe import (
     begin_from,
     make_tokenizer,
-    special_tokens,
+    words,
 )
 from engine.training.samples import COPIES, SampleMaker, length, spread_draws
 from engine.training.shards import PROMPTS, USUAL, Library, write_shards
@@ -57,9 +58,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def maker(work: Path) -> SampleMaker:
-    tokenizer = make_tokenizer(work, 0)
-    encode = lambda text: tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
-    return SampleMaker(Library(work / "shards" / USUAL.name), encode, special_tokens(tokenizer))
+    found = words(work, 0)
+    return SampleMaker(Library(work / "shards" / USUAL.name), found.encode, found.tokens)
 
 
 class TestSamples:
@@ -193,6 +193,23 @@ class TestTheUnifiedStage:
         assert all(torch.equal(one[name], two[name]) for name in one)
         one, two = (json.loads((f / "unified.json").read_text()) for f in (whole, parts))
         assert one["means"] == two["means"] and one["images"] == two["images"] > 0
+
+    def test_a_stage_has_its_own_shift_and_schedule(
+        self, maker: SampleMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (usual,) = small_plan(3)
+        seen, rates = [], []
+
+        def pieces(samples: list, packer: Packer, *more: object) -> list:
+            seen.append(packer.shift)
+            return own_pieces(samples, packer, *more)
+
+        monkeypatch.setattr(unified, "own_pieces", pieces)
+        monkeypatch.setattr(unified, "set_rates", lambda optimisers, *found: rates.append(found[-1]))
+        stages = [usual, replace(usual, schedule="constant", shift=4.0)]
+        train(tmp_path, small_model(), lambda stage: maker, maker.tokens, Run(stages))
+        assert seen == [1.5] * 3 + [4.0] * 3
+        assert rates[2] < rates[1] < 1 and rates[4:] == [1.0, 1.0]
 
     def test_pieces_add_up_to_the_whole_step(
         self, maker: SampleMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
