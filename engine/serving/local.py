@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.asking import answer
 from engine.canvas import Canvas
-from engine.checkpoints.progress import Loading, LoadingCancelled
+from engine.checkpoints.progress import Loading
 from engine.events import (
     Answered,
     Event,
@@ -27,7 +27,7 @@ from engine.events import (
     StepFinished,
     StepStarted,
 )
-from engine.failures import SAFE, failure
+from engine.failures import SAFE, explain_opening, failure
 from engine.going import after_step
 from engine.inference.events import PaintError
 from engine.runner import advance
@@ -153,12 +153,7 @@ class LocalWorker:
         except Exception as error:
             with self._changed:
                 self._state = "failed"
-                if isinstance(error, LoadingCancelled):
-                    self._cause, self._next_action = str(error), "Start Restroke again to load it."
-                else:
-                    log.error("the model could not be opened", exc_info=error)
-                    self._cause = f"The model could not be opened: {str(error) or type(error).__name__}"
-                    self._next_action = "Start Restroke again with a whole checkpoint folder."
+                self._cause, self._next_action = explain_opening(error)
             self._tell_change()
             return None
         with self._changed:

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from engine.checkpoints.errors import CheckpointError
 from engine.events import RunCancelled, RunDone, RunPaused, StepFailed, StepFinished
 from engine.serving.local import LocalWorker
 from engine.serving.queue import Job
@@ -281,6 +282,17 @@ def test_a_model_that_cannot_be_opened_fails_every_run_with_the_cause(start):
     snapshot = worker.snapshot()
     assert snapshot.state == "failed" and "config.json" in snapshot.cause and snapshot.next_action
     assert recorder.state("a") == "failed" and "config.json" in recorder.events("a")[-1].cause
+
+
+def test_a_folder_that_is_no_model_is_refused_in_its_own_words_alone(start):
+    def broken():
+        raise CheckpointError("ae.safetensors was cut short. Fetch it again.")
+
+    worker, recorder = start(broken)
+    worker.submit(job(recorder, "a"))
+    ended(recorder, "a")
+    snapshot = worker.snapshot()
+    assert snapshot.cause.endswith("Fetch it again.") and snapshot.next_action == ""
 
 
 def test_close_stops_mid_step_quickly_and_unfinished_runs_are_lost(start):
