@@ -1,4 +1,4 @@
-"""What went wrong in a step or in opening the model, as sentences: the cause, what is safe, what to do next."""
+"""What went wrong in a step or in opening a model, in sentences: the cause, what is safe, what to do next."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def explain_opening(error: Exception) -> tuple[str, str]:
         return f"The model could not be opened: {error}", ""
     chain = list(_causes(error))
     if any(map(_is_full_disk, chain)):
-        return "The model could not be opened: the disk is full.", "Free some space, then start Restroke again."
+        return "The model could not be opened: the disk is full.", "Free some space, then start again."
     if any(map(is_card_full, chain)):
         return (
             "The model could not be opened: the graphics card has not enough memory for it.",

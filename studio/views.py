@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.canvas import Canvas
+from engine.protocols.base import COMPLETE
 from engine.protocols.memory import pictures_remembered
 from engine.serving.contract import Snapshot
 from engine.serving.queue import Place
@@ -44,6 +45,7 @@ def step_view(step: Step, steps: Mapping[str, Step]) -> View:
         "image": step.image,
         "seed": str(recipe["seed"]) if "seed" in recipe else None,
         "attempt": recipe.get("attempt", 0),
+        "wish": recipe.get("wish"),
         "edited_from": recipe.get("edited_from"),
         "seconds": result.get("seconds"),
         "reused": result.get("reused_tokens"),
@@ -98,6 +100,7 @@ def run_view(run: Run) -> View:
         "id": run.id,
         "branch": run.branch_id,
         "state": run.state,
+        "complete": run.state == "done" and run.cause == COMPLETE,
         "cause": run.cause,
         "next_action": run.next_action,
         "raw": run.raw,

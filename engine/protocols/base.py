@@ -37,6 +37,9 @@ class Image:
 
 Segment = Text | Image
 
+COMPLETE = "The model says that the picture is complete."
+"""Why a run ended that the model itself ended; a person may wish for one more round then."""
+
 
 @dataclass(frozen=True)
 class Write:
@@ -135,7 +138,8 @@ class Protocol(ABC):
         """What follows the trajectory's last step.
 
         ``chosen`` is the value of :attr:`Choose.options` that the model decided for, when the answer
-        without it was a ``Choose``. Raises ``ValueError`` for an empty trajectory.
+        without it was a ``Choose``; or "plan", when a person wishes for one more round. It counts only
+        where the model may end. Raises ``ValueError`` for an empty trajectory.
         """
 
     @abstractmethod

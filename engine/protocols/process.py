@@ -14,6 +14,7 @@ from functools import cache
 
 from engine.assets import asset
 from engine.protocols.base import (
+    COMPLETE,
     Choose,
     Draw,
     ParseError,
@@ -102,7 +103,7 @@ class Process(Protocol):
             shown = remembered(trajectory, keep_rejected=settings.keep_rejected)
             return Choose(self.segments(shown), {"text": "plan", "end": "end"})
         if chosen == "end":
-            return Stop("The model says that the picture is complete.", finished=True)
+            return Stop(COMPLETE, finished=True)
         return rounds_spent(trajectory, settings) or self.write("plan", trajectory, settings)
 
     def step_text(self, step: Step) -> str:

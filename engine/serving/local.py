@@ -229,7 +229,8 @@ class LocalWorker:
         if job.question:
             turn.kind = "answer"
             return answer(painter, protocol, path, job.question, job.settings, **shared)
-        return advance(painter, protocol, path, job.settings, keep_image=self._recorder.keep_image, **shared)
+        more, keep = job.more and turn.steps_made == 0, self._recorder.keep_image
+        return advance(painter, protocol, path, job.settings, keep_image=keep, more=more, **shared)
 
     def _settle(self, turn: Turn, event: Event) -> None:
         """Puts the run back in the queue, or ends it, as its last event says."""

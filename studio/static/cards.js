@@ -44,7 +44,7 @@ function lines(pieces) {
 }
 
 function who(step) {
-  if (step.author === "model") return [step.draft && "draft", step.attempt && `again, seed ${step.attempt + 1}`].filter(Boolean).join(" · ");
+  if (step.author === "model") return [step.draft && "draft", step.wish && "one more, as you wished", step.attempt && `again, seed ${step.attempt + 1}`].filter(Boolean).join(" · ");
   if (step.kind === "prompt") return step.edited_from ? "rewritten by you" : "";
   if (step.start) return step.start === "upload" ? "yours, to start from" : "carried on from here";
   if (isPicture(step.kind)) return "your picture";
@@ -77,14 +77,14 @@ export class Card {
     return [STAGES[step.kind] + state, who(step)].filter(Boolean).join(", ");
   }
 
-  /** Called on every render; a card being edited keeps what is typed. `polish`: whether this picture may be polished. */
-  update({ now, end, selected, polish }) {
+  /** Called on every render; a card being edited keeps what is typed. `go`: what its last button says, `polish`: whether it has that one. */
+  update({ now, go, selected, polish }) {
     this.node.classList.toggle("now", now);
     if (now) this.node.setAttribute("aria-current", "step");
     else this.node.removeAttribute("aria-current");
     this.notes?.render();
-    if (this.end !== end || this.polish !== polish) {
-      Object.assign(this, { end, polish });
+    if (this.go?.label !== go?.label || this.polish !== polish) {
+      Object.assign(this, { go, polish });
       if (!this.editor) this.#show();
     }
     this.picture?.setAttribute("aria-pressed", selected); // on what was shown last, so after it
@@ -156,11 +156,8 @@ export class Card {
     ];
   }
 
-  /** `end` is "rest" on the last card of a branch, "busy" while something is made after it. */
   #go() {
-    return this.end !== "busy" && quiet("play", this.end === "rest" ? "Continue" : "Run from here", () => this.app.runFrom(this.step), {
-      "data-do": "run", title: "Let the model go on from this card",
-    });
+    return this.go && quiet("play", this.go.label, () => this.app.runFrom(this.step), { "data-do": "run", title: this.go.title });
   }
 
   #showPicture() {

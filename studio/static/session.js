@@ -103,21 +103,23 @@ export class SessionView {
     const path = model.path(app.branch);
     const last = Model.rounds(path).at(-1) || 0;
     const round = Math.max(1, last + (live && Model.opensRound(live.kind, last) ? 1 : 0));
-    const go = (label, action) => [label, action];
+    const go = (label, action) => ({ label, run: action }), further = app.further();
     const state = run?.state || "none";
     const [text, button, tone] = {
       queued: () => [this.#waiting(place), go("Stop", () => app.stop()), "busy"],
       running: () => [`Round ${round} · ${DOING[live?.kind || place?.kind] || "thinking what comes next"} · your turn whenever you like: edit any card`, go("Stop", () => app.stop()), "busy"],
       paused: () => [run.cause || "Paused. It is your turn.", go("Continue", () => app.resume()), "yours"],
-      done: () => [run.cause || "Finished.", go("Continue", () => app.resume()), "good"],
+      done: () => [run.cause || "Finished.", further, "good"],
       failed: () => [run.cause, go("Try again", () => app.tryAgain()), "bad"],
       cancelled: () => [run.cause || "Stopped. Everything that was finished is kept.", go("Continue", () => app.resume()), "yours"],
       lost: () => [run.cause || "Restroke stopped while this was running. Everything that was finished is kept.", go("Resume", () => app.resume()), "bad"],
-      none: () => ["Saved. Nothing has run from here yet.", go("Run from here", () => app.resume()), "yours"],
+      none: () => ["Saved. Nothing has run from here yet.", further && go("Run from here", further.run), "yours"],
     }[state]();
     setText(this.status, text);
-    setText(this.go, button[0]);
-    [, this.action] = button;
+    this.go.hidden = !button;
+    setText(this.go, button?.label || "");
+    this.go.title = button?.title || "";
+    this.action = button?.run;
     this.dot.className = `dot ${tone}`;
     this.node.dataset.state = state;
   }

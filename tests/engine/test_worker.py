@@ -188,6 +188,16 @@ def test_a_paused_run_leaves_the_queue_and_can_be_asked_for_again(start):
     assert worker.snapshot().runs == ()
 
 
+def test_one_more_round_is_made_once_and_then_the_model_is_asked_again(start):
+    worker, recorder = start(ScriptedPainter(rounds=1, fault_rounds=()))
+    for wish in (False, True):
+        worker.submit(job(recorder, "a", more=wish))
+        recorder.wait(lambda n=1 + wish: sum(isinstance(e, RunDone) for e in recorder.events("a")) == n)
+    kinds = [step.kind for step in recorder.paths["a"]]
+    assert kinds == ["prompt", *["plan", "sketch", "inspect"] * 2]
+    assert [step.recipe.get("wish") for step in recorder.paths["a"][4:]] == ["one more round", None, None]
+
+
 @pytest.mark.parametrize(
     ("begun", "chosen", "state"), [("auto", "one_step", "paused"), ("one_step", "auto", "done")]
 )

@@ -56,3 +56,23 @@ def test_a_draft_is_asked_for_in_the_settings_and_its_card_says_so(tab):
     expect(tab.card("plan").locator(".who").first).to_have_text("")
     saved = "Reused 10 tokens, which saved about 1.2 s."
     expect(tab.card("sketch").locator(".info").first).to_have_text(saved)
+
+
+def test_nothing_is_offered_where_a_way_of_working_has_nothing_to_add(tab):
+    tab.home()
+    tab.page.get_by_role("button", name="Settings").click()
+    tab.page.locator("input[name=protocol][value=direct]").check()
+    tab.page.get_by_role("button", name="Save settings").click()
+    tab.paint("a red house")
+    tab.ends("The picture is drawn.")
+    go, card = tab.page.locator('.status [data-do="go"]'), tab.card("image").locator('[data-do="run"]')
+    expect(go).to_be_hidden()
+    expect(card).to_have_count(0)
+    tab.page.locator('[data-do="settings"]').click()
+    tab.page.locator("input[name=protocol][value=irg]").check()
+    tab.page.get_by_role("button", name="Save settings").click()
+    expect(go).to_have_text("Continue")
+    expect(card).to_have_text("Continue")
+    card.click()
+    tab.ends(AGAIN)
+    expect(go).to_be_hidden()
