@@ -181,8 +181,7 @@ class ScriptedPainter:
             return thought_text(_thought(segments))
         number = sum(_is_plan(s) for s in segments)
         newest = next(s for s in reversed(segments) if isinstance(s, Text))
-        is_start = number == 0 and isinstance(segments[-1], Image)  # then it is looked at first
-        if not is_start and not _is_plan(newest) and not newest.text.startswith("<think>"):
+        if not _is_plan(newest) and not newest.text.startswith("<think>"):
             number += 1
             colour, thing = _named(segments)[(number - 1) % len(_named(segments))]
             return plan_text(

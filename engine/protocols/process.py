@@ -85,7 +85,7 @@ class Process(Protocol):
         if not trajectory:
             raise ValueError("a trajectory begins with its prompt; this one is empty")
         tip = trajectory[-1]
-        if tip.kind == "prompt":
+        if tip.kind == "prompt" or tip.is_start:  # nobody asked the model for a picture that is the start
             return self.write("plan", trajectory, settings)
         if tip.kind in ("plan", "think", "reflect"):
             return images_spent(trajectory, settings) or self.draw("sketch", trajectory, settings)

@@ -126,7 +126,7 @@ class TestCarryingOn:
         reply = do(room, "carry_on", sid=sid, step=sketch.id)
         assert settle(room, sid) == "done"
         path = steps(room, sid)
-        assert [step.kind for step in path][:3] == ["prompt", "image", "inspect"]
+        assert [step.kind for step in path][:3] == ["prompt", "image", "plan"]
         assert (path[1].image, path[1].author, path[1].recipe) == (
             sketch.image,
             "person",
