@@ -116,7 +116,7 @@ def _serve(wish: argparse.Namespace, room: Room, opened: _Opened, stop: threadin
                 pass
             _must_not_have_failed(room)
             if not stop.is_set():
-                print(opened.about(), flush=True)
+                print(room.worker.snapshot().about, flush=True)
             while not stop.wait(1.0):
                 pass
         finally:
@@ -171,10 +171,6 @@ class _Opened:
 
         checkpoint = getattr(self.painter, "checkpoint", None)
         return examples_of(checkpoint.folder if checkpoint else None)
-
-    def about(self) -> str:
-        """One honest line about the model."""
-        return getattr(self.painter, "about", self.painter.title)
 
 
 def _opener(wish: argparse.Namespace, loading: Loading) -> Callable[[], Any]:

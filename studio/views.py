@@ -132,14 +132,26 @@ def worker_view(snapshot: Snapshot) -> View:
         "state": snapshot.state,
         "loaded": snapshot.loaded,
         "title": snapshot.title,
+        "about": snapshot.about,
         "cause": snapshot.cause,
         "next_action": snapshot.next_action,
-        "seconds_a_round": seconds_a_round(snapshot.step_seconds),
+        "paces": paces(snapshot.step_seconds),
     }
 
 
-def seconds_a_round(step_seconds: Mapping[str, float]) -> float | None:
-    """Plan, sketch and inspect as measured; None until each was."""
-    if not {"plan", "sketch", "inspect"} <= step_seconds.keys():
-        return None
-    return sum(step_seconds[kind] for kind in ("plan", "sketch", "inspect"))
+PACES = {
+    "process": ("plan", "sketch", "inspect"),
+    "direct": ("image",),
+    "think": ("think", "image"),
+    "irg": ("think", "image"),
+}
+"""The steps of a round, or of the first picture where a way of working has no rounds."""
+
+
+def paces(step_seconds: Mapping[str, float]) -> dict[str, float]:
+    """Seconds of a round or a picture as measured, by way of working; without those that were not yet."""
+    return {
+        way: sum(step_seconds[kind] for kind in kinds)
+        for way, kinds in PACES.items()
+        if step_seconds.keys() >= set(kinds)
+    }

@@ -197,9 +197,12 @@ class Protocol(ABC):
 def images_spent(trajectory: Sequence[Step], settings: Settings) -> Stop | None:
     """The end that the cap on pictures makes, if it is reached."""
     drawn = sum(step.image is not None and not step.is_start for step in trajectory)
-    if drawn < settings.max_images:
-        return None
+    return None if drawn < settings.max_images else limit_reached(settings.max_images, "picture")
+
+
+def limit_reached(most: int, noun: str) -> Stop:
+    """The end at a cap of ``most`` things of this name."""
+    things = noun if most == 1 else f"{noun}s"
     return Stop(
-        f"The limit of {settings.max_images} pictures is reached. Raise it in the settings to go on.",
-        finished=False,
+        f"The limit of {most} {things} is reached. Raise it in the settings to go on.", finished=False
     )

@@ -22,6 +22,7 @@ from engine.protocols.base import (
     Stop,
     Write,
     images_spent,
+    limit_reached,
     neutral,
     unquoted,
 )
@@ -62,10 +63,7 @@ def _prefix(author: str) -> str:
 def rounds_spent(trajectory: Sequence[Step], settings: Settings) -> Stop | None:
     """The end that a cap makes before another round, if one is reached."""
     if round_numbers(trajectory)[-1] >= settings.max_rounds:
-        return Stop(
-            f"The limit of {settings.max_rounds} rounds is reached. Raise it in the settings to go on.",
-            finished=False,
-        )
+        return limit_reached(settings.max_rounds, "round")
     return images_spent(trajectory, settings)
 
 
@@ -73,8 +71,8 @@ class Process(Protocol):
     """Plan → Sketch → Inspect → (Refine), and the model chooses between a next plan and the end."""
 
     name = "process"
-    title = "Step by step"
-    sentence = "Plans, sketches, looks at the sketch and corrects it, round after round."
+    title = "In rounds"
+    sentence = "Plans one thing, sketches it, inspects the sketch, refines what is wrong; round after round."
 
     def __init__(self, asks: Mapping[str, str] | None = None) -> None:
         self.asks = asks

@@ -60,7 +60,7 @@ class LocalWorker:
         self._changed = threading.Condition()
         self._queue, self._clock = FairQueue(), StepClock()
         self._now: Turn | None = None
-        self._state, self._title, self._fingerprint = "loading", "", {}
+        self._state, self._title, self._about, self._fingerprint = "loading", "", "", {}
         self._protocols: tuple[str, ...] = ()
         self._canvas: Canvas | None = None
         self._answers = False
@@ -112,6 +112,7 @@ class LocalWorker:
                 state="closed" if self._closing else self._state,
                 loaded=1.0 if self._state == "ready" else self._loading.share,
                 title=self._title,
+                about=self._about,
                 protocols=self._protocols,
                 canvas=self._canvas,
                 answers=self._answers,
@@ -157,7 +158,8 @@ class LocalWorker:
             self._tell_change()
             return None
         with self._changed:
-            self._state, self._title, self._fingerprint = "ready", painter.title, dict(painter.fingerprint)
+            self._state, self._fingerprint = "ready", dict(painter.fingerprint)
+            self._title, self._about = painter.title, painter.about
             self._protocols, self._canvas = tuple(painter.protocols), painter.canvas
             self._answers = any(protocol.asks for protocol in painter.grammars.values())
         self._tell_change()

@@ -20,7 +20,8 @@ export class SessionView {
     this.mode = new ModeSwitch((mode) => app.setMode(mode));
     this.branches = h("select.chip.branch", { "aria-label": "Branch", onchange: () => app.travel(this.branches.value) });
     this.memory = new MemoryChip(() => app.memory());
-    this.modelLine = h("span");
+    this.modelDot = h("i.dot", { "aria-hidden": "true" });
+    this.modelLine = h("span.line");
     this.dot = h("i.dot", { "aria-hidden": "true" });
     this.status = h("span.saying", { dir: "auto" });
     this.go = h("button.btn", { type: "button", "data-do": "go" });
@@ -41,16 +42,17 @@ export class SessionView {
     this.stage.tools.prepend(this.treeButton);
     this.node = h("div.room", {},
       h("header.phone-top", {}, h("span.brand", {}, icon("stroke"), "Restroke"),
-        h("a.chip", { href: app.pageUrl(null), onclick: home }, "Sessions")),
+        app.stopLoading(), h("a.chip", { href: app.pageUrl(null), onclick: home }, "Sessions")),
       h("nav.side", { "aria-label": "Sessions" },
         h("a.brand", { href: app.pageUrl(null), onclick: home }, icon("stroke"), "Restroke"),
         h("a.new", { href: app.pageUrl(null), onclick: home }, icon("plus"), "New picture"),
         this.list.node,
-        h("div.model", {}, h("i.dot"), this.modelLine,
+        h("div.model", {}, this.modelDot, this.modelLine, app.stopLoading(),
           h("button.btn.quiet.only", { type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: shortcuts }, icon("help")))),
       this.work = h("section.work", { "aria-label": "Timeline" }, this.promptHome,
         h("div.bar", {}, this.branches, this.mode.node,
-          h("button.chip", { type: "button", onclick: () => app.sessionSettings(), "data-do": "settings" }, icon("gear"), "Settings"),
+          h("button.chip", { type: "button", onclick: () => app.sessionSettings(), "data-do": "settings", "aria-label": "Settings", title: "Settings" },
+            icon("gear"), h("span.label", {}, "Settings")),
           this.memory.node),
         this.timelineHome,
         h("div.status", {}, this.dot, this.status, this.go)),
@@ -71,7 +73,8 @@ export class SessionView {
     this.branches.value = app.branch;
     this.mode.render(model.settings.mode);
     this.memory.render(model.inMind(app.branch), app.about.most_pictures);
-    setText(this.modelLine, app.workerLine("\n"));
+    setText(this.modelLine, app.workerLine());
+    this.modelDot.className = `dot ${{ loading: "busy", failed: "bad" }[app.worker.state] || ""}`;
     this.list.render();
     const scroller = this.#scroller(), live = model.liveOn(app.branch);
     const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 160;

@@ -8,9 +8,9 @@ import { MODES, QUALITIES, REFLECTIONS } from "./words.js";
 /** The mode switch of a session's bar. */
 export class ModeSwitch {
   constructor(onChange) {
-    this.buttons = MODES.map(([mode, title, sentence]) => {
-      const input = h("input", { type: "radio", name: "mode", value: mode, onchange: () => onChange(mode) });
-      return [input, h("label", { title: sentence }, input, h("span", {}, title))];
+    this.buttons = MODES.map(([mode, title, sentence, short]) => {
+      const input = h("input", { type: "radio", name: "mode", value: mode, "aria-label": title, onchange: () => onChange(mode) });
+      return [input, h("label", { title: `${title}: ${sentence}` }, input, h("span", {}, short))];
     });
     this.node = h("fieldset.seg", {}, h("legend.unseen", {}, "How to go on"), ...this.buttons.map(([, label]) => label));
   }

@@ -101,7 +101,7 @@ export class Timeline {
     const { app } = this, branch = isPicture(step.kind) && app.model.carriedOn(step);
     if (!branch) return null;
     return this.#kept(`carried ${step.id} ${branch.id} ${branch.name}`, () => h("p.note", {},
-      h("span", { dir: "auto" }, "Carried on from this picture: ", h("b", {}, `branch “${clip(branch.name, 40)}”. `)),
+      h("span", { dir: "auto" }, "Started afresh from this picture: ", h("b", {}, `branch “${clip(branch.name, 40)}”. `)),
       h("button.link", { type: "button", onclick: () => app.travel(branch.id) }, "Open it")));
   }
 

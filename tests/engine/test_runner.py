@@ -205,7 +205,7 @@ def test_the_wish_for_one_more_round_changes_nothing_before_the_end_and_respects
     end = go(
         ScriptedPainter(), Settings(max_rounds=1), path=path, only_one=True, more=True, recorder=recorder
     )
-    assert not end[-1].finished and "1 rounds" in end[-1].reason
+    assert not end[-1].finished and "of 1 round is" in end[-1].reason
 
 
 @pytest.mark.parametrize("at", [1, 2, 4])

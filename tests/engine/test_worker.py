@@ -305,6 +305,17 @@ def test_a_folder_that_is_no_model_is_refused_in_its_own_words_alone(start):
     assert snapshot.cause.endswith("Fetch it again.") and snapshot.next_action == ""
 
 
+def test_what_is_said_about_the_model_is_there_once_it_is(start):
+    gate = threading.Event()
+    painter = ScriptedPainter()
+    worker, recorder = start(lambda: gate.wait(5) and painter)
+    assert worker.snapshot().about == ""
+    gate.set()
+    worker.submit(job(recorder, "a"))
+    ended(recorder, "a")
+    assert worker.snapshot().about == painter.about != painter.title
+
+
 def test_close_stops_mid_step_quickly_and_unfinished_runs_are_lost(start):
     recorder = MemoryRecorder()
     painter = ScriptedPainter(update_delay=0.05, updates=1000)

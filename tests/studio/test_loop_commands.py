@@ -133,7 +133,7 @@ class TestCarryingOn:
             {"start": sketch.id},
         )
         assert len(painter.asked[asked]["segments"]) == 2
-        assert room.store.branch("local", sid, reply["branch"]).name == "on from sketch 1"
+        assert room.store.branch("local", sid, reply["branch"]).name == "afresh from sketch 1"
         assert len(steps(room, sid, 0)) == 4, "the old branch is as it was"
 
     def test_twice_is_two_branches_from_one_step_and_another_seed(self, room: Room):
