@@ -28,6 +28,7 @@ from typing import Any
 from engine import __main__ as engine_commands
 from engine import check
 from engine.assets import default_checkpoint
+from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.progress import Loading, terminal_bar
 from engine.settings import Settings
 from sessions import Store, StoreError
@@ -115,7 +116,7 @@ def _serve(wish: argparse.Namespace, room: Room, opened: _Opened, stop: threadin
                 pass
             _must_not_have_failed(room)
             if not stop.is_set():
-                print(opened.about(), flush=True)
+                print(room.worker.snapshot().about, flush=True)
             while not stop.wait(1.0):
                 pass
         finally:
@@ -152,7 +153,9 @@ class _Opened:
             known = usual.protocol in self.painter.protocols
             return usual if known else replace(usual, protocol=self.painter.protocols[0])
         except (TypeError, ValueError) as error:
-            raise CannotStartError(f"the checkpoint recommends settings that don't fit: {error}.") from error
+            raise CheckpointError(
+                f"its config.json recommends settings that don't fit: {error}. Mend them there."
+            ) from error
 
     def hint(self) -> Callable[[str], str] | None:
         """Hints about unknown words, when the model knows nothing but the storybook world."""
@@ -168,10 +171,6 @@ class _Opened:
 
         checkpoint = getattr(self.painter, "checkpoint", None)
         return examples_of(checkpoint.folder if checkpoint else None)
-
-    def about(self) -> str:
-        """One honest line about the model."""
-        return getattr(self.painter, "about", self.painter.title)
 
 
 def _opener(wish: argparse.Namespace, loading: Loading) -> Callable[[], Any]:

@@ -1,4 +1,4 @@
-"""What went wrong in a step, as sentences for a person: the cause, what is safe, what to do next."""
+"""What went wrong in a step or in opening a model, in sentences: the cause, what is safe, what to do next."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import errno
 import logging
 from collections.abc import Iterator
 
+from engine.checkpoints.errors import CheckpointError
+from engine.checkpoints.progress import LoadingCancelled
 from engine.events import StepFailed
 from engine.exhaustion import is_card_full, is_memory_full
 from engine.inference.events import PaintError
@@ -56,8 +58,40 @@ def explain(error: Exception) -> tuple[str, str]:
     if hasattr(error, "next_action"):  # a recorder's own error, in whole sentences already
         return str(error), error.next_action
     log.error("unexpected error in a step", exc_info=error)
-    what = ": ".join(filter(None, (type(error).__name__, str(error))))
-    return f"Something unexpected went wrong ({what}). {SAFE}", "Continue to try this step again."
+    return f"Something unexpected went wrong ({_named(error)}). {SAFE}", "Continue to try this step again."
+
+
+def explain_opening(error: Exception) -> tuple[str, str]:
+    """As :func:`explain`, of a model that could not be opened; the next action is "" where the cause has it.
+
+    Everything but a stop by the person is also logged with its traceback.
+    """
+    if isinstance(error, LoadingCancelled):
+        return str(error), "Start Restroke again to load it."
+    log.error("the model could not be opened", exc_info=error)
+    if isinstance(error, CheckpointError):
+        return f"The model could not be opened: {error}", ""
+    chain = list(_causes(error))
+    if any(map(_is_full_disk, chain)):
+        return "The model could not be opened: the disk is full.", "Free some space, then start again."
+    if any(map(is_card_full, chain)):
+        return (
+            "The model could not be opened: the graphics card has not enough memory for it.",
+            "Close what else uses the card, or start Restroke again with a --profile that needs less.",
+        )
+    if any(map(is_memory_full, chain)):
+        return (
+            "The model could not be opened: there is not enough memory for it.",
+            "Close other programs, or start Restroke again with a --profile that needs less.",
+        )
+    return (
+        f"The model could not be opened ({_named(error)}).",
+        "Start Restroke again; if that doesn't help, restroke.log in its data folder says more.",
+    )
+
+
+def _named(error: Exception) -> str:
+    return ": ".join(filter(None, (type(error).__name__, str(error))))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -26,7 +26,7 @@ from engine.failures import SAFE, MalformedTextError, failure
 from engine.going import CancelledError, after_step, stopped_by
 from engine.inference.events import Choice, FlowUpdate, PaintError, Reuse
 from engine.inference.events import TextDelta as Decoded
-from engine.protocols.base import Choose, Draw, ParseError, Protocol, Stop, Write
+from engine.protocols.base import COMPLETE, Choose, Draw, ParseError, Protocol, Stop, Write
 from engine.protocols.base import Image as Shown
 from engine.settings import Settings
 from engine.trajectory import NOUNS, Step, step_seed
@@ -50,6 +50,7 @@ def advance(
     keep_image: Callable[[Image], str],
     session_seed: int,
     attempt: int = 0,
+    more: bool = False,
     cancel: threading.Event,
 ) -> Iterator[Event]:
     """Makes exactly one step after ``trajectory``, or finds that none follows.
@@ -57,9 +58,10 @@ def advance(
     The last event is ``StepFinished``, ``StepFailed``, ``RunDone`` or ``RunCancelled``; no exception
     leaves it. ``cancel`` is looked at while the trajectory is read, after every token and flow update, and
     once more before a picture is kept, so that a cancelled step leaves nothing behind. ``attempt`` counts
-    the wishes for "again, with a new seed".
+    the wishes for "again, with a new seed". ``more``: the person wishes for one more round, so where the
+    model would be asked whether to end it is not (papers, neighbouring systems: budget forcing).
     """
-    making = _Making(painter, protocol, trajectory, settings, pixels, session_seed, attempt, cancel)
+    making = _Making(painter, protocol, trajectory, settings, pixels, session_seed, attempt, cancel, more)
     kind = "step"
     try:
         ask = making.ask()
@@ -127,6 +129,7 @@ class _Making:
     session_seed: int
     attempt: int
     cancel: threading.Event
+    more: bool = False
     choice: Choice | None = None
     reuse: Reuse = Reuse()
     result: dict[str, Any] = field(default_factory=dict)
@@ -139,6 +142,9 @@ class _Making:
         """What follows; where the protocol leaves it to the model, the model is asked."""
         self.check()
         ask = self.protocol.next(self.trajectory, self.settings)
+        if self.more:
+            wished = self.protocol.next(self.trajectory, self.settings, chosen="plan")
+            self.more, ask = wished != ask, wished  # in the middle of a round the wish changes nothing
         if isinstance(ask, Choose):
             options = ask.options
             self.choice = self.painter.choose(
@@ -171,14 +177,15 @@ class _Making:
             except ParseError as second:
                 raise MalformedTextError(ask.kind, str(second), raw) from second
         if fields is None:
-            yield RunDone("The model says that the picture is complete.", finished=True)
+            yield RunDone(COMPLETE, finished=True)
             return
         yield self._finished(ask.kind, settings, seed, fields=fields)
 
     def _read(self, ask: Write, raw: str) -> dict[str, str] | None:
         fields = self.protocol.parse(ask.kind, raw)
         if fields is None and not ask.may_end:
-            raise ParseError("it says that nothing is left to do, and nothing is drawn yet")
+            why = "one more round is wished for" if self.more else "nothing is drawn yet"
+            raise ParseError(f"it says that nothing is left to do, and {why}")
         return fields
 
     def _decode(self, ask: Write, settings: Settings, seed: int) -> Generator[Event, None, str]:
@@ -275,6 +282,8 @@ class _Making:
             "attempt": self.attempt,
             "fingerprint": dict(self.painter.fingerprint),
         }
+        if self.more:
+            recipe["wish"] = "one more round"
         if self.protocol.prompts:
             recipe["prompts"] = self.protocol.prompts
         wish, used = self.settings.as_dict(), settings.as_dict()

@@ -26,11 +26,13 @@ PUBLIC: Mapping[str, Any] = {
     "interval_low": 0.4,
     "shift": 3.0,
     "max_tokens": 1000,
+    "max_seconds": 3600.0,
     "keep_rejected": False,
 }
 """What suits a checkpoint of the public release, which recommends no settings itself: its own scripts'
 
-(bagel-format, default hyper-parameters), and no rejected sketches in its memory.
+(bagel-format, default hyper-parameters), no rejected sketches in its memory, and an hour for a run: its
+pictures may take minutes each.
 """
 
 

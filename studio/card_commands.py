@@ -119,8 +119,13 @@ def polish(room: Room, owner: str, *, sid: str, step: str) -> dict:
     return _run_from(room, owner, sid, old, name="polished", polish=True)
 
 
-def run(room: Room, owner: str, *, sid: str, step: str, branch: str, again: bool = False) -> dict:
-    """Goes on from a card: on its branch when it is the newest there, else on a new one."""
+def run(
+    room: Room, owner: str, *, sid: str, step: str, branch: str, again: bool = False, more: bool = False
+) -> dict:
+    """Goes on from a card: on its branch when it is the newest there, else on a new one.
+
+    ``more``: with one more round, even if the model holds the picture to be complete.
+    """
     old = room.store.step(owner, sid, step)
     here = room.store.branch(owner, sid, branch)
     if here.tip != old.id:
@@ -129,7 +134,7 @@ def run(room: Room, owner: str, *, sid: str, step: str, branch: str, again: bool
     attempt = sum(r.state == "failed" for r in runs) if again else 0
     polish = _broke_off_polishing(room.store.session(owner, sid), runs, old)
     how = _how(room, owner, sid, room.store.trajectory(owner, sid, old.id), polish=polish)
-    start_run(room, owner, sid, here, how, attempt=attempt, urgent=True)
+    start_run(room, owner, sid, here, how, attempt=attempt, more=more, urgent=True)
     return {"branch": here.id}
 
 
@@ -274,17 +279,11 @@ def tell_branch(room: Room, owner: str, sid: str, branch: Branch, steps: Sequenc
     return [{"seq": seq, "kind": "branch", **event}]
 
 
-def start_run(
-    room: Room,
-    owner: str,
-    sid: str,
-    branch: Branch,
-    settings: Settings,
-    *,
-    attempt: int = 0,
-    urgent: bool = False,
-) -> None:
-    """Starts a run on a branch. Runs on the session's other branches stop: the person has moved on."""
+def start_run(room: Room, owner: str, sid: str, branch: Branch, settings: Settings, **wishes: Any) -> None:
+    """Starts a run on a branch. Runs on the session's other branches stop: the person has moved on.
+
+    ``wishes``: as of :class:`engine.serving.queue.Job`.
+    """
     under_way = [found for found in room.store.runs(owner, sid) if found.state in ("queued", "running")]
     if any(found.branch_id == branch.id for found in under_way):
         raise RefusedError("This branch is already being worked on. Stop it first, or wait until it pauses.")
@@ -292,4 +291,4 @@ def start_run(
         room.recorder.reasons[found.id] = MOVED_ON
         if not room.worker.cancel(found.id):
             room.recorder.reasons.pop(found.id, None)
-    room.start_run(owner, sid, branch.id, settings, attempt=attempt, urgent=urgent)
+    room.start_run(owner, sid, branch.id, settings, **wishes)

@@ -63,14 +63,12 @@ class Room:
         recorder.worker = worker
         return cls(store, worker, log, recorder, previews, Tokens.of(store.home), **more)
 
-    def start_run(
-        self, owner: str, sid: str, branch_id: str, settings: Settings, *, attempt: int, urgent: bool
-    ) -> None:
-        """The run is a row before the worker hears of it."""
+    def start_run(self, owner: str, sid: str, branch_id: str, settings: Settings, **wishes: Any) -> None:
+        """The run is a row before the worker hears of it. ``wishes``: as of :class:`Job`."""
         _, seed = settings_of(self.store.session(owner, sid))
         run = self.store.create_run(owner, sid, branch_id, settings.as_dict())
         self.tell_run(sid, run)
-        self.worker.submit(Job(run.id, owner, sid, branch_id, settings, seed, attempt=attempt, urgent=urgent))
+        self.worker.submit(Job(run.id, owner, sid, branch_id, settings, seed, **wishes))
 
     def tell_run(self, sid: str, run: Run) -> None:
         self.log.append(sid, "run", run=run_view(run))

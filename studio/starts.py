@@ -1,4 +1,4 @@
-"""Pictures to start from: a person's own for a new session, or an earlier one to carry on from.
+"""Pictures to start from: a person's own for a new session, or an earlier one to start afresh from.
 
 Either is a step right after the prompt, so the model is shown the words and that picture and nothing else.
 """
@@ -27,12 +27,12 @@ def carry_on(room: Room, owner: str, *, sid: str, step: str) -> dict:
     """Goes on from a picture as if the session had begun with it, on a branch of its own."""
     old = room.store.step(owner, sid, step)
     if old.image is None:
-        raise RefusedError("Only a picture can be carried on from.")
+        raise RefusedError("Only a picture can be started afresh from.")
     path = room.store.trajectory(owner, sid, old.id)
     if old.is_start:
         raise RefusedError("This branch begins with this picture already. Continue, or run from the card.")
     new = Step(path[0].id, "image", "person", image=old.image, recipe={"start": old.id})
-    return begin_from(room, owner, sid, new, f"on from {_which(path)}")
+    return begin_from(room, owner, sid, new, f"afresh from {_which(path)}")
 
 
 def _which(path: Sequence[Step]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.canvas import Canvas
+from engine.protocols.base import COMPLETE
 from engine.protocols.memory import pictures_remembered
 from engine.serving.contract import Snapshot
 from engine.serving.queue import Place
@@ -44,6 +45,7 @@ def step_view(step: Step, steps: Mapping[str, Step]) -> View:
         "image": step.image,
         "seed": str(recipe["seed"]) if "seed" in recipe else None,
         "attempt": recipe.get("attempt", 0),
+        "wish": recipe.get("wish"),
         "edited_from": recipe.get("edited_from"),
         "seconds": result.get("seconds"),
         "reused": result.get("reused_tokens"),
@@ -98,6 +100,7 @@ def run_view(run: Run) -> View:
         "id": run.id,
         "branch": run.branch_id,
         "state": run.state,
+        "complete": run.state == "done" and run.cause == COMPLETE,
         "cause": run.cause,
         "next_action": run.next_action,
         "raw": run.raw,
@@ -129,14 +132,26 @@ def worker_view(snapshot: Snapshot) -> View:
         "state": snapshot.state,
         "loaded": snapshot.loaded,
         "title": snapshot.title,
+        "about": snapshot.about,
         "cause": snapshot.cause,
         "next_action": snapshot.next_action,
-        "seconds_a_round": seconds_a_round(snapshot.step_seconds),
+        "paces": paces(snapshot.step_seconds),
     }
 
 
-def seconds_a_round(step_seconds: Mapping[str, float]) -> float | None:
-    """Plan, sketch and inspect as measured; None until each was."""
-    if not {"plan", "sketch", "inspect"} <= step_seconds.keys():
-        return None
-    return sum(step_seconds[kind] for kind in ("plan", "sketch", "inspect"))
+PACES = {
+    "process": ("plan", "sketch", "inspect"),
+    "direct": ("image",),
+    "think": ("think", "image"),
+    "irg": ("think", "image"),
+}
+"""The steps of a round, or of the first picture where a way of working has no rounds."""
+
+
+def paces(step_seconds: Mapping[str, float]) -> dict[str, float]:
+    """Seconds of a round or a picture as measured, by way of working; without those that were not yet."""
+    return {
+        way: sum(step_seconds[kind] for kind in kinds)
+        for way, kinds in PACES.items()
+        if step_seconds.keys() >= set(kinds)
+    }

@@ -75,6 +75,7 @@ class ScriptedPainter:
             "engine": "0.1.0",
         }
         self.title = "Scripted painter · no model"
+        self.about = f"{self.title} · about 0.1 s a picture of {size[0]}x{size[1]}"
         self.sampling: dict[str, Any] = {}
         self.protocols = tuple(protocols)
         drivers = grammars.guided() if guided else grammars.native(grammars.house_prompts()["ask"])
@@ -104,7 +105,8 @@ class ScriptedPainter:
         pieces = re.findall(r"\s*\S+", text) or [""]
         cut = len(pieces) > max_tokens
         pieces = pieces[:max_tokens]
-        reuse = Reuse(reused_tokens=10 * (len(segments) - 1), prefilled_tokens=10)
+        before = len(segments) - 1
+        reuse = Reuse(reused_tokens=10 * before, prefilled_tokens=10, saved_seconds=0.3 if before else 0.0)
         for count, piece in enumerate(pieces, start=1):
             if self.on_token:
                 self.on_token(count)
@@ -181,8 +183,7 @@ class ScriptedPainter:
             return thought_text(_thought(segments))
         number = sum(_is_plan(s) for s in segments)
         newest = next(s for s in reversed(segments) if isinstance(s, Text))
-        is_start = number == 0 and isinstance(segments[-1], Image)  # then it is looked at first
-        if not is_start and not _is_plan(newest) and not newest.text.startswith("<think>"):
+        if not _is_plan(newest) and not newest.text.startswith("<think>"):
             number += 1
             colour, thing = _named(segments)[(number - 1) % len(_named(segments))]
             return plan_text(

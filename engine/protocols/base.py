@@ -37,6 +37,9 @@ class Image:
 
 Segment = Text | Image
 
+COMPLETE = "The model says that the picture is complete."
+"""Why a run ended that the model itself ended; a person may wish for one more round then."""
+
 
 @dataclass(frozen=True)
 class Write:
@@ -135,7 +138,8 @@ class Protocol(ABC):
         """What follows the trajectory's last step.
 
         ``chosen`` is the value of :attr:`Choose.options` that the model decided for, when the answer
-        without it was a ``Choose``. Raises ``ValueError`` for an empty trajectory.
+        without it was a ``Choose``; or "plan", when a person wishes for one more round. It counts only
+        where the model may end. Raises ``ValueError`` for an empty trajectory.
         """
 
     @abstractmethod
@@ -193,9 +197,12 @@ class Protocol(ABC):
 def images_spent(trajectory: Sequence[Step], settings: Settings) -> Stop | None:
     """The end that the cap on pictures makes, if it is reached."""
     drawn = sum(step.image is not None and not step.is_start for step in trajectory)
-    if drawn < settings.max_images:
-        return None
+    return None if drawn < settings.max_images else limit_reached(settings.max_images, "picture")
+
+
+def limit_reached(most: int, noun: str) -> Stop:
+    """The end at a cap of ``most`` things of this name."""
+    things = noun if most == 1 else f"{noun}s"
     return Stop(
-        f"The limit of {settings.max_images} pictures is reached. Raise it in the settings to go on.",
-        finished=False,
+        f"The limit of {most} {things} is reached. Raise it in the settings to go on.", finished=False
     )

@@ -16,7 +16,7 @@ class Direct(Process):
 
     name = "direct"
     title = "In one go"
-    sentence = "Draws the picture from the prompt at once, with no plan and no second look."
+    sentence = "Draws the picture from your words at once, with no plan and no second look."
 
     def next(self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None) -> Draw | Stop:
         if not trajectory:

@@ -35,19 +35,24 @@ class GuidedProcess(Process):
     def next(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
     ) -> Write | Draw | Choose | Stop:
-        """A picture to start from is not inspected: nobody asked the model for it."""
+        """A picture to start from counts as a finished round: the words may ask for nothing else."""
         if trajectory and trajectory[-1].is_start:
-            return self.write("plan", trajectory, settings)
+            return self.after_round(trajectory, settings, chosen)
         return super().next(trajectory, settings, chosen)
 
     def after_round(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None
     ) -> Write | Choose | Stop:
-        return rounds_spent(trajectory, settings) or self.write("plan", trajectory, settings)
+        ask = rounds_spent(trajectory, settings) or self.write("plan", trajectory, settings)
+        if chosen is None or isinstance(ask, Stop):
+            return ask
+        one_more = Text(self._plan(trajectory, "one_more_plan"))
+        return Write("plan", (*ask.segments[:-1], one_more))
 
     def write(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Write:
         pictures = _pictures(trajectory, settings)
-        text = self._plan(trajectory) if kind == "plan" else self._inspection(trajectory)
+        words = "next_plan" if pictures else "first_plan"
+        text = self._plan(trajectory, words) if kind == "plan" else self._inspection(trajectory)
         return Write(kind, (*pictures, Text(text)), may_end=kind == "plan" and bool(pictures))
 
     def draw(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Draw:
@@ -68,12 +73,11 @@ class GuidedProcess(Process):
             return read_inspection(text)
         raise ParseError(f"the process protocol has no text of the kind {kind!r}")
 
-    def _plan(self, trajectory: Sequence[Step]) -> str:
+    def _plan(self, trajectory: Sequence[Step], words: str) -> str:
         done = [neutral(step.fields["instruction"]) for step in trajectory if step.kind == "plan"]
         if len(trajectory) > 1 and trajectory[1].is_start:
             done.insert(0, "It was begun from a picture.")
-        is_first = not any(step.image for step in trajectory)
-        return self.texts["first_plan" if is_first else "next_plan"].format(
+        return self.texts[words].format(
             prompt=_prompt(trajectory), done=" ".join(done), form=self.texts["plan_form"]
         )
 

@@ -14,6 +14,7 @@ from functools import cache
 
 from engine.assets import asset
 from engine.protocols.base import (
+    COMPLETE,
     Choose,
     Draw,
     ParseError,
@@ -21,6 +22,7 @@ from engine.protocols.base import (
     Stop,
     Write,
     images_spent,
+    limit_reached,
     neutral,
     unquoted,
 )
@@ -61,10 +63,7 @@ def _prefix(author: str) -> str:
 def rounds_spent(trajectory: Sequence[Step], settings: Settings) -> Stop | None:
     """The end that a cap makes before another round, if one is reached."""
     if round_numbers(trajectory)[-1] >= settings.max_rounds:
-        return Stop(
-            f"The limit of {settings.max_rounds} rounds is reached. Raise it in the settings to go on.",
-            finished=False,
-        )
+        return limit_reached(settings.max_rounds, "round")
     return images_spent(trajectory, settings)
 
 
@@ -72,8 +71,8 @@ class Process(Protocol):
     """Plan → Sketch → Inspect → (Refine), and the model chooses between a next plan and the end."""
 
     name = "process"
-    title = "Step by step"
-    sentence = "Plans, sketches, looks at the sketch and corrects it, round after round."
+    title = "In rounds"
+    sentence = "Plans one thing, sketches it, inspects the sketch, refines what is wrong; round after round."
 
     def __init__(self, asks: Mapping[str, str] | None = None) -> None:
         self.asks = asks
@@ -84,7 +83,7 @@ class Process(Protocol):
         if not trajectory:
             raise ValueError("a trajectory begins with its prompt; this one is empty")
         tip = trajectory[-1]
-        if tip.kind == "prompt":
+        if tip.kind == "prompt" or tip.is_start:  # nobody asked the model for a picture that is the start
             return self.write("plan", trajectory, settings)
         if tip.kind in ("plan", "think", "reflect"):
             return images_spent(trajectory, settings) or self.draw("sketch", trajectory, settings)
@@ -102,7 +101,7 @@ class Process(Protocol):
             shown = remembered(trajectory, keep_rejected=settings.keep_rejected)
             return Choose(self.segments(shown), {"text": "plan", "end": "end"})
         if chosen == "end":
-            return Stop("The model says that the picture is complete.", finished=True)
+            return Stop(COMPLETE, finished=True)
         return rounds_spent(trajectory, settings) or self.write("plan", trajectory, settings)
 
     def step_text(self, step: Step) -> str:

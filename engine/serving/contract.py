@@ -46,14 +46,16 @@ class Recorder(Protocol):
 class Snapshot:
     """The worker at one moment. ``state`` is loading, ready, failed (``cause`` says why) or closed.
 
-    ``loaded`` is the share of the model that is there, from 0 to 1. ``protocols`` are those that the model
-    offers, ``canvas`` the sizes it draws, ``answers`` whether it learned to answer questions; all three
-    only once it is ready.
+    ``loaded`` is the share of the model that is there, from 0 to 1. ``about`` is one honest line about what
+    runs, where and how fast, as measured when it was opened. ``protocols`` are those that the model offers,
+    ``canvas`` the sizes it draws, ``answers`` whether it learned to answer questions; all four only once it
+    is ready.
     """
 
     state: str
     loaded: float
     title: str
+    about: str
     protocols: tuple[str, ...]
     canvas: Canvas | None
     answers: bool

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.asking import answer
 from engine.canvas import Canvas
-from engine.checkpoints.progress import Loading, LoadingCancelled
+from engine.checkpoints.progress import Loading
 from engine.events import (
     Answered,
     Event,
@@ -27,7 +27,7 @@ from engine.events import (
     StepFinished,
     StepStarted,
 )
-from engine.failures import SAFE, failure
+from engine.failures import SAFE, explain_opening, failure
 from engine.going import after_step
 from engine.inference.events import PaintError
 from engine.runner import advance
@@ -60,7 +60,7 @@ class LocalWorker:
         self._changed = threading.Condition()
         self._queue, self._clock = FairQueue(), StepClock()
         self._now: Turn | None = None
-        self._state, self._title, self._fingerprint = "loading", "", {}
+        self._state, self._title, self._about, self._fingerprint = "loading", "", "", {}
         self._protocols: tuple[str, ...] = ()
         self._canvas: Canvas | None = None
         self._answers = False
@@ -112,6 +112,7 @@ class LocalWorker:
                 state="closed" if self._closing else self._state,
                 loaded=1.0 if self._state == "ready" else self._loading.share,
                 title=self._title,
+                about=self._about,
                 protocols=self._protocols,
                 canvas=self._canvas,
                 answers=self._answers,
@@ -153,16 +154,12 @@ class LocalWorker:
         except Exception as error:
             with self._changed:
                 self._state = "failed"
-                if isinstance(error, LoadingCancelled):
-                    self._cause, self._next_action = str(error), "Start Restroke again to load it."
-                else:
-                    log.error("the model could not be opened", exc_info=error)
-                    self._cause = f"The model could not be opened: {str(error) or type(error).__name__}"
-                    self._next_action = "Start Restroke again with a whole checkpoint folder."
+                self._cause, self._next_action = explain_opening(error)
             self._tell_change()
             return None
         with self._changed:
-            self._state, self._title, self._fingerprint = "ready", painter.title, dict(painter.fingerprint)
+            self._state, self._fingerprint = "ready", dict(painter.fingerprint)
+            self._title, self._about = painter.title, painter.about
             self._protocols, self._canvas = tuple(painter.protocols), painter.canvas
             self._answers = any(protocol.asks for protocol in painter.grammars.values())
         self._tell_change()
@@ -234,7 +231,8 @@ class LocalWorker:
         if job.question:
             turn.kind = "answer"
             return answer(painter, protocol, path, job.question, job.settings, **shared)
-        return advance(painter, protocol, path, job.settings, keep_image=self._recorder.keep_image, **shared)
+        more, keep = job.more and turn.steps_made == 0, self._recorder.keep_image
+        return advance(painter, protocol, path, job.settings, keep_image=keep, more=more, **shared)
 
     def _settle(self, turn: Turn, event: Event) -> None:
         """Puts the run back in the queue, or ends it, as its last event says."""

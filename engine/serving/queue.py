@@ -21,7 +21,8 @@ class Job:
     """One run asked of a worker.
 
     ``urgent`` marks an edit just made: its first step goes before other runs. ``attempt`` counts the
-    wishes for a new seed and holds for the first step. ``steps_limit`` pauses the run after so many.
+    wishes for a new seed and holds for the first step; so does ``more``, the wish for one more round than
+    the model would make. ``steps_limit`` pauses the run after so many.
     With a ``question`` it is no run but asks about the picture of step ``about``; ``run_id`` names the note.
     """
 
@@ -32,6 +33,7 @@ class Job:
     settings: Settings
     session_seed: int
     attempt: int = 0
+    more: bool = False
     urgent: bool = False
     steps_limit: int | None = None
     question: str = ""

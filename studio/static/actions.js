@@ -6,6 +6,8 @@ import { paintOver } from "./paint.js";
 import { PictureActions } from "./picture_actions.js";
 import { editSettings } from "./settings.js";
 
+const MORE = "The model holds the picture to be complete: have it look for one more thing to do all the same";
+
 export class Actions extends PictureActions {
   // Home -----------------------------------------------------------------------------------------------------
 
@@ -115,7 +117,19 @@ export class Actions extends PictureActions {
   runFrom(card) {
     const second = this.model.path(this.branch)[1];
     const step = card.kind === "prompt" && second?.start ? second : card;
+    if (step.id === this.model.branch(this.branch).tip) return this.further()?.run();
     return this.act("run", { step: step.id, branch: this.branch });
+  }
+
+  /** What the end of this branch can be asked for, or null when its way of working has nothing to add. */
+  further() {
+    const { model, branch } = this, state = model.run(branch)?.state || "done";
+    if (state === "done" && model.isDrawn(branch)) return null;
+    const more = model.isComplete(branch);
+    return {
+      label: more ? "One more round" : "Continue", title: more ? MORE : "Let the model go on from here",
+      run: () => this.act("run", { step: model.branch(branch).tip, branch, more }),
+    };
   }
 
   accept(step) {

@@ -14,7 +14,7 @@ export class App extends Actions {
   /** `trigger(payload)` sends a command; `hello` is what the server said when the page was opened. */
   constructor(root, trigger, hello) {
     super(trigger);
-    Object.assign(this, { root, token: hello.token, about: hello.about, sessions: [], query: "", model: null });
+    Object.assign(this, { root, token: hello.token, about: hello.about, sessions: [], query: "", model: null, stoppers: [] });
     this.base = new URL(".", document.baseURI);
     this.reset();
     this.toasts = new Toasts();
@@ -167,6 +167,13 @@ export class App extends Actions {
     return !this.chosen;
   }
 
+  /** A button that stops the loading of the model, shown while it loads; none where others may be waiting for it. */
+  stopLoading() {
+    if (!this.about.own_computer) return null;
+    this.stoppers.push(h("button.btn.quiet", { type: "button", hidden: true, onclick: () => this.act("stop_loading", { sid: null }) }, "Stop loading"));
+    return this.stoppers.at(-1);
+  }
+
   schedule() {
     if (this.due) return;
     this.due = true;
@@ -181,17 +188,20 @@ export class App extends Actions {
     this.session.node.hidden = !this.model;
     document.title = this.model ? `${this.model.title} · Restroke` : "Restroke";
     setText(this.home.model, this.workerLine());
-    if (this.home.stopLoading) this.home.stopLoading.hidden = !(this.worker.state === "loading" && this.worker.loaded);
+    for (const button of this.stoppers) button.hidden = !(this.worker.state === "loading" && this.worker.loaded);
     if (this.model) this.session.render();
     else this.home.render();
   }
 
-  /** One honest line about the model. */
-  workerLine(between = " · ") {
+  /** One honest line about the model: what runs, and how fast it is, as measured in this way of working once it was. */
+  workerLine() {
     const { worker } = this;
     if (worker.state === "loading") return worker.loaded ? `The model is being loaded: ${Math.floor(worker.loaded * 100)} %` : "The model is being opened …";
     if (worker.state === "failed") return worker.cause;
-    return [worker.title, worker.seconds_a_round ? `about ${seconds(worker.seconds_a_round)} a round` : "speed not measured yet"].join(between);
+    const way = this.model?.settings.protocol || "process", pace = worker.paces[way];
+    const measured = pace && `about ${seconds(pace)} ${way === "process" ? "a round" : "a picture"}`;
+    if (this.model && measured) return `${worker.title}\n${measured}`;
+    return [worker.about, measured].filter(Boolean).join(" · ");
   }
 
   #listenDrops() {

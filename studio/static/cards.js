@@ -44,9 +44,9 @@ function lines(pieces) {
 }
 
 function who(step) {
-  if (step.author === "model") return [step.draft && "draft", step.attempt && `again, seed ${step.attempt + 1}`].filter(Boolean).join(" · ");
+  if (step.author === "model") return [step.draft && "draft", step.wish && "one more, as you wished", step.attempt && `again, seed ${step.attempt + 1}`].filter(Boolean).join(" · ");
   if (step.kind === "prompt") return step.edited_from ? "rewritten by you" : "";
-  if (step.start) return step.start === "upload" ? "yours, to start from" : "carried on from here";
+  if (step.start) return step.start === "upload" ? "yours, to start from" : "started afresh from here";
   if (isPicture(step.kind)) return "your picture";
   return step.was ? `rewritten by you · was “${step.was}”` : "rewritten by you";
 }
@@ -77,14 +77,14 @@ export class Card {
     return [STAGES[step.kind] + state, who(step)].filter(Boolean).join(", ");
   }
 
-  /** Called on every render; a card being edited keeps what is typed. `polish`: whether this picture may be polished. */
-  update({ now, end, selected, polish }) {
+  /** Called on every render; a card being edited keeps what is typed. `go`: what its last button says, `polish`: whether it has that one. */
+  update({ now, go, selected, polish }) {
     this.node.classList.toggle("now", now);
     if (now) this.node.setAttribute("aria-current", "step");
     else this.node.removeAttribute("aria-current");
     this.notes?.render();
-    if (this.end !== end || this.polish !== polish) {
-      Object.assign(this, { end, polish });
+    if (this.go?.label !== go?.label || this.polish !== polish) {
+      Object.assign(this, { go, polish });
       if (!this.editor) this.#show();
     }
     this.picture?.setAttribute("aria-pressed", selected); // on what was shown last, so after it
@@ -110,7 +110,7 @@ export class Card {
   #head() {
     const { step } = this;
     return h("header.head", {}, h("h3", {}, STAGES[step.kind]), h("span.who", { dir: "auto" }, who(step)),
-      h("span.meta", { title: reused(step) }, seconds(step.seconds),
+      h("span.meta", {}, seconds(step.seconds),
         step.seed && h("span.seed", { title: `Seed ${step.seed}` }, ` · seed …${step.seed.slice(-4)}`)));
   }
 
@@ -140,7 +140,8 @@ export class Card {
       fields.unshift(h(`span.verdict.${fault ? "fault" : "fits"}`, {}, fault ? "Needs a fix" : "Fits so far"));
       fields[1]?.querySelector("small")?.classList.add("unseen");
     }
-    this.body.replaceChildren(this.#head(), ...fields, h("div.row", {}, ...this.#textActions()));
+    const saved = reused(step);
+    this.body.replaceChildren(this.#head(), ...fields, ...(saved ? [h("p.info.saved", { title: REUSED }, saved)] : []), h("div.row", {}, ...this.#textActions()));
   }
 
   #textActions() {
@@ -151,16 +152,17 @@ export class Card {
       fault && quiet("check", "Accept anyway", () => app.accept(step), { "data-do": "accept" }),
       step.kind === "inspect" && !fault &&
         quiet("brush", "Refine anyway", () => this.edit("correction"), { "data-do": "refine" }),
-      quiet("again", "Again", () => app.again(step), { "data-do": "again", title: "Run this step again with a new seed" }),
+      this.#again(),
       this.#go(),
     ];
   }
 
-  /** `end` is "rest" on the last card of a branch, "busy" while something is made after it. */
+  #again() {
+    return quiet("again", "Again", () => this.app.again(this.step), { "data-do": "again", title: "Again, with a new seed" });
+  }
+
   #go() {
-    return this.end !== "busy" && quiet("play", this.end === "rest" ? "Continue" : "Run from here", () => this.app.runFrom(this.step), {
-      "data-do": "run", title: "Let the model go on from this card",
-    });
+    return this.go && quiet("play", this.go.label, () => this.app.runFrom(this.step), { "data-do": "run", title: this.go.title });
   }
 
   #showPicture() {
@@ -183,10 +185,10 @@ export class Card {
       h("div.row", {},
         quiet("brush", "Paint over", () => app.paint(step), { "data-do": "edit" }),
         quiet("picture", "Replace", () => app.replace(step), { "data-do": "replace" }),
-        !step.start && quiet("again", "Another seed", () => app.again(step), { "data-do": "again" }),
+        !step.start && this.#again(),
         quiet("compare", "Compare", () => app.compareWith(step), { "data-do": "compare" }),
         quiet("ask", "Ask", () => this.notes.ask(), { "data-do": "ask", title: "Ask the model about this picture" }),
-        !step.start && quiet("anchor", "Carry on from this", () => app.carryOn(step), { "data-do": "carry-on", title: CARRY_ON }),
+        !step.start && quiet("anchor", "Start afresh from this", () => app.carryOn(step), { "data-do": "carry-on", title: CARRY_ON }),
         this.polish && quiet("polish", "Polish", () => app.polish(step), { "data-do": "polish", title: POLISH }),
         this.#go())));
   }

@@ -29,10 +29,8 @@ export class Home {
     const file = h("input", { type: "file", accept: "image/png", class: "unseen", "aria-label": "A Restroke picture to open again", onchange: () => app.importFile(file.files[0]).finally(() => (file.value = "")) });
     this.list = new SessionList(app, "grid");
     this.model = h("span");
-    this.stopLoading = about.own_computer
-      ? h("button.btn.quiet", { type: "button", hidden: true, onclick: () => app.act("stop_loading", { sid: null }) }, "Stop loading") : null;
     this.node = h("div.home", {},
-      h("header.home-top", {}, h("span.brand", {}, icon("stroke"), "Restroke"), h("p.model", {}, this.model, this.stopLoading)),
+      h("header.home-top", {}, h("span.brand", {}, icon("stroke"), "Restroke"), h("p.model", {}, this.model, app.stopLoading())),
       h("div.home-main", {},
         h("h1", {}, "What shall we paint?"),
         h("p.lead", {}, "The model plans, sketches, looks at the sketch and corrects it. Every step is a card that you can rewrite."),

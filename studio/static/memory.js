@@ -9,13 +9,16 @@ export class MemoryChip {
     this.text = h("span");
     this.fill = h("i");
     this.node = h("button.chip.mind", {
-      type: "button", onclick: onOpen, "data-do": "memory", title: "How many pictures the model still sees; about 20 is the most it works well with",
+      type: "button", onclick: onOpen, "data-do": "memory",
     }, icon("mind"), this.text, h("span.level", { "aria-hidden": "true" }, this.fill));
   }
 
   render(pictures, most) {
     this.node.hidden = !pictures;
-    setText(this.text, `${pictures} of about ${most} pictures in mind`);
+    setText(this.text, `${pictures} of ${most}`);
+    const whole = `The model has ${count(pictures, "picture")} in mind; up to about ${most} it works well`;
+    this.node.title = whole;
+    this.node.setAttribute("aria-label", whole);
     this.fill.style.width = `${Math.min(100, (100 * pictures) / most)}%`;
     this.node.classList.toggle("full", pictures > 0.75 * most);
   }
@@ -29,7 +32,7 @@ export function editMemory({ pictures, most, kept }) {
       h("p", {}, `It sees your words, ${count(pictures, "picture")} and the texts of this branch. Up to about ${most} pictures it works well; then the oldest rounds leave its mind first. Nothing is deleted: every card stays here.`),
       h("label.option", {}, box, h("span", {}, h("b", {}, "Keep rejected sketches in mind"),
         h("small", {}, "Sketches of earlier rounds that were drawn again. Off: only what was accepted, and the last round."))),
-      h("p.info", {}, "To go on with a fresh mind, choose “Carry on from this” on any picture."),
+      h("p.info", {}, "To go on with a fresh mind, choose “Start afresh from this” on any picture."),
       h("div.row.end", {}, h("button.btn", { type: "button", onclick: () => close() }, "Cancel"),
         h("button.btn.main", { type: "button", onclick: () => close(box.checked) }, "Save"))];
   });

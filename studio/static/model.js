@@ -147,6 +147,21 @@ export class Model {
     return isPicture(step?.kind) ? step : null;
   }
 
+  /** Whether the way of working has nothing to add to a branch: its picture is drawn, as often as the settings say. */
+  isDrawn(branchId) {
+    const { protocol, turns } = this.settings, path = this.path(branchId), tip = path.at(-1);
+    if (protocol === "process" || !tip || tip.start) return false;
+    if (protocol !== "irg") return isPicture(tip.kind);
+    const done = isPicture(tip.kind) || (tip.kind === "inspect" && !tip.fields.correction);
+    return done && path.filter(({ kind }) => kind === "reflect").length + 1 >= turns;
+  }
+
+  /** Whether the model itself ended a branch and nobody wrote a card after that. */
+  isComplete(branchId) {
+    const run = this.run(branchId), tip = this.path(branchId).at(-1);
+    return Boolean(run?.complete && this.settings.protocol === "process" && (tip?.author === "model" || tip?.start));
+  }
+
   pictures() {
     return [...this.steps.values()].filter((step) => isPicture(step.kind));
   }

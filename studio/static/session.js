@@ -20,7 +20,8 @@ export class SessionView {
     this.mode = new ModeSwitch((mode) => app.setMode(mode));
     this.branches = h("select.chip.branch", { "aria-label": "Branch", onchange: () => app.travel(this.branches.value) });
     this.memory = new MemoryChip(() => app.memory());
-    this.modelLine = h("span");
+    this.modelDot = h("i.dot", { "aria-hidden": "true" });
+    this.modelLine = h("span.line");
     this.dot = h("i.dot", { "aria-hidden": "true" });
     this.status = h("span.saying", { dir: "auto" });
     this.go = h("button.btn", { type: "button", "data-do": "go" });
@@ -41,16 +42,17 @@ export class SessionView {
     this.stage.tools.prepend(this.treeButton);
     this.node = h("div.room", {},
       h("header.phone-top", {}, h("span.brand", {}, icon("stroke"), "Restroke"),
-        h("a.chip", { href: app.pageUrl(null), onclick: home }, "Sessions")),
+        app.stopLoading(), h("a.chip", { href: app.pageUrl(null), onclick: home }, "Sessions")),
       h("nav.side", { "aria-label": "Sessions" },
         h("a.brand", { href: app.pageUrl(null), onclick: home }, icon("stroke"), "Restroke"),
         h("a.new", { href: app.pageUrl(null), onclick: home }, icon("plus"), "New picture"),
         this.list.node,
-        h("div.model", {}, h("i.dot"), this.modelLine,
+        h("div.model", {}, this.modelDot, this.modelLine, app.stopLoading(),
           h("button.btn.quiet.only", { type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: shortcuts }, icon("help")))),
       this.work = h("section.work", { "aria-label": "Timeline" }, this.promptHome,
         h("div.bar", {}, this.branches, this.mode.node,
-          h("button.chip", { type: "button", onclick: () => app.sessionSettings(), "data-do": "settings" }, icon("gear"), "Settings"),
+          h("button.chip", { type: "button", onclick: () => app.sessionSettings(), "data-do": "settings", "aria-label": "Settings", title: "Settings" },
+            icon("gear"), h("span.label", {}, "Settings")),
           this.memory.node),
         this.timelineHome,
         h("div.status", {}, this.dot, this.status, this.go)),
@@ -71,7 +73,8 @@ export class SessionView {
     this.branches.value = app.branch;
     this.mode.render(model.settings.mode);
     this.memory.render(model.inMind(app.branch), app.about.most_pictures);
-    setText(this.modelLine, app.workerLine("\n"));
+    setText(this.modelLine, app.workerLine());
+    this.modelDot.className = `dot ${{ loading: "busy", failed: "bad" }[app.worker.state] || ""}`;
     this.list.render();
     const scroller = this.#scroller(), live = model.liveOn(app.branch);
     const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 160;
@@ -103,21 +106,23 @@ export class SessionView {
     const path = model.path(app.branch);
     const last = Model.rounds(path).at(-1) || 0;
     const round = Math.max(1, last + (live && Model.opensRound(live.kind, last) ? 1 : 0));
-    const go = (label, action) => [label, action];
+    const go = (label, action) => ({ label, run: action }), further = app.further();
     const state = run?.state || "none";
     const [text, button, tone] = {
       queued: () => [this.#waiting(place), go("Stop", () => app.stop()), "busy"],
       running: () => [`Round ${round} · ${DOING[live?.kind || place?.kind] || "thinking what comes next"} · your turn whenever you like: edit any card`, go("Stop", () => app.stop()), "busy"],
       paused: () => [run.cause || "Paused. It is your turn.", go("Continue", () => app.resume()), "yours"],
-      done: () => [run.cause || "Finished.", go("Continue", () => app.resume()), "good"],
+      done: () => [run.cause || "Finished.", further, "good"],
       failed: () => [run.cause, go("Try again", () => app.tryAgain()), "bad"],
       cancelled: () => [run.cause || "Stopped. Everything that was finished is kept.", go("Continue", () => app.resume()), "yours"],
       lost: () => [run.cause || "Restroke stopped while this was running. Everything that was finished is kept.", go("Resume", () => app.resume()), "bad"],
-      none: () => ["Saved. Nothing has run from here yet.", go("Run from here", () => app.resume()), "yours"],
+      none: () => ["Saved. Nothing has run from here yet.", further && go("Run from here", further.run), "yours"],
     }[state]();
     setText(this.status, text);
-    setText(this.go, button[0]);
-    [, this.action] = button;
+    this.go.hidden = !button;
+    setText(this.go, button?.label || "");
+    this.go.title = button?.title || "";
+    this.action = button?.run;
     this.dot.className = `dot ${tone}`;
     this.node.dataset.state = state;
   }

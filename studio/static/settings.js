@@ -8,9 +8,9 @@ import { MODES, QUALITIES, REFLECTIONS } from "./words.js";
 /** The mode switch of a session's bar. */
 export class ModeSwitch {
   constructor(onChange) {
-    this.buttons = MODES.map(([mode, title, sentence]) => {
-      const input = h("input", { type: "radio", name: "mode", value: mode, onchange: () => onChange(mode) });
-      return [input, h("label", { title: sentence }, input, h("span", {}, title))];
+    this.buttons = MODES.map(([mode, title, sentence, short]) => {
+      const input = h("input", { type: "radio", name: "mode", value: mode, "aria-label": title, onchange: () => onChange(mode) });
+      return [input, h("label", { title: `${title}: ${sentence}` }, input, h("span", {}, short))];
     });
     this.node = h("fieldset.seg", {}, h("legend.unseen", {}, "How to go on"), ...this.buttons.map(([, label]) => label));
   }
@@ -34,6 +34,8 @@ export function editSettings({ settings, seed, protocols, canvas, seedOptional }
       h("span", {}, h("b", {}, title), h("small", {}, sentence))));
     const [rounds, roundsBox] = number("Rounds at most", "One round is a plan, a sketch and a look at it.",
       { min: 1, max: 20, step: 1, value: settings.max_rounds });
+    const [pictures, picturesBox] = number("Pictures at most", "Of one branch, with those that were drawn again.",
+      { min: 1, max: 50, step: 1, value: settings.max_images });
     const [strokes, strokesBox] = number("Strokes for each picture", "More strokes are finer and take longer.",
       { min: 1, max: 199, step: 1, value: settings.timesteps - 1 });
     const [guidance, guidanceBox] = number("How closely it follows the words", "0 is free, 2 to 5 is usual, 10 is stiff.",
@@ -55,7 +57,7 @@ export function editSettings({ settings, seed, protocols, canvas, seedOptional }
             ...settings, protocol: form.elements.protocol.value, mode: form.elements.going.value,
             quality: form.elements.quality.value,
             reflection: form.elements.reflection?.value || settings.reflection, ...size?.value,
-            max_rounds: Number(rounds.value), turns: Number(turns.value), timesteps: Number(strokes.value) + 1, guidance: Number(guidance.value),
+            max_rounds: Number(rounds.value), max_images: Number(pictures.value), turns: Number(turns.value), timesteps: Number(strokes.value) + 1, guidance: Number(guidance.value),
           },
           seed: seedField.value === "" ? null : Number(seedField.value),
         });
@@ -66,7 +68,7 @@ export function editSettings({ settings, seed, protocols, canvas, seedOptional }
     h("fieldset", {}, h("legend", {}, "Quality of pictures"), ...pick("quality", QUALITIES, settings.quality)),
     size?.node,
     offered("irg") && h("fieldset", { "data-for": "irg" }, h("legend", {}, "Drawing again after a reflection"), ...pick("reflection", REFLECTIONS, settings.reflection)),
-    h("div.pairs", {}, roundsBox, offered("irg") && turnsBox, strokesBox, guidanceBox, h("div.seed", {}, seedBox, dice)),
+    h("div.pairs", {}, roundsBox, picturesBox, offered("irg") && turnsBox, strokesBox, guidanceBox, h("div.seed", {}, seedBox, dice)),
     h("div.row.end", {}, h("button.btn", { type: "button", onclick: () => close() }, "Cancel"),
       h("button.btn.main", { type: "submit" }, "Save settings")));
     return [form];

@@ -6,6 +6,8 @@ import { Model } from "./model.js";
 import { NewText, nextText } from "./newtext.js";
 import { STAGES, clip, count, isPicture } from "./words.js";
 
+const HERE = { label: "Run from here", title: "Let the model go on from this card" };
+
 export class Timeline {
   constructor(app) {
     this.app = app;
@@ -29,13 +31,13 @@ export class Timeline {
     const path = model.path(app.branch), rounds = Model.rounds(path), tip = path.at(-1)?.id;
     const run = model.run(app.branch), live = model.liveOn(app.branch);
     const busy = Boolean(run && ["queued", "running"].includes(run.state));
-    const nodes = [], polishable = app.polishable()?.id;
+    const nodes = [], polishable = app.polishable()?.id, further = app.further();
     path.forEach((step, at) => {
       if (rounds[at] && rounds[at] !== rounds[at - 1]) nodes.push(this.#round(rounds[at]));
       if (!this.cards.has(step.id)) this.cards.set(step.id, new Card(step, app));
       const card = this.cards.get(step.id);
-      const end = step.id !== tip ? "" : busy ? "busy" : "rest";
-      card.update({ now: app.focused === step.id, end, selected: app.shown()?.id === step.id && !(app.follows && live), polish: step.id === polishable });
+      const go = step.id !== tip ? HERE : busy ? null : further;
+      card.update({ now: app.focused === step.id, go, selected: app.shown()?.id === step.id && !(app.follows && live), polish: step.id === polishable });
       if (step.kind === "prompt") arrange(this.top, [card.node]);
       else nodes.push(card.node);
       nodes.push(...[this.#note(step), this.#carried(step)].filter(Boolean));
@@ -99,7 +101,7 @@ export class Timeline {
     const { app } = this, branch = isPicture(step.kind) && app.model.carriedOn(step);
     if (!branch) return null;
     return this.#kept(`carried ${step.id} ${branch.id} ${branch.name}`, () => h("p.note", {},
-      h("span", { dir: "auto" }, "Carried on from this picture: ", h("b", {}, `branch “${clip(branch.name, 40)}”. `)),
+      h("span", { dir: "auto" }, "Started afresh from this picture: ", h("b", {}, `branch “${clip(branch.name, 40)}”. `)),
       h("button.link", { type: "button", onclick: () => app.travel(branch.id) }, "Open it")));
   }
 

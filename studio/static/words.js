@@ -18,11 +18,12 @@ export const FIELDS = {
   prompt: [["text", "Your words"]],
 };
 
+/** How to go on: its name, what it does, and its short name for the switch above the timeline. */
 export const MODES = [
-  ["auto", "Auto", "Goes on by itself until the picture is complete."],
-  ["pause_each", "Pause each step", "Waits for you after every step."],
-  ["pause_on_fault", "Pause on a fault", "Waits for you when Inspect finds something wrong."],
-  ["one_step", "One step", "Makes one step and stops."],
+  ["auto", "Auto", "Goes on by itself until the picture is complete.", "Auto"],
+  ["pause_each", "Pause each step", "Waits for you after every step.", "Each step"],
+  ["pause_on_fault", "Pause on a fault", "Waits for you when Inspect finds something wrong.", "On a fault"],
+  ["one_step", "One step", "Makes one step and stops.", "One step"],
 ];
 
 export const QUALITIES = [
@@ -31,8 +32,8 @@ export const QUALITIES = [
 ];
 
 export const REFLECTIONS = [
-  ["gentle", "Gently", "Words and the picture before count alike (2 and 2)."],
-  ["firm", "Firmly", "The reflection's words count twice as much (4 and 2)."],
+  ["gentle", "Gently", "Words and the picture before count alike."],
+  ["firm", "Firmly", "The reflection's words count twice as much."],
 ];
 
 export const isPicture = (kind) => kind === "sketch" || kind === "refine" || kind === "image";
@@ -49,7 +50,7 @@ export const REUSED = "The model still had these words and pictures in mind, so 
 
 /** What a step did not have to read again, in a sentence; "" when that saved next to nothing. */
 export const reused = ({ reused, saved }) => (reused && saved >= 0.1
-  ? `Reused ${count(reused, "token")}, which saved about ${seconds(saved)}.` : "");
+  ? `Nothing before this was read again: about ${seconds(saved)} saved.` : "");
 
 export const clip = (text, length) => {
   const signs = [...text];

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.failures import SAFE, explain
+from engine.checkpoints.errors import CheckpointError
+from engine.failures import SAFE, explain, explain_opening
 from sessions.errors import Conflict, DiskFull, plainly
 
 
@@ -50,3 +51,24 @@ def test_an_unexpected_error_keeps_its_name(caplog: pytest.LogCaptureFixture) ->
     cause, action = explain(ZeroDivisionError("oops"))
     assert "ZeroDivisionError: oops" in cause and action
     assert "unexpected error" in caplog.text
+
+
+def test_a_folder_that_cannot_be_a_model_says_itself_what_to_do() -> None:
+    told = explain_opening(CheckpointError("ae.safetensors was cut short. Fetch it again."))
+    assert told == ("The model could not be opened: ae.safetensors was cut short. Fetch it again.", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "action"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), "graphics card", "--profile"),
+        (MemoryError(), "not enough memory", "Close other programs"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk is full", "Free some space"),
+        (KeyError("hidden_size"), "KeyError: 'hidden_size'", "restroke.log"),
+    ],
+)
+def test_a_model_that_cannot_be_opened_gets_advice_that_fits(error: Exception, cause: str, action: str):
+    told, next_action = explain_opening(error)
+    assert told.startswith("The model could not be opened") and cause in told
+    assert action in next_action and "checkpoint folder" not in next_action
+    assert "step" not in told and "continue" not in next_action

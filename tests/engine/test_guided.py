@@ -86,6 +86,15 @@ class TestWhatIsAsked:
             stop = GUIDED.next(steps, capped)
             assert isinstance(stop, Stop) and not stop.finished
 
+    @pytest.mark.parametrize("kinds", [("plan", "sketch", "inspect"), ("plan", "sketch", "fault", "refine")])
+    def test_one_more_round_is_asked_for_in_words_that_offer_no_end(self, kinds):
+        usual = GUIDED.next(path(*kinds), Settings())
+        asked = GUIDED.next(path(*kinds), Settings(), chosen="plan")
+        assert usual.may_end and not asked.may_end
+        assert asked.segments[:-1] == usual.segments[:-1]
+        assert "DONE" not in asked.segments[-1].text and "a red house" in asked.segments[-1].text
+        assert isinstance(GUIDED.next(path(*kinds), Settings(max_rounds=1), chosen="plan"), Stop)
+
     @given(HOSTILE)
     def test_no_words_of_a_person_bring_a_tag_or_break_a_form(self, words):
         steps = [Step(None, "prompt", "person", {"text": "x" + words})]

@@ -101,7 +101,7 @@ def test_the_rounds_cap_ends_a_trajectory_that_would_go_on_but_not_one_that_is_c
 def test_the_picture_cap_stops_before_a_picture(kinds):
     steps = path("plan", "sketch", "inspect", *kinds)
     stop = PROCESS.next(steps, Settings(max_images=sum(s.image is not None for s in steps)))
-    assert isinstance(stop, Stop) and not stop.finished and "pictures" in stop.reason
+    assert isinstance(stop, Stop) and not stop.finished and "picture" in stop.reason
     assert isinstance(PROCESS.next(steps, Settings()), Draw)
 
 

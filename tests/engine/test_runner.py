@@ -179,6 +179,35 @@ def test_again_takes_a_new_seed_for_the_first_step_only_and_warms_a_text():
     assert first[1].recipe["seed"] == again[1].recipe["seed"]
 
 
+def complete(recorder):
+    """A trajectory that the model has ended."""
+    root = recorder.begin("main", "a red house and a blue boat", 7)
+    return [root, *made(go(ScriptedPainter(rounds=1), recorder=recorder, path=[root]))]
+
+
+def test_one_more_round_is_planned_without_asking_the_model_whether_to_end():
+    recorder, painter = MemoryRecorder(), ScriptedPainter(rounds=1)
+    path = complete(recorder)
+    wished = {"recorder": recorder, "path": path, "only_one": True}
+    assert isinstance(go(painter, **wished)[-1], RunDone)
+    painter.asked.clear()
+    plan = made(go(painter, more=True, **wished))[0]
+    assert [call["call"] for call in painter.asked] == ["write"]
+    assert (plan.kind, plan.recipe["wish"]) == ("plan", "one more round")
+    assert "choice" not in plan.result
+
+
+def test_the_wish_for_one_more_round_changes_nothing_before_the_end_and_respects_the_cap():
+    recorder = MemoryRecorder()
+    path = complete(recorder)
+    sketch = made(go(ScriptedPainter(), path=path[:2], recorder=recorder, only_one=True, more=True))[0]
+    assert sketch.id == path[2].id and "wish" not in sketch.recipe
+    end = go(
+        ScriptedPainter(), Settings(max_rounds=1), path=path, only_one=True, more=True, recorder=recorder
+    )
+    assert not end[-1].finished and "of 1 round is" in end[-1].reason
+
+
 @pytest.mark.parametrize("at", [1, 2, 4])
 def test_cancel_mid_sketch_takes_effect_within_one_update_and_leaves_nothing(at):
     cancel, recorder, seen = threading.Event(), MemoryRecorder(), []

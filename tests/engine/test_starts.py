@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine import protocols
-from engine.protocols.base import Draw, Image, Stop, Text, Write
+from engine.protocols.base import Choose, Draw, Image, Stop, Text, Write
 from engine.protocols.edits import EDIT
 from engine.settings import REFLECTIONS, Settings
 from engine.trajectory import Step, round_numbers
@@ -69,11 +69,22 @@ def test_irg_reflects_on_it_even_in_one_turn():
     assert isinstance(grammar.next(after(reflected, "image", image="a" * 64), Settings(turns=1)), Stop)
 
 
-def test_the_native_process_inspects_it_and_the_guided_one_plans_from_it():
-    assert protocols.get("process").next(STARTED, Settings()).kind == "inspect"
+def test_the_process_plans_from_it_whoever_drives_and_only_the_guided_one_may_end_there():
+    ask = protocols.get("process").next(STARTED, Settings())
+    assert (ask.kind, ask.may_end, ask.segments[-1]) == ("plan", False, PICTURE)
     ask = protocols.guided()["process"].next(STARTED, Settings())
     assert (ask.kind, ask.may_end, ask.segments[0]) == ("plan", True, PICTURE)
     assert "begun from a picture" in ask.segments[1].text
+
+
+@pytest.mark.parametrize(
+    ("correction", "follows"), [("", (Choose, None)), ("Make it dark.", (Draw, "refine"))]
+)
+def test_an_inspection_of_it_in_an_older_session_is_gone_on_from(correction: str, follows: tuple):
+    """The native process once inspected it first; such trajectories are kept and can be continued."""
+    inspect = {"verdict": "It is day.", "correction": correction}
+    ask = protocols.get("process").next(after(STARTED, "inspect", fields=inspect), Settings())
+    assert (type(ask), getattr(ask, "kind", None)) == follows
 
 
 def test_both_published_scales_of_a_reflection_can_be_chosen():

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from engine.checkpoints.errors import CheckpointError
 from engine.events import RunCancelled, RunDone, RunPaused, StepFailed, StepFinished
 from engine.serving.local import LocalWorker
 from engine.serving.queue import Job
@@ -187,6 +188,16 @@ def test_a_paused_run_leaves_the_queue_and_can_be_asked_for_again(start):
     assert worker.snapshot().runs == ()
 
 
+def test_one_more_round_is_made_once_and_then_the_model_is_asked_again(start):
+    worker, recorder = start(ScriptedPainter(rounds=1, fault_rounds=()))
+    for wish in (False, True):
+        worker.submit(job(recorder, "a", more=wish))
+        recorder.wait(lambda n=1 + wish: sum(isinstance(e, RunDone) for e in recorder.events("a")) == n)
+    kinds = [step.kind for step in recorder.paths["a"]]
+    assert kinds == ["prompt", *["plan", "sketch", "inspect"] * 2]
+    assert [step.recipe.get("wish") for step in recorder.paths["a"][4:]] == ["one more round", None, None]
+
+
 @pytest.mark.parametrize(
     ("begun", "chosen", "state"), [("auto", "one_step", "paused"), ("one_step", "auto", "done")]
 )
@@ -281,6 +292,28 @@ def test_a_model_that_cannot_be_opened_fails_every_run_with_the_cause(start):
     snapshot = worker.snapshot()
     assert snapshot.state == "failed" and "config.json" in snapshot.cause and snapshot.next_action
     assert recorder.state("a") == "failed" and "config.json" in recorder.events("a")[-1].cause
+
+
+def test_a_folder_that_is_no_model_is_refused_in_its_own_words_alone(start):
+    def broken():
+        raise CheckpointError("ae.safetensors was cut short. Fetch it again.")
+
+    worker, recorder = start(broken)
+    worker.submit(job(recorder, "a"))
+    ended(recorder, "a")
+    snapshot = worker.snapshot()
+    assert snapshot.cause.endswith("Fetch it again.") and snapshot.next_action == ""
+
+
+def test_what_is_said_about_the_model_is_there_once_it_is(start):
+    gate = threading.Event()
+    painter = ScriptedPainter()
+    worker, recorder = start(lambda: gate.wait(5) and painter)
+    assert worker.snapshot().about == ""
+    gate.set()
+    worker.submit(job(recorder, "a"))
+    ended(recorder, "a")
+    assert worker.snapshot().about == painter.about != painter.title
 
 
 def test_close_stops_mid_step_quickly_and_unfinished_runs_are_lost(start):

@@ -190,7 +190,9 @@ def test_two_tabs_rewriting_one_card_both_keep_their_words(tab, context: Browser
 def test_settings_are_kept(tab):
     tab.painted()
     tab.page.locator('[data-do="settings"]').click()
+    expect(tab.page.get_by_label("Pictures at most")).to_have_value("12")
     tab.page.get_by_label("Rounds at most").fill("1")
+    tab.page.get_by_label("Pictures at most").fill("2")
     tab.page.get_by_label("One image").or_(
         tab.page.locator('input[name="protocol"][value="direct"]')
     ).first.check()
@@ -199,6 +201,7 @@ def test_settings_are_kept(tab):
     tab.page.reload()
     tab.page.locator('[data-do="settings"]').click()
     expect(tab.page.get_by_label("Rounds at most")).to_have_value("1")
+    expect(tab.page.get_by_label("Pictures at most")).to_have_value("2")
     expect(tab.page.locator('input[name="protocol"][value="direct"]')).to_be_checked()
 
 

@@ -29,7 +29,7 @@ def test_pictures_to_compare_with_are_told_apart_by_branch_and_number(tab: Tab):
     assert len(set(names)) == len(names)
     tab.page.locator(".choice").nth(1).click()
     expect(tab.page.locator(".tag.left")).to_have_text("first idea · sketch 2")
-    expect(tab.page.locator(".tag.right")).to_have_text("on from sketch 2 · picture 1")
+    expect(tab.page.locator(".tag.right")).to_have_text("afresh from sketch 2 · picture 1")
 
 
 def test_a_reply_that_comes_after_the_news_does_not_set_the_branch_back(tab: Tab):

@@ -65,24 +65,27 @@ def test_an_empty_question_is_not_sent_and_escape_puts_it_away(tab: Tab):
 def test_carrying_on_from_a_picture_begins_afresh_and_both_ways_are_shown(tab: Tab):
     tab.painted()
     chip = tab.page.locator("[data-do=memory]")
-    expect(chip).to_contain_text("3 of about 20 pictures in mind")
+    expect(chip).to_have_text("3 of 20")
+    whole = "The model has 3 pictures in mind; up to about 20 it works well"
+    expect(chip).to_have_attribute("aria-label", whole)
+    expect(chip).to_have_attribute("title", whole)
     tab.do("sketch", "carry-on", 1)
     expect(tab.card("inspect")).to_be_visible()
-    expect(tab.card("image")).to_contain_text("carried on from")
+    expect(tab.card("image")).to_contain_text("started afresh")
     tab.ends(DONE)
-    assert tab.branches() == ["first idea", "on from sketch 2"]
-    assert tab.kinds()[:2] == ["image", "inspect"]
+    assert tab.branches() == ["first idea", "afresh from sketch 2"]
+    assert tab.kinds()[:2] == ["image", "plan"]
     expect(tab.card("image").locator('[data-do="carry-on"]')).to_have_count(0)
     tab.page.get_by_role("button", name="Go back there").click()
     expect(tab.card("sketch", 1)).to_be_focused()
     expect(tab.page.locator(".note")).to_contain_text(
-        "Carried on from this picture: branch “on from sketch 2”."
+        "Started afresh from this picture: branch “afresh from sketch 2”."
     )
 
 
 def test_rejected_sketches_can_be_put_out_of_mind(tab: Tab):
     tab.painted()
-    expect(tab.page.locator("[data-do=memory]")).to_contain_text("3 of about 20")
+    expect(tab.page.locator("[data-do=memory]")).to_contain_text("3 of 20")
     tab.page.locator("[data-do=memory]").click()
     tab.page.get_by_label("Keep rejected sketches in mind").uncheck()
     tab.page.get_by_role("button", name="Save").click()
@@ -117,7 +120,7 @@ def test_a_size_is_chosen_for_the_first_picture(tab: Tab):
 def test_a_picture_of_ones_own_is_gone_on_from_and_can_be_taken_back(tab: Tab):
     tab.home()
     start_from(tab, "a red house")
-    assert tab.kinds()[:2] == ["image", "inspect"]
+    assert tab.kinds()[:2] == ["image", "plan"]
     expect(tab.card("image")).to_contain_text("yours, to start from")
     expect(tab.card("image").locator('[data-do="again"]')).to_have_count(0)
     tab.page.locator('.card.prompt [data-do="edit"]').click()
@@ -131,6 +134,22 @@ def test_a_picture_of_ones_own_is_gone_on_from_and_can_be_taken_back(tab: Tab):
     expect(tab.page.locator(".starting")).to_be_hidden()
 
 
+@pytest.mark.parametrize("width", [1440, 1500])
+def test_the_bar_above_the_timeline_is_one_row(tab: Tab, width: int):
+    tab.page.set_viewport_size({"width": width, "height": 900})
+    tab.painted()
+    bar = tab.page.locator(".bar")
+    boxes = [bar.locator(part).bounding_box() for part in (".seg", "[data-do=settings]", "[data-do=memory]")]
+    middles = [box["y"] + box["height"] / 2 for box in boxes]
+    assert max(middles) - min(middles) < 4, boxes
+    assert boxes[0]["height"] < 50, "the switch doesn't wrap either"
+    right = bar.bounding_box()["x"] + bar.bounding_box()["width"]
+    assert all(box["x"] + box["width"] <= right + 1 for box in boxes)
+    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"] + 1 <= boxes[2]["x"] + 2
+    expect(tab.page.get_by_label("Pause each step")).to_be_attached()
+    expect(tab.page.get_by_role("button", name="Settings", exact=True)).to_be_visible()
+
+
 def test_all_of_it_fits_a_phone(phone: Tab):
     phone.home()
     start_from(phone, "a red house left of a green tree")
@@ -139,7 +158,7 @@ def test_all_of_it_fits_a_phone(phone: Tab):
     phone.page.locator(".asking button[type=submit]").click()
     expect(phone.page.locator(".note-row")).to_have_attribute("data-state", "done")
     phone.do("sketch", "carry-on")
-    expect(phone.card("image")).to_contain_text("carried on from")
+    expect(phone.card("image")).to_contain_text("started afresh")
     phone.ends(DONE)
     phone.page.locator("[data-do=memory]").click()
     expect(phone.page.get_by_label("Keep rejected sketches in mind")).to_be_visible()

@@ -77,6 +77,17 @@ def test_a_plan_of_ones_own_goes_on_at_the_end(tab):
     expect(tab.page.get_by_role("heading", name="Round 3")).to_be_visible()
 
 
+def test_a_complete_picture_gets_one_more_round_when_it_is_wished_for(tab):
+    tab.painted()
+    go = tab.page.locator('.status [data-do="go"]')
+    expect(go).to_have_text("One more round")
+    expect(tab.card("refine").locator('[data-do="run"]')).to_have_text("One more round")
+    go.click()
+    expect(tab.card("plan", 2)).to_contain_text("as you wished")
+    tab.ends("The model says that the picture is complete.")
+    assert tab.kinds() == [*ROUNDS, "plan", "sketch", "inspect"] and tab.branches() == ["first idea"]
+
+
 def test_another_seed_is_a_branch_with_a_new_seed(tab):
     tab.painted()
     old = tab.card("sketch").locator(".seed").inner_text()

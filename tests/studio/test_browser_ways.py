@@ -14,7 +14,7 @@ def test_think_and_reflect_is_picked_and_its_cards_are_read_and_rewritten(tab):
     expect(tab.page.locator(".begin .hint")).to_contain_text("doesn't know “zeppelin”")
     tab.page.get_by_role("button", name="Settings").click()
     ways = tab.page.locator(".option:has(input[name=protocol])")
-    expect(ways).to_contain_text(["Step by step", "In one go", "Think first", "Think and reflect"])
+    expect(ways).to_contain_text(["In rounds", "In one go", "Think first", "Think and reflect"])
     ways.nth(3).locator("input").check()
     tab.page.get_by_role("button", name="Save settings").click()
     tab.paint("a red house")
@@ -54,5 +54,27 @@ def test_a_draft_is_asked_for_in_the_settings_and_its_card_says_so(tab):
     tab.ends("The model says that the picture is complete.")
     expect(tab.card("sketch").locator(".who").first).to_have_text("draft")
     expect(tab.card("plan").locator(".who").first).to_have_text("")
-    saved = "Reused 10 tokens, which saved about 1.2 s."
-    expect(tab.card("sketch").locator(".info").first).to_have_text(saved)
+    for kind, saved in (("sketch", "1.2"), ("inspect", "0.3")):
+        line = f"Nothing before this was read again: about {saved} s saved."
+        expect(tab.card(kind).locator(".info")).to_have_text(line)
+    expect(tab.card("plan").locator(".info")).to_have_count(0)
+
+
+def test_nothing_is_offered_where_a_way_of_working_has_nothing_to_add(tab):
+    tab.home()
+    tab.page.get_by_role("button", name="Settings").click()
+    tab.page.locator("input[name=protocol][value=direct]").check()
+    tab.page.get_by_role("button", name="Save settings").click()
+    tab.paint("a red house")
+    tab.ends("The picture is drawn.")
+    go, card = tab.page.locator('.status [data-do="go"]'), tab.card("image").locator('[data-do="run"]')
+    expect(go).to_be_hidden()
+    expect(card).to_have_count(0)
+    tab.page.locator('[data-do="settings"]').click()
+    tab.page.locator("input[name=protocol][value=irg]").check()
+    tab.page.get_by_role("button", name="Save settings").click()
+    expect(go).to_have_text("Continue")
+    expect(card).to_have_text("Continue")
+    card.click()
+    tab.ends(AGAIN)
+    expect(go).to_be_hidden()

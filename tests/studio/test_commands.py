@@ -147,6 +147,24 @@ class TestCommands:
         assert not moved["ok"] and moved["conflict"]
         assert not do(room, "add", fields={"instruction": " ", "description": ""}, **wish)["ok"]
 
+    def test_a_complete_picture_goes_on_for_one_more_round_on_its_branch(self, room: Room):
+        sid = begin(room)
+        branch = room.store.branches("local", sid)[0]
+        assert room.session_snapshot("local", sid)["runs"][-1]["complete"]
+        assert do(room, "run", sid=sid, step=branch.tip, branch=branch.id)["ok"]
+        settle(room, sid)
+        assert len(steps(room, sid)) == 5, "the model says again that it is complete"
+        assert do(room, "run", sid=sid, step=branch.tip, branch=branch.id, more=True)["ok"]
+        settle(room, sid)
+        assert [step.kind for step in steps(room, sid)][5:] == ["plan", "sketch", "inspect"]
+        views = {view["id"]: view for view in room.session_snapshot("local", sid)["steps"]}
+        assert views[steps(room, sid)[5].id]["wish"] == "one more round"
+
+    def test_a_run_that_a_limit_ended_is_not_complete(self, room: Room):
+        sid = begin(room, max_images=1)
+        run = room.session_snapshot("local", sid)["runs"][-1]
+        assert (run["state"], run["complete"]) == ("done", False) and "limit of 1" in run["cause"]
+
     def test_an_inspection_of_ones_own_asks_for_a_refine(self, room: Room):
         sid = begin(room, mode="one_step")
         branch = room.store.branches("local", sid)[0]

@@ -126,14 +126,14 @@ class TestCarryingOn:
         reply = do(room, "carry_on", sid=sid, step=sketch.id)
         assert settle(room, sid) == "done"
         path = steps(room, sid)
-        assert [step.kind for step in path][:3] == ["prompt", "image", "inspect"]
+        assert [step.kind for step in path][:3] == ["prompt", "image", "plan"]
         assert (path[1].image, path[1].author, path[1].recipe) == (
             sketch.image,
             "person",
             {"start": sketch.id},
         )
         assert len(painter.asked[asked]["segments"]) == 2
-        assert room.store.branch("local", sid, reply["branch"]).name == "on from sketch 1"
+        assert room.store.branch("local", sid, reply["branch"]).name == "afresh from sketch 1"
         assert len(steps(room, sid, 0)) == 4, "the old branch is as it was"
 
     def test_twice_is_two_branches_from_one_step_and_another_seed(self, room: Room):
