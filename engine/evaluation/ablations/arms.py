@@ -42,8 +42,8 @@ COLUMNS = {
     "story": ("overall", "everything right", "images a picture"),
     "steering": ("obedience", "preservation"),
     "knowledge": (
-        "inspect: precision",
-        "inspect: recall",
+        "inspect: precision, own sketch",
+        "inspect: recall, own sketch",
         "inspect: false alarms, not drawn yet",
         "refine: mended",
     ),
