@@ -39,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("name", choices=(*arms.SETS, *SWITCHES))
     p.add_argument("--prompts", type=options.count, default=20, help="in each suite's own terms")
     p.add_argument("--images", type=options.count, default=2, help="pictures a prompt of StoryEval")
-    p.add_argument("--protocol", choices=protocols.NAMES, help="switches: by which, instead of the usual")
+    p.add_argument(
+        "--protocol", choices=protocols.NAMES, help="guidance: irg or process; irg if it is offered"
+    )
     p.add_argument("--out", type=Path, default=Path("docs/ablations"), help="where the table goes")
     p.add_argument("--work", type=Path, default=Path("runs/arms"), help="where trained arms are kept")
     p.add_argument("--steps", type=options.count, default=600, help="of training, an arm")
@@ -78,7 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _switched(args: argparse.Namespace) -> tuple[dict[str, Figures], dict]:
-    switch, painter = SWITCHES[args.name], options.painter_of(args)
+    switch = SWITCHES[args.name]
+    if args.protocol not in (None, *switch.protocols):
+        raise ValueError(
+            f"the ablation {switch.name!r} is of the protocol {' or '.join(switch.protocols)} only; "
+            "nothing was run, leave --protocol out"
+        )
+    painter = options.painter_of(args)
     offered = (name for name in switch.protocols if name in painter.protocols)
     protocol = args.protocol or next(offered, switch.protocols[-1])
     usual, own = options.settings_of(painter, protocol), painter.grammars.get(protocol)

@@ -191,6 +191,11 @@ def test_a_switch_makes_its_table_from_the_command_line(name: str, lines: list[s
     assert f"| {lines[-1]} |" in (tmp_path / f"{name}.md").read_text()
 
 
+def test_a_switch_is_of_its_own_protocols(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["outside", *SMALL, "--protocol", "irg", "--out", str(tmp_path)]) == 1
+    assert "process only; nothing was run" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
 @pytest.mark.usefixtures("one_scene")
 def test_arms_are_measured_by_every_suite(tmp_path: Path) -> None:
     args: argparse.Namespace = parser().parse_args(["critiques", *SMALL, "--out", str(tmp_path)])
