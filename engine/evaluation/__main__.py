@@ -17,6 +17,7 @@ from pathlib import Path
 from engine import protocols
 from engine.checkpoints.errors import CheckpointError
 from engine.evaluation import examples, options, public_benchmarks, results
+from engine.evaluation.report import page
 from engine.evaluation.suites import SUITES, Wish, about_run, identity, rows_of, run_suite
 
 STOPPED = 130
@@ -62,7 +63,7 @@ def _examine(given: list[str]) -> int:
         help="merge the figures into this file, a run cut short goes on; evaluation.json of the checkpoint "
         "where neither --prompts nor --images makes the run a quick one",
     )
-    p.add_argument("--report", type=Path, help="also write a page of tables and pictures to this file")
+    p.add_argument("--report", type=Path, help="at the end, write tables and pictures to this page")
     options.add_painter(p)
     options.add_workers(p)
     args = p.parse_args(given)
@@ -75,24 +76,26 @@ def _examine(given: list[str]) -> int:
         args.prompts,
         args.images or 4,
         target,
-        args.report,
         command,
         options.workers_of(args, painter),
         args.profile,
         args.precision,
     )
+    report, drawn = results.read(target), {}
     for name in SUITES if args.suite == ALL else (args.suite,):
         suite = SUITES[name]
         fitting = [one for one in painter.protocols if suite.protocols is None or one in suite.protocols]
         for protocol in fitting if args.protocol == ALL else (args.protocol,):
             settings = options.settings_of(painter, protocol)
             same = identity(painter, suite, settings, wish)
-            if args.suite == ALL and results.has(results.read(target), name, protocol, same):
+            if args.suite == ALL and results.has(report, name, protocol, same):
                 print(f"{name} by {protocol}: already in {target}", flush=True)
                 continue
-            whole = run_suite(painter, suite, settings, wish)
-            told = {name: {protocol: whole[name][protocol]}, "run": whole["runs"][name][protocol]}
+            report, drawn[name, protocol] = run_suite(painter, suite, settings, wish, report)
+            told = {name: {protocol: report[name][protocol]}, "run": report["runs"][name][protocol]}
             print(json.dumps(told, indent=1), flush=True)
+    if args.report:
+        args.report.write_text(page(report, drawn), encoding="utf-8")
     return 0
 
 

@@ -1,7 +1,8 @@
-"""What a finished picture costs: drawings, flow updates, network passes, tokens and seconds.
+"""What a finished picture costs: drawings, flow updates, network passes, tokens, seconds and memory.
 
 Passes count every guidance branch of every flow update; each token written is one more pass of its own,
-counted apart. Reading the context in (prefilled tokens) is counted in tokens. All from the steps' results.
+counted apart. Reading the context in (prefilled tokens) is counted in tokens. All from the steps' results but
+the memory, which is the most in use while the picture was made.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.evaluation.bench import Bench, Row, Suite
+from engine.evaluation.memory import forget, most
 from engine.evaluation.runs import Album, carry_on, held_out_scenes, prompt_step
 from engine.evaluation.statistics import Summary, summary
 from engine.trajectory import Step, step_seed
 from engine.world import language
 
+GIB = 2**30
 COUNTS = ("updates", "forwards", "tokens", "prefilled_tokens", "seconds")
 
 
@@ -41,10 +44,12 @@ def examine(bench: Bench, case: tuple[int, str]) -> Row:
     """One run from the prompt to its end."""
     number, text = case
     seed = step_seed(bench.seed, number, "cost")
+    device = bench.painter.fingerprint["device"]
+    forget(device)
     steps = carry_on(bench.painter, [prompt_step(text, seed)], bench.settings, Album(), seed).steps
     kinds = dict.fromkeys(step.kind for step in steps[1:])
     by_kind = {kind: cost_of([step for step in steps if step.kind == kind])["seconds"] for kind in kinds}
-    return {"cost": cost_of(steps), "seconds_by_kind": by_kind}
+    return {"cost": cost_of(steps), "seconds_by_kind": by_kind, "memory": most(device)}
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
@@ -53,6 +58,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
     for kind in dict.fromkeys(kind for row in rows for kind in row["seconds_by_kind"]):
         values = [row["seconds_by_kind"][kind] for row in rows if kind in row["seconds_by_kind"]]
         found[f"seconds, {kind}"] = summary(values)
+    found["peak memory, GiB"] = summary([row["memory"] / GIB for row in rows])
     return found
 
 

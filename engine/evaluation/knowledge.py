@@ -1,7 +1,8 @@
 """What Inspect and Refine know: shown pictures that are right, wrong in one way, or not finished yet.
 
-The pictures are the renderer's, so the truth about them is exact; the papers report none of this.
-``inspect`` figures are of the model's verdicts; ``refine`` figures of its pictures after a verdict that is
+The papers report none of this. ``inspect`` figures are of the model's verdicts, told apart by whose the
+mistakes are: ``rendered`` ones are made by code, so the truth about them is exact; those of plans and of the
+model's own sketches are in ``inspections``. ``refine`` figures are of its pictures after a verdict that is
 true; ``drift`` is what happens to things that nobody mentions while another is changed round after round.
 """
 
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from engine.evaluation import inspections
 from engine.evaluation.bench import Bench, Row, Suite, shown
 from engine.evaluation.keeping import kept, share_kept, strangers
 from engine.evaluation.runs import Album, carry_on, final_sight, held_out_scenes, prompt_step
 from engine.evaluation.statistics import Summary, summary
-from engine.evaluation.verdicts import MISTAKES, mistakes_of, named_in, one_mistake
+from engine.evaluation.verdicts import MISTAKES, mistakes_of, one_mistake
 from engine.trajectory import Step, last_image, step_seed
 from engine.world import language
 from engine.world.critique import critique_ok, critique_wrong, pending_groups
@@ -30,6 +32,7 @@ from engine.world.render import render
 from engine.world.scene import Scene, Thing
 
 MANY = 1_000_000
+FINE = ("right", "not drawn yet")
 ROUNDS = 5
 """Of drift."""
 
@@ -53,14 +56,17 @@ class Case:
     picture: Scene
 
 
-def cases(prompts: int, seed: int) -> list[Case]:
-    """For each prompt a picture of every mistake, two that are right (one not finished) and one drift."""
-    scenes = held_out_scenes(seed, MANY)
-    return [
-        _case(number, shows, scenes)
-        for number in range(prompts)
-        for shows in (*MISTAKES, "right", "not drawn yet", "drift")
-    ]
+def cases(prompts: int, seed: int) -> list[Case | inspections.Round]:
+    """For each prompt a picture of every mistake, two that are right (one not finished) and one drift.
+
+    Also a plan against its prompt, one that fits it, and a plan that the model is to sketch itself.
+    """
+    scenes, of_rounds = held_out_scenes(seed, MANY), held_out_scenes(seed, MANY)
+    found: list[Case | inspections.Round] = []
+    for number in range(prompts):
+        found += [_case(number, shows, scenes) for shows in (*MISTAKES, *FINE, "drift")]
+        found += [inspections.sample(number, shows, of_rounds) for shows in inspections.SHOWS]
+    return found
 
 
 def _case(number: int, shows: str, scenes: Iterator[tuple[random.Random, Scene]]) -> Case:
@@ -83,24 +89,19 @@ def some_of(whole: Scene, rng: random.Random) -> Scene:
     return whole.subset(index for group in groups for index in group.indices)
 
 
-def examine(bench: Bench, case: Case) -> Row:
+def examine(bench: Bench, case: Case | inspections.Round) -> Row:
     """The model's verdict on the picture and, where it is wrong, the picture it makes of a true verdict."""
+    if isinstance(case, inspections.Round):
+        return inspections.examine(bench, case)
     if case.shows == "drift":
         return drift(bench, case)
     album, seed = Album(), step_seed(bench.seed, case.number, case.shows)
     start = begin(case, album, seed)
-    steps = carry_on(
-        bench.painter, start, bench.settings, album, seed, limit=1, protocol=bench.protocol
-    ).steps
-    verdict = steps[-1] if len(steps) > len(start) else None
-    row: Row = {
-        "shows": case.shows,
-        "read": verdict is not None,
-        "alarm": verdict is not None and verdict.is_fault,
-        "named": sorted(named_in(verdict.fields["verdict"])) if verdict and verdict.is_fault else [],
-    }
-    words = f"{case.shows}: {verdict.fields['verdict']}" if verdict else case.shows
-    row["shown"] = [shown(render(case.picture), words, row["alarm"] == (case.shows in MISTAKES))]
+    verdict, says = inspections.inspected(bench, start, album, seed)
+    wrong = [case.shows] if case.shows in MISTAKES else []
+    words = f"{case.shows}: {says}" if says else case.shows
+    row: Row = {"shows": case.shows, "wrong": wrong, **verdict}
+    row["shown"] = [shown(render(case.picture), words, row["alarm"] == bool(wrong))]
     if case.shows in MISTAKES:
         row["mended"], row["overdone"], pictures = refine(bench, case, start, album, seed)
         row["shown"] += pictures
@@ -193,20 +194,17 @@ def _wider(box: tuple[float, float, float, float]) -> tuple[float, float, float,
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
-    """Of all alarms those on wrong pictures (precision), of all wrong pictures those that got one (recall).
+    """The figures of ``inspections`` for each of the three, of refines and of drift.
 
-    For a kind of mistake: recall is any alarm on it, precision that a verdict which names the kind is about
-    such a picture, ``named`` that the alarm on it names it. Of drift, ``unchanged a round`` is the share of
-    the standing things that the next round left standing, ``kept`` what is left of those at first.
+    For a kind of rendered mistake: recall is any alarm on it, precision that a verdict which names the kind
+    is about such a picture, ``named`` that the alarm on it names it. Of drift, ``unchanged a round`` is the
+    share of the standing things that the next round left standing, ``kept`` what is left of those at first.
     """
-    seen = [row for row in rows if row["shows"] != "drift"]
-    wrong = [row for row in seen if row["shows"] in MISTAKES]
-    found = {
-        "inspect: precision": summary([row["shows"] in MISTAKES for row in seen if row["alarm"]]),
-        "inspect: recall": summary([row["alarm"] for row in wrong]),
-        "inspect: readable": summary([row["read"] for row in seen]),
-    }
-    for shows in ("right", "not drawn yet"):
+    seen = [row for row in rows if row["shows"] in (*MISTAKES, *FINE)]
+    wrong = [row for row in seen if row["wrong"]]
+    found = inspections.figures("rendered", seen) | inspections.summarise(rows)
+    found["inspect: readable"] = summary([row["read"] for row in rows if "read" in row])
+    for shows in FINE:
         alarms = [row["alarm"] for row in seen if row["shows"] == shows]
         found[f"inspect: false alarms, {shows}"] = summary(alarms)
     for kind in MISTAKES:

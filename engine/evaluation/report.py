@@ -1,4 +1,4 @@
-"""A report as one HTML file: tables of every suite in it, and pictures of the run that has just ended.
+"""A report as one HTML file: tables of every suite in it, and under each the pictures of its newest runs.
 
 Every text is escaped, pictures are inside the file, nothing is fetched and nothing runs.
 """
@@ -15,7 +15,10 @@ from engine.evaluation.results import Report
 from engine.evaluation.statistics import Summary
 
 SHOWN = 48
-"""Pictures in a report."""
+"""Pictures of a run."""
+
+Drawn = Mapping[tuple[str, str], Sequence[Row]]
+"""The rows of runs, by suite and protocol."""
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fbf8f1; --ink: #2c2825; --soft: #7a7168; --line: #ded6c8;
@@ -24,7 +27,7 @@ STYLE = """
   --line: #3d3833; --right: #7fbf8c; --wrong: #e58a70; } }
 body { background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif;
   max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2 { font-weight: 600; } h2 { margin-top: 2.5rem; }
+h1, h2, h3 { font-weight: 600; } h2 { margin-top: 2.5rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; } th, td { padding: .25rem .8rem; text-align: left;
   border-bottom: 1px solid var(--line); white-space: nowrap; }
@@ -37,18 +40,21 @@ figcaption { font-size: .8em; overflow-wrap: anywhere; }
 """
 
 
-def page(report: Report, rows: Sequence[Row]) -> str:
-    """The whole page. ``rows`` are those of the run that has just ended; their pictures are shown."""
+def page(report: Report, drawn: Drawn) -> str:
+    """The whole page. ``drawn`` are those of the report's runs whose pictures are at hand."""
     runs = report.get("runs", {})
-    body = [_suite(name, report.get(name, {}), runs[name]) for name in runs]
-    pictures = _pictures([row.get("shown", []) for row in rows])
+    body = [
+        _suite(name, report.get(name, {}), runs[name])
+        + "".join(_pictures(protocol, rows) for (suite, protocol), rows in drawn.items() if suite == name)
+        for name in runs
+    ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Restroke: evaluation</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         "<h1>Evaluation</h1>\n<p>By the judge of the storybook world. Brackets: 95% intervals, bootstrapped "
         "over prompts; where all prompts came out alike they have no width.</p>\n"
-        f"{''.join(body)}{pictures}</body>\n</html>\n"
+        f"{''.join(body)}</body>\n</html>\n"
     )
 
 
@@ -87,15 +93,16 @@ def _run(protocol: str, about: Mapping[str, Any]) -> str:
     return f'<p class="soft">{escape(protocol)}. {escape(words)}</p>\n'
 
 
-def _pictures(cases: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+def _pictures(protocol: str, rows: Sequence[Row]) -> str:
     """The first pictures of cases that went right and of cases that did not, in turn."""
+    cases = [row.get("shown", []) for row in rows]
     fine = [case for case in cases if all(picture["right"] is not False for picture in case)]
     rest = [case for case in cases if case not in fine]
     in_turn = chain.from_iterable(zip_longest(fine, rest, fillvalue=()))
     figures = [_figure(picture) for picture in islice(chain.from_iterable(in_turn), SHOWN)]
     if not figures:
         return ""
-    return f'<h2>pictures of the last run</h2>\n<div class="pictures">\n{"".join(figures)}</div>\n'
+    return f'<h3>pictures, {escape(protocol)}</h3>\n<div class="pictures">\n{"".join(figures)}</div>\n'
 
 
 def _figure(picture: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from engine.evaluation import comparisons, cost, knowledge, results, steering, s
 from engine.evaluation.bench import Bench, Row, Suite
 from engine.evaluation.crew import Task, in_turn, side_by_side
 from engine.evaluation.journal import gather, journal_path
-from engine.evaluation.report import page
+from engine.evaluation.results import Report
 from engine.protocols.base import Protocol
 from engine.settings import Settings
 
@@ -36,16 +36,18 @@ class Wish:
     prompts: int | None = None
     images: int = 4
     json: Path | None = None
-    report: Path | None = None
     command: str = ""
     workers: int = 1
     profile: str | None = None
     precision: str | None = None
 
 
-def run_suite(painter: Painter, suite: Suite, settings: Settings, wish: Wish) -> dict[str, Any]:
-    """The suite by ``settings.protocol``; returns the whole report and writes it where the wish says.
+def run_suite(
+    painter: Painter, suite: Suite, settings: Settings, wish: Wish, before: Report | None = None
+) -> tuple[Report, list[Row]]:
+    """The suite by ``settings.protocol``; returns the whole report, and the rows of this run.
 
+    The figures are put into the report of ``wish.json``, which is written, or into the one ``before``.
     Interrupted with a ``wish.json``, the same call goes on after its last finished case. Raises
     ``ValueError`` for a protocol that the suite makes no sense for.
     """
@@ -55,20 +57,18 @@ def run_suite(painter: Painter, suite: Suite, settings: Settings, wish: Wish) ->
             f"the suite {suite.name!r} examines the protocol {', '.join(suite.protocols)} only; "
             f"nothing was run, give --protocol {suite.protocols[0]}"
         )
-    report = results.read(wish.json)
+    report = results.read(wish.json) if wish.json else before or {}
     journal = journal_of(painter, suite, settings, wish) if wish.json else None
     rows = rows_of(painter, suite, settings, wish, journal)
     about = about_run(painter, suite, settings, wish, rows)
     if suite is storyeval.SUITE:
         about |= comparisons.record_of(rows)
     report = results.compared(results.merged(report, suite.name, protocol, suite.summarise(rows), about))
-    if wish.report:
-        wish.report.write_text(page(report, rows), encoding="utf-8")
     if wish.json:
         results.write(wish.json, report)
     if journal:  # only once the report holds what it holds
         journal.unlink(missing_ok=True)
-    return report
+    return report, rows
 
 
 def rows_of(

@@ -1,8 +1,8 @@
 """``python -m engine.evaluation.ablations NAME``: one of the papers' ablations, as a table.
 
-``inspectors``, ``turns`` and ``guidance`` switch a part of one checkpoint. ``edits`` and ``critiques`` train
-their arms first, from nothing and by equal budgets, each in a folder of its own. All go on where they were
-stopped.
+``inspectors``, ``turns``, ``guidance`` and ``outside`` switch a part of one checkpoint. ``edits``,
+``critiques`` and ``modes`` train their arms first, from nothing and by equal budgets, each in a folder of its
+own. All go on where they were stopped.
 """
 
 from __future__ import annotations
@@ -36,10 +36,12 @@ STOPPED = 130
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
-    p.add_argument("name", choices=(*arms.ARMS, *SWITCHES))
+    p.add_argument("name", choices=(*arms.SETS, *SWITCHES))
     p.add_argument("--prompts", type=options.count, default=20, help="in each suite's own terms")
     p.add_argument("--images", type=options.count, default=2, help="pictures a prompt of StoryEval")
-    p.add_argument("--protocol", choices=protocols.NAMES, help="guidance: by which; process if left out")
+    p.add_argument(
+        "--protocol", choices=protocols.NAMES, help="guidance: irg or process; irg if it is offered"
+    )
     p.add_argument("--out", type=Path, default=Path("docs/ablations"), help="where the table goes")
     p.add_argument("--work", type=Path, default=Path("runs/arms"), help="where trained arms are kept")
     p.add_argument("--steps", type=options.count, default=600, help="of training, an arm")
@@ -63,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("ablations: stopped; the same command goes on from here", file=sys.stderr)
         return STOPPED
-    sentence = SWITCHES[args.name].sentence if args.name in SWITCHES else arms.SENTENCES[args.name]
+    sentence = (SWITCHES if args.name in SWITCHES else arms.SETS)[args.name].sentence
     about |= {
         "command": shlex.join([*PROGRAM.split(), *given]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -78,13 +80,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _switched(args: argparse.Namespace) -> tuple[dict[str, Figures], dict]:
-    switch, painter = SWITCHES[args.name], options.painter_of(args)
-    usual = options.settings_of(painter, args.protocol or switch.protocol)
+    switch = SWITCHES[args.name]
+    if args.protocol not in (None, *switch.protocols):
+        raise ValueError(
+            f"the ablation {switch.name!r} is of the protocol {' or '.join(switch.protocols)} only; "
+            "nothing was run, leave --protocol out"
+        )
+    painter = options.painter_of(args)
+    offered = (name for name in switch.protocols if name in painter.protocols)
+    protocol = args.protocol or next(offered, switch.protocols[-1])
+    usual, own = options.settings_of(painter, protocol), painter.grammars.get(protocol)
     lines: dict[str, Figures] = {}
     seconds = 0.0
     for variant in switch.variants:
         settings = Settings.from_dict(usual.as_dict() | dict(variant.settings))
-        rows = _examined(args, painter, switch.suite, settings, variant.name, variant.protocol)
+        other = variant.protocol and variant.protocol(own or protocols.get(protocol))
+        rows = _examined(args, painter, variant.suite, settings, variant.name, other)
         seconds += sum(row["seconds"] for row in rows)
         lines |= switch.lines(variant, rows)
     return lines, {"seconds": round(seconds, 1), "fingerprint": dict(painter.fingerprint)}
@@ -95,26 +106,27 @@ def _trained(args: argparse.Namespace) -> tuple[dict[str, Figures], dict]:
 
     budget = arms.Budget(args.work, args.steps, args.shards, args.sessions, args.seed, args.device)
     autoencoder = (args.checkpoint or default_checkpoint()) / "ae.safetensors"
-    for arm in arms.order(arms.ARMS[args.name]):
+    of = arms.SETS[args.name]
+    for arm in arms.order(of.arms):
         arms.train(arm, budget, autoencoder)
-    return measured(args, arms.ARMS[args.name], budget.checkpoint)
+    return measured(args, of, budget.checkpoint)
 
 
 def measured(
-    args: argparse.Namespace, of: Sequence[arms.Arm], checkpoint: Callable[[arms.Arm], Path]
+    args: argparse.Namespace, of: arms.ArmSet, checkpoint: Callable[[arms.Trained], Path]
 ) -> tuple[dict[str, Figures], dict]:
     """The lines of trained arms, and how they came about."""
     lines: dict[str, Figures] = {}
     prints, seconds = {}, 0.0
-    for arm in of:
+    for arm in of.arms:
         args = argparse.Namespace(**vars(args) | {"checkpoint": checkpoint(arm)})
         painter = options.painter_of(args)
         figures: dict = {}
-        for name in arms.COLUMNS:
-            settings = options.settings_of(painter, "process")
-            rows = _examined(args, painter, SUITES[name], settings, arms.label(arm))
+        for columns in of.columns:
+            suite, settings = SUITES[columns.suite], options.settings_of(painter, columns.protocol)
+            rows = _examined(args, painter, suite, settings, arms.label(arm))
             seconds += sum(row["seconds"] for row in rows)
-            figures |= arms.of_columns(name, SUITES[name].summarise(rows))
+            figures |= columns.of(suite.summarise(rows))
         lines[arms.label(arm)], prints[arms.label(arm)] = figures, dict(painter.fingerprint)
     return lines, {"seconds": round(seconds, 1), "fingerprint": prints}
 

@@ -1,7 +1,8 @@
 """The ablations of the training data: arms trained from nothing by equal small budgets, then measured.
 
 An arm is a folder of lessons and what ``python -m engine.training`` makes of it; nothing is trained here.
-Arms share the autoencoder, the tokenizer's seed, steps and shards, and differ in their lessons alone.
+Arms share the autoencoder, the tokenizer's seed, steps and shards, and differ in their lessons alone: in
+how they came to be, or (a mix) in which families of samples are taken from them.
 Self-sampled critiques come from the sketches of the arm without any (papers, order of the data pipeline).
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.evaluation.statistics import Summary
 from engine.training.data.arms import Arm
+from engine.training.data.irg import MODES
 from engine.training.lessons import sample_lessons
 
 PLAN = "process"
@@ -27,33 +29,111 @@ SKETCHER = Arm("varied", "none")
 """Whose sketches the self-sampled critiques are about."""
 
 SAMPLED = "sampled"
+PLAN_FILE = "plan.toml"
 
-SENTENCES = {
-    "edits": "Chains that only add or all edits, with critiques and without",
-    "critiques": "Where critiques come from",
-}
-ARMS: dict[str, tuple[Arm, ...]] = {
-    "edits": tuple(
-        Arm(chains, critique) for chains in ("add-only", "varied") for critique in ("none", "symbolic")
+
+@dataclass(frozen=True)
+class Mix:
+    """An arm by its families of samples: stages of so many steps in proportion, each with its shares."""
+
+    name: str
+    stages: tuple[tuple[int, Mapping[str, float]], ...]
+
+    def plan(self) -> str:
+        """The stage plan as ``engine.training`` reads it."""
+        texts = []
+        for number, (steps, shares) in enumerate(self.stages, start=1):
+            told = ", ".join(f'"{family}" = {share}' for family, share in shares.items())
+            texts.append(
+                f'[[stage]]\nname = "{self.name} {number}"\nsteps = {steps}\nshares = {{ {told} }}\n'
+            )
+        return "\n".join(texts)
+
+
+Trained = Arm | Mix
+
+DRAWING = {"direct": 0.5}
+"""What all mixes have alike: from nothing, a model must learn to draw before it can learn to draw again."""
+
+TRAJECTORY = DRAWING | {"initial full": 0.25, "improving full": 0.25}
+SIX_MODES = DRAWING | {mode: 0.125 if "full" in mode else 0.0625 for mode in MODES}
+"""A thinking mode counts half a full one (papers, two-stage training)."""
+
+MIXES = (
+    Mix("fine-pictures-only", ((4000, DRAWING | {"initial full": 0.5}),)),
+    Mix("trajectories", ((4000, TRAJECTORY),)),
+    Mix("modes-then-trajectories", ((250, SIX_MODES), (3750, TRAJECTORY))),
+)
+"""Thought and fine picture; the reflection and the picture drawn again as well; the six modes first, in the
+
+papers' proportion of steps.
+"""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which figures of a suite by a protocol a table has; ``name`` begins their columns."""
+
+    name: str
+    suite: str
+    protocol: str
+    figures: tuple[str, ...]
+
+    def of(self, found: Mapping[str, Summary]) -> dict[str, Summary]:
+        """Those of a suite's figures, by ``NAME: FIGURE``."""
+        return {f"{self.name}: {figure}": found[figure] for figure in self.figures}
+
+
+BY_PROCESS = (
+    Columns("story", "story", "process", ("overall", "everything right", "images a picture")),
+    Columns("steering", "steering", "process", ("obedience", "preservation")),
+    Columns(
+        "knowledge",
+        "knowledge",
+        "process",
+        (
+            "inspect: precision, own sketch",
+            "inspect: recall, own sketch",
+            "inspect: false alarms, not drawn yet",
+            "refine: mended",
+        ),
     ),
-    "critiques": (SKETCHER, Arm("varied", "symbolic"), Arm("varied", "self-sampled")),
-}
-COLUMNS = {
-    "story": ("overall", "everything right", "images a picture"),
-    "steering": ("obedience", "preservation"),
-    "knowledge": (
-        "inspect: precision",
-        "inspect: recall",
-        "inspect: false alarms, not drawn yet",
-        "refine: mended",
+)
+BY_TURN = tuple(
+    Columns(name, "story", protocol, ("overall", "everything right"))
+    for name, protocol in (("1 turn", "think"), ("2 turns", "irg"))
+)
+
+
+@dataclass(frozen=True)
+class ArmSet:
+    """An ablation: arms that are trained alike but for one thing, and what they are measured by."""
+
+    sentence: str
+    arms: tuple[Trained, ...]
+    columns: tuple[Columns, ...]
+
+
+SETS: dict[str, ArmSet] = {
+    "edits": ArmSet(
+        "Chains that only add or all edits, with critiques and without",
+        tuple(
+            Arm(chains, critique) for chains in ("add-only", "varied") for critique in ("none", "symbolic")
+        ),
+        BY_PROCESS,
     ),
+    "critiques": ArmSet(
+        "Where critiques come from",
+        (SKETCHER, Arm("varied", "symbolic"), Arm("varied", "self-sampled")),
+        BY_PROCESS,
+    ),
+    "modes": ArmSet("Interleaved reflection: fine pictures, trajectories, modes", MIXES, BY_TURN),
 }
-"""The suites that an arm is measured by, and which of their figures a table has."""
 
 
-def label(arm: Arm) -> str:
+def label(arm: Trained) -> str:
     """How a table calls it."""
-    return f"{arm.chains}, {arm.critique}"
+    return arm.name.replace("-", " ") if isinstance(arm, Mix) else f"{arm.chains}, {arm.critique}"
 
 
 @dataclass(frozen=True)
@@ -67,32 +147,40 @@ class Budget:
     seed: int
     device: str
 
-    def folder(self, arm: Arm) -> Path:
+    def folder(self, arm: Trained) -> Path:
         return self.work / f"{self.steps}-{self.shards}-{self.seed}" / arm.name
 
-    def checkpoint(self, arm: Arm) -> Path:
+    def checkpoint(self, arm: Trained) -> Path:
         return self.folder(arm) / "checkpoint"
 
 
-def commands(arm: Arm, budget: Budget) -> list[list[str]]:
+def commands(arm: Trained, budget: Budget) -> list[list[str]]:
     """What makes the arm's checkpoint, command by command; each goes on where it was stopped."""
     python = [sys.executable, "-m", "engine.training"]
     where = ["--work", str(budget.folder(arm)), "--device", budget.device, "--seed", str(budget.seed)]
-    lessons = ["--plan", PLAN, "--chains", arm.chains, "--critique", arm.critique]
+    if isinstance(arm, Mix):
+        lessons = ["--plan", str(budget.folder(arm) / PLAN_FILE)]
+    else:
+        lessons = ["--plan", PLAN, "--chains", arm.chains, "--critique", arm.critique]
     lessons += ["--shards", str(budget.shards), "--steps", str(budget.steps)]
-    if arm.critique == "self-sampled":
+    if samples_itself(arm):
         lessons += ["--sampled", str(budget.folder(arm) / SAMPLED)]
     stages = [[*python, stage, *where, *lessons] for stage in ("data", "unified")]
     return [*stages, [*python, "export", *where, "--out", str(budget.checkpoint(arm))]]
 
 
-def order(arms: Sequence[Arm]) -> list[Arm]:
+def samples_itself(arm: Trained) -> bool:
+    """Whether its critiques are about the sketches of ``SKETCHER``."""
+    return isinstance(arm, Arm) and arm.critique == "self-sampled"
+
+
+def order(arms: Sequence[Trained]) -> list[Trained]:
     """The arms to train, those first that others need."""
-    needed = [SKETCHER] if any(arm.critique == "self-sampled" for arm in arms) else []
+    needed = [SKETCHER] if any(map(samples_itself, arms)) else []
     return list(dict.fromkeys([*needed, *arms]))
 
 
-def train(arm: Arm, budget: Budget, autoencoder: Path) -> None:
+def train(arm: Trained, budget: Budget, autoencoder: Path) -> None:
     """Makes the arm's checkpoint unless it is there. ``autoencoder`` is the weights that all arms share.
 
     Raises ``OSError`` naming the command that failed.
@@ -104,7 +192,9 @@ def train(arm: Arm, budget: Budget, autoencoder: Path) -> None:
         {name: tensor.float() for name, tensor in load_file(autoencoder).items()},
         budget.folder(arm) / "ae.safetensors",
     )
-    if arm.critique == "self-sampled":
+    if isinstance(arm, Mix):
+        (budget.folder(arm) / PLAN_FILE).write_text(arm.plan(), encoding="utf-8")
+    if samples_itself(arm):
         sample(budget.checkpoint(SKETCHER), budget.folder(arm) / SAMPLED, budget)
     for command in commands(arm, budget):
         if subprocess.run(command, check=False).returncode:
@@ -121,8 +211,3 @@ def sample(sketcher: Path, target: Path, budget: Budget) -> None:
         shutil.rmtree(part, ignore_errors=True)
         sample_lessons(sketcher, part, count=budget.sessions, seed=budget.seed, device=budget.device)
         part.replace(target)
-
-
-def of_columns(suite: str, figures: dict[str, Summary]) -> dict[str, Summary]:
-    """Those of a suite's figures that a table has, by ``SUITE: FIGURE``."""
-    return {f"{suite}: {name.removeprefix(f'{suite}: ')}": figures[name] for name in COLUMNS[suite]}

@@ -1,4 +1,4 @@
-"""The ablations that need no training: inspectors, turns of irg, guidance contexts, on one checkpoint.
+"""The ablations that need no training: inspectors, turns of irg, guidance contexts, help from outside.
 
 Every variant draws the prompts of StoryEval with the same seeds. The turns of irg cost one run only: what
 stands after turn n of four is what n turns would have made, since a step's seed follows from its place.
@@ -6,74 +6,51 @@ stands after turn n of four is what n turns would have made, since a step's seed
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.evaluation import storyeval
+from engine.evaluation.ablations.grammars import Inspectors, Scales
+from engine.evaluation.ablations.outside import TRIES, Help
 from engine.evaluation.ablations.table import Figures
 from engine.evaluation.bench import Bench, Row, Suite
 from engine.evaluation.runs import Outcome
 from engine.evaluation.statistics import summary
 from engine.protocols.base import Protocol
-from engine.protocols.process import Process
-from engine.settings import MOST_TURNS, REFLECTIONS
-from engine.world.critique import CAUSES
+from engine.settings import MOST_TURNS
 
-PASSED = "Fits so far."
-"""What stands in place of a verdict that nobody is to hear."""
+OFF = 1.0
+"""A guidance scale that switches its context off."""
 
-OFF = 0.0
-"""A guidance scale that switches its context off: not 1, the usual one, which a preset takes the place of."""
+BARELY = 1.001
+"""A scale that guides by nothing to speak of: at 1 or less for the text, the picture guides no more."""
 
 SHOWN = ("overall", *storyeval.RULES, "everything right", "images a picture")
 
 
-class Inspectors(Process):
-    """The process with only some inspectors heard: ``plan`` (against the prompt), ``sketch`` (against it).
-
-    A verdict that finds a fault of the other cause is taken for one that finds none. A fault without a
-    cause is the sketch's.
-    """
-
-    def __init__(self, *heard: str) -> None:
-        super().__init__()
-        self.heard = heard
-
-    def parse(self, kind: str, text: str) -> dict[str, str]:
-        fields = super().parse(kind, text)
-        if kind == "inspect" and fields["correction"] and cause_of(fields["verdict"]) not in self.heard:
-            return {"verdict": PASSED, "correction": ""}
-        return fields
-
-
-def cause_of(verdict: str) -> str:
-    """Whose fault a verdict says it is: a key of ``CAUSES``."""
-    said = (cause for cause, sayings in CAUSES.items() if any(words in verdict for words in sayings))
-    return next(said, "sketch")
-
-
 @dataclass(frozen=True)
 class Variant:
-    """What is other than usual: some settings, or the protocol itself."""
+    """What is other than usual: some settings, the protocol made of the checkpoint's own, or the suite."""
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    protocol: Protocol | None = None
+    protocol: Callable[[Protocol], Protocol] | None = None
+    suite: Suite = storyeval.SUITE
 
 
 @dataclass(frozen=True)
 class Switch:
-    """An ablation on one checkpoint. ``figures`` gives the table's lines from a variant's rows."""
+    """An ablation on one checkpoint. ``protocols``: by the first that it offers, else by the last."""
 
     name: str
     sentence: str
-    protocol: str
+    protocols: tuple[str, ...]
     variants: Sequence[Variant]
-    suite: Suite = storyeval.SUITE
 
     def lines(self, variant: Variant, rows: Sequence[Row]) -> dict[str, Figures]:
-        if self.suite is TURNS:
+        """The table's lines from a variant's rows."""
+        if variant.suite is TURNS:
             turns = range(MOST_TURNS)
             return {_turns(n + 1): shown([row["by_turn"][n] for row in rows]) for n in turns}
         return {variant.name: shown(rows)}
@@ -109,35 +86,53 @@ def upto(outcome: Outcome, pictures: int) -> Outcome:
 
 TURNS = replace(storyeval.SUITE, name="turns", examine=examine_turns)
 
+
+def helped(name: str, **what: Any) -> Variant:
+    """A variant of StoryEval with help from outside: the fields of ``Help``."""
+    return Variant(name, suite=replace(storyeval.SUITE, examine=Help(**what).examine))
+
+
 SWITCHES: dict[str, Switch] = {
     switch.name: switch
     for switch in (
         Switch(
             "inspectors",
             "Each inspector on and off",
-            "process",
+            ("process",),
             (
                 Variant("both"),
-                Variant("plan against prompt only", protocol=Inspectors("plan")),
-                Variant("sketch against plan only", protocol=Inspectors("sketch")),
-                Variant("none", protocol=Inspectors()),
+                Variant("plan against prompt only", protocol=lambda own: Inspectors("plan")),
+                Variant("sketch against plan only", protocol=lambda own: Inspectors("sketch")),
+                Variant("none", protocol=lambda own: Inspectors()),
             ),
         ),
         Switch(
             "turns",
             "Turns of interleaved reflection",
-            "irg",
-            (Variant("all", {"turns": MOST_TURNS}),),
-            TURNS,
+            ("irg",),
+            (Variant("all", {"turns": MOST_TURNS}, suite=TURNS),),
         ),
         Switch(
             "guidance",
-            "Guidance contexts on and off",
-            "process",
+            "Guidance contexts of pictures drawn after a picture, on and off "
+            f"(the picture's alone: at a text scale of {BARELY:g}, since at 1 neither guides)",
+            ("irg", "process"),
             (
-                Variant("none", {"guidance": OFF, "image_guidance": OFF}),
-                Variant("text", {"image_guidance": OFF}),
-                Variant("text and picture", {"image_guidance": REFLECTIONS["gentle"]["image_guidance"]}),
+                Variant("none", protocol=lambda own: Scales(own, guidance=OFF, image_guidance=OFF)),
+                Variant("text", protocol=lambda own: Scales(own, image_guidance=OFF)),
+                Variant("picture", protocol=lambda own: Scales(own, guidance=BARELY)),
+                Variant("text and picture", protocol=Scales),
+            ),
+        ),
+        Switch(
+            "outside",
+            "Help from outside by who knows the answer: bounds, not methods",
+            ("process",),
+            (
+                Variant("none"),
+                helped("planner", plans=True),
+                helped("inspector", inspects=True),
+                helped(f"best of {TRIES}, step by step", tries=TRIES),
             ),
         ),
     )

@@ -10,25 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from engine.evaluation import options
 from engine.evaluation.ablations import arms
 from engine.evaluation.ablations.__main__ import main, measured, parser
-from engine.evaluation.ablations.switches import (
-    PASSED,
-    SWITCHES,
-    TURNS,
-    Inspectors,
-    examine_turns,
-    upto,
-)
+from engine.evaluation.ablations.grammars import PASSED, Inspectors
+from engine.evaluation.ablations.switches import SWITCHES, TURNS, examine_turns, upto
 from engine.evaluation.ablations.table import Table, write
 from engine.evaluation.bench import Bench
 from engine.evaluation.runs import Album, Outcome, carry_on, prompt_step
 from engine.evaluation.storyeval import Prompt
+from engine.inference.flow import Guidance
 from engine.protocols.process import inspect_text
 from engine.settings import Settings
 from engine.training.__main__ import parser as training_parser
+from engine.training.data.irg import MODES
+from engine.training.stages import read_plan, stretched
 from engine.world.critique import critique_wrong
 from engine.world.scene import Scene, Thing
 from tests.engine.evaluation.small import small_checkpoint
@@ -80,18 +78,26 @@ def test_a_run_of_four_turns_holds_the_shorter_ones_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["process", "irg"])
-def test_guidance_is_really_off(protocol: str) -> None:
-    asked = []
+def test_the_second_picture_is_guided_by_the_contexts_that_are_on_and_the_first_as_ever(
+    protocol: str,
+) -> None:
+    settings, asked = Settings(protocol=protocol, timesteps=3), []
     for variant in SWITCHES["guidance"].variants:
-        painter = ScriptedPainter(rounds=1)
-        settings = replace(Settings(protocol=protocol, timesteps=3), **variant.settings)
-        carry_on(painter, [prompt_step("a red cat", 0)], settings, Album(), 0)
-        asked.append([one["settings"] for one in painter.asked if one["call"] == "draw"])
-    none, text, both = asked
-    assert len(none) == len(text) == len(both) == 2
-    assert all(one.guidance <= 1 and one.image_guidance <= 1 for one in none)
-    assert all(one.guidance > 1 and one.image_guidance <= 1 for one in text)
-    assert all(one.guidance > 1 and one.image_guidance > 1 for one in both)
+        painter = ScriptedPainter(rounds=1, protocols=(protocol,))
+        grammar = variant.protocol(painter.grammars[protocol])
+        carry_on(painter, [prompt_step("a red cat", 0)], settings, Album(), 0, protocol=grammar)
+        first, second = (one["settings"] for one in painter.asked if one["call"] == "draw")
+        assert first == settings
+        asked.append(Guidance(second.guidance, second.image_guidance))
+    begun = torch.tensor(1.0)
+    none, text, picture, both = asked
+    assert not none.active(begun) and text.active(begun) and text.image_scale == 1
+    assert (both.text_scale, both.image_scale) == (2, 2), "the scales of the paper"
+    v, text_free, image_free = torch.tensor([[[1.0, 2.0]], [[0.0, 5.0]], [[0.5, 2.5]]])
+    alone = image_free + 2 * (v - image_free)
+    assert picture.active(begun) and picture.image_scale == 2
+    guided = replace(picture, renorm="text_channel").combine(v, text_free, image_free)
+    torch.testing.assert_close(guided, alone, atol=0.01, rtol=0)
 
 
 def budget(tmp_path: Path) -> arms.Budget:
@@ -108,7 +114,7 @@ def test_arms_differ_in_their_lessons_alone(
 
     first = asked(arms.SKETCHER)
     assert [one["stage"] for one in first] == ["data", "unified", "export"]
-    for arm in {arm for of in arms.ARMS.values() for arm in of}:
+    for arm in {arm for of in arms.SETS.values() for arm in of.arms if isinstance(arm, arms.Arm)}:
         for one, other in zip(first, asked(arm), strict=True):
             differ = {key for key in one if one[key] != other[key]} - {"work", "out", "sampled"}
             assert differ <= {"chains", "critique"}
@@ -120,7 +126,25 @@ def test_arms_differ_in_their_lessons_alone(
 def test_who_sketches_is_trained_first() -> None:
     sampled = arms.Arm("varied", "self-sampled")
     assert arms.order((sampled,)) == [arms.SKETCHER, sampled]
-    assert arms.order(arms.ARMS["edits"]) == list(arms.ARMS["edits"])
+    assert arms.order(arms.SETS["edits"].arms) == list(arms.SETS["edits"].arms)
+
+
+def test_mixes_differ_in_their_families_alone_and_are_trained_as_long(tmp_path: Path) -> None:
+    plans = []
+    for mix in arms.SETS["modes"].arms:
+        there = replace(budget(tmp_path), steps=600)
+        file = tmp_path / f"{mix.name}.toml"
+        file.write_text(mix.plan())
+        stages = stretched(read_plan(str(file)), there.steps)
+        assert sum(stage.steps for stage in stages) == there.steps
+        assert all(stage.first["direct"] == stage.last["direct"] == 0.5 for stage in stages)
+        assert len({stage.arm for stage in stages}) == 1
+        plans.append([set(stage.first) for stage in stages])
+        asked = [training_parser().parse_args(command[3:]) for command in arms.commands(mix, there)]
+        assert [one.stage for one in asked] == ["data", "unified", "export"]
+        assert {one.plan for one in asked[:2]} == {str(there.folder(mix) / arms.PLAN_FILE)}
+    fine, both = {"direct", "initial full"}, {"direct", "initial full", "improving full"}
+    assert plans == [[fine], [both], [{"direct", *MODES}, both]]
 
 
 def test_an_arm_that_is_there_is_not_trained_again_and_a_failure_says_which(tmp_path: Path) -> None:
@@ -152,7 +176,8 @@ SMALL = ["--prompts", "1", "--images", "1", "--workers", "1"]
     [
         ("turns", ["1 turn", "2 turns", "3 turns", "4 turns"]),
         ("inspectors", ["both", "plan against prompt only", "sketch against plan only", "none"]),
-        ("guidance", ["none", "text", "text and picture"]),
+        ("guidance", ["none", "text", "picture", "text and picture"]),
+        ("outside", ["none", "planner", "inspector", "best of 4, step by step"]),
     ],
 )
 def test_a_switch_makes_its_table_from_the_command_line(name: str, lines: list[str], tmp_path: Path) -> None:
@@ -166,13 +191,31 @@ def test_a_switch_makes_its_table_from_the_command_line(name: str, lines: list[s
     assert f"| {lines[-1]} |" in (tmp_path / f"{name}.md").read_text()
 
 
+def test_a_switch_is_of_its_own_protocols(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["outside", *SMALL, "--protocol", "irg", "--out", str(tmp_path)]) == 1
+    assert "process only; nothing was run" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
 @pytest.mark.usefixtures("one_scene")
 def test_arms_are_measured_by_every_suite(tmp_path: Path) -> None:
     args: argparse.Namespace = parser().parse_args(["critiques", *SMALL, "--out", str(tmp_path)])
-    lines, about = measured(args, arms.ARMS["critiques"][:1], lambda arm: tmp_path)
+    one = replace(arms.SETS["critiques"], arms=arms.SETS["critiques"].arms[:1])
+    lines, about = measured(args, one, lambda arm: tmp_path)
     assert list(lines) == ["varied, none"] == list(about["fingerprint"])
-    assert len(lines["varied, none"]) == sum(map(len, arms.COLUMNS.values()))
+    assert len(lines["varied, none"]) == sum(len(columns.figures) for columns in arms.BY_PROCESS)
     assert {"story: overall", "steering: obedience"} <= set(lines["varied, none"])
+
+
+@pytest.mark.usefixtures("one_scene")
+def test_mixes_are_measured_after_one_turn_and_after_two(tmp_path: Path) -> None:
+    args = parser().parse_args(["modes", *SMALL, "--out", str(tmp_path)])
+    one = replace(arms.SETS["modes"], arms=arms.MIXES[:1])
+    lines, _ = measured(args, one, lambda arm: tmp_path)
+    (figures,) = lines.values()
+    assert list(lines) == ["fine pictures only"]
+    assert list(figures) == [
+        f"{n}: {name}" for n in ("1 turn", "2 turns") for name in arms.BY_TURN[0].figures
+    ]
 
 
 def test_a_table_shows_nothing_where_nothing_was_measured(tmp_path: Path) -> None:

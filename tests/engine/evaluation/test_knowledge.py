@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from copy import deepcopy
 
 import pytest
 
-from engine.evaluation import knowledge
+from engine.evaluation import inspections, knowledge
 from engine.evaluation.bench import Bench
 from engine.evaluation.verdicts import MISTAKES, mistakes_of, named_in, one_mistake
+from engine.inference.events import FlowUpdate
 from engine.protocols.process import inspect_text
 from engine.settings import Settings
 from engine.world.critique import critique_ok, critique_wrong
@@ -45,16 +47,13 @@ def test_a_fine_picture_has_no_mistakes_and_other_words_name_none() -> None:
     assert named_in("I like it. The cat could be nicer.") == set()
 
 
-CASES = knowledge.cases(4, seed=0)
+EVERY = knowledge.cases(4, seed=0)
+CASES = [case for case in EVERY if isinstance(case, knowledge.Case)]
 
 
 def test_cases_are_shown_what_they_say() -> None:
-    assert [case.shows for case in CASES[: len(MISTAKES) + 3]] == [
-        *MISTAKES,
-        "right",
-        "not drawn yet",
-        "drift",
-    ]
+    kinds = [*MISTAKES, "right", "not drawn yet", "drift", *inspections.SHOWS]
+    assert [case.shows for case in EVERY] == kinds * 4
     for case in CASES:
         if case.shows in MISTAKES:
             assert mistakes_of(case.picture, case.right) == {case.shows}
@@ -121,7 +120,8 @@ def test_drift_is_none_where_the_picture_stays_and_whole_where_it_goes() -> None
 def test_precision_and_recall_by_hand() -> None:
     def row(shows: str, *named: str, mended: bool = False) -> dict:
         wrong = {"mended": mended, "overdone": False} if shows in MISTAKES else {}
-        return {"shows": shows, "read": True, "alarm": bool(named), "named": list(named), **wrong}
+        verdict = {"read": True, "alarm": bool(named), "named": list(named)}
+        return {"shows": shows, "wrong": [shows] if wrong else [], **verdict, **wrong}
 
     rows = [
         row("recolour", "recolour", mended=True),
@@ -132,12 +132,72 @@ def test_precision_and_recall_by_hand() -> None:
         {"shows": "drift", "kept": [1.0, 0.5], "held": [True, True, True, False], "strayed": [0.1, 0.2]},
     ]
     found = {tag: figure["mean"] for tag, figure in knowledge.summarise(rows).items()}
-    assert found["inspect: precision"] == pytest.approx(2 / 3, abs=1e-3)
-    assert found["inspect: recall"] == pytest.approx(2 / 3, abs=1e-3)
+    assert found["inspect: precision, rendered"] == pytest.approx(2 / 3, abs=1e-3)
+    assert found["inspect: recall, rendered"] == pytest.approx(2 / 3, abs=1e-3)
     assert found["inspect: recall, recolour"] == 1 and found["inspect: named, recolour"] == 0.5
     assert found["inspect: precision, recolour"] == 0.5 and found["inspect: precision, swap"] == 0
     assert found["inspect: precision, move"] is None
+    assert found["inspect: false alarms, rendered"] == 0.5
     assert found["inspect: false alarms, right"] == 1 and found["inspect: false alarms, not drawn yet"] == 0
     assert found["refine: mended"] == pytest.approx(1 / 3, abs=1e-3)
     assert found["drift: unchanged a round"] == 0.75
     assert found["drift: kept, round 2"] == 0.5 and found["drift: kept, round 3"] is None
+
+
+def rounds(shows: str) -> list[inspections.Round]:
+    return [case for case in EVERY if isinstance(case, inspections.Round) and case.shows == shows]
+
+
+def test_a_plan_against_the_prompt_is_a_fault_and_one_that_fits_is_none() -> None:
+    conflict, fits = rounds(inspections.CONFLICT)[0], rounds(inspections.FITS)[0]
+    alarm, silence = inspect_text("This is wrong.", "Change it."), inspect_text("This fits.")
+    rows = []
+    for case in (conflict, fits):
+        painter = WorldPainter(BOTH, texts=[alarm if case is conflict else silence])
+        rows.append(knowledge.examine(bench(painter), case))
+        assert [asked["call"] for asked in painter.asked] == ["write"], "nothing is drawn"
+        shown_plan = painter.asked[0]["segments"][-2].text
+        assert all(thing.kind in shown_plan for thing in case.planned.after.things)
+    assert set(rows[0]["wrong"]) == mistakes_of(conflict.planned.after, conflict.step.after) != set()
+    assert rows[1]["wrong"] == [] and [row["alarm"] for row in rows] == [True, False]
+
+
+def test_an_own_sketch_is_held_against_its_plan_by_the_judge() -> None:
+    case = max(rounds(inspections.OWN), key=lambda case: len(case.step.after.things))
+    silence = inspect_text("This fits.")
+    row = knowledge.examine(bench(WorldPainter(case.step.after, texts=[silence])), case)
+    assert (row["wrong"], row["alarm"]) == ([], False)
+    empty = Scene(case.step.after.background, ())
+    row = knowledge.examine(bench(WorldPainter(empty, texts=[silence])), case)
+    assert row["wrong"] == ["missing"] and not row["alarm"]
+    assert knowledge.examine(bench(Fails(BOTH)), case) == {"shows": inspections.OWN}
+
+
+class Fails(WorldPainter):
+    def draw(self, *args: object, **options: object) -> Iterator[FlowUpdate]:
+        raise MemoryError
+
+
+def test_the_three_kinds_of_mistakes_are_told_apart() -> None:
+    def row(shows: str, wrong: list[str], named: list[str]) -> dict:
+        return {"shows": shows, "wrong": wrong, "read": True, "alarm": bool(named), "named": named}
+
+    rows = [
+        row(inspections.CONFLICT, ["swap"], ["move"]),
+        row(inspections.FITS, [], ["swap"]),
+        row(inspections.FITS, [], []),
+        row(inspections.OWN, ["swap", "missing"], ["missing"]),
+        row(inspections.OWN, ["missing"], []),
+        row(inspections.OWN, [], []),
+        {"shows": inspections.OWN},
+    ]
+    found = {tag: (figure["mean"], figure["n"]) for tag, figure in knowledge.summarise(rows).items()}
+    assert found["inspect: precision, plan conflict"] == (0.5, 2)
+    assert found["inspect: recall, plan conflict"] == (1, 1)
+    assert found["inspect: false alarms, plan conflict"] == (0.5, 2)
+    assert found["inspect: named, plan conflict"] == (0, 1)
+    assert found["inspect: precision, own sketch"] == (1, 1)
+    assert found["inspect: recall, own sketch"] == found["inspect: named, own sketch"] == (0.5, 2)
+    assert found["inspect: false alarms, own sketch"] == (0, 1)
+    assert found["wrong, own sketch"] == (pytest.approx(2 / 3, abs=1e-3), 3)
+    assert found["inspect: precision, rendered"] == (None, 0)

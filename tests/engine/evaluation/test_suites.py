@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.evaluation import comparisons, results
+from engine.evaluation import comparisons, options, results
 from engine.evaluation.__main__ import main
+from engine.evaluation.bench import Suite
 from engine.evaluation.cost import cost_of
 from engine.evaluation.journal import gather, journal_path
+from engine.evaluation.memory import forget, most
 from engine.evaluation.report import page
 from engine.evaluation.runs import Album, carry_on, prompt_step
 from engine.evaluation.suites import SUITES, Wish, rows_of, run_suite
@@ -31,26 +34,26 @@ def figures_are_whole(figures: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("name", SUITES)
 def test_a_suite_runs_from_its_cases_to_its_figures(name: str, tmp_path: Path) -> None:
-    wish = Wish(prompts=1, images=2, json=tmp_path / "r.json", report=tmp_path / "r.html", command="x")
-    report = run_suite(ScriptedPainter(), SUITES[name], PROCESS, wish)
+    wish = Wish(prompts=1, images=2, json=tmp_path / "r.json", command="x")
+    report, rows = run_suite(ScriptedPainter(), SUITES[name], PROCESS, wish)
     assert report == json.loads(wish.json.read_text())
     assert figures_are_whole(report[name]["process"])
     about = report["runs"][name]["process"]
     assert {"command", "date", "fingerprint", "seconds", "prompts", "images", "seed"} <= set(about)
-    assert f"<h2>{name}</h2>" in wish.report.read_text()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.html", "r.json"]
+    assert f"<h2>{name}</h2>" in page(report, {(name, "process"): rows})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json"]
 
 
 def test_suites_and_protocols_are_merged_into_one_file(tmp_path: Path) -> None:
     wish = Wish(prompts=1, images=2, json=tmp_path / "r.json")
     run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, wish)
     run_suite(ScriptedPainter(), SUITES["story"], DIRECT, wish)
-    report = run_suite(ScriptedPainter(rounds=1, fault_rounds=(1,)), SUITES["story"], PROCESS, wish)
+    report, _ = run_suite(ScriptedPainter(rounds=1, fault_rounds=(1,)), SUITES["story"], PROCESS, wish)
     assert set(report["cost"]) == {"process"}
     assert set(report["story"]) == {"direct", "process", "process over direct", comparisons.BEST_OF}
     about = report["runs"]["story"][comparisons.BEST_OF]
     assert about["pictures"] == 2 and "upper bound" in about["note"]
-    again = run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, replace(wish, prompts=2))
+    again, _ = run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, replace(wish, prompts=2))
     assert again["cost"]["process"]["images"]["n"] == 2
     assert set(again["story"]) == set(report["story"])
 
@@ -58,10 +61,10 @@ def test_suites_and_protocols_are_merged_into_one_file(tmp_path: Path) -> None:
 def test_too_few_pictures_for_the_best_of_n_are_a_note(tmp_path: Path) -> None:
     wish = Wish(prompts=1, images=1, json=tmp_path / "r.json")
     run_suite(ScriptedPainter(), SUITES["story"], DIRECT, wish)
-    report = run_suite(ScriptedPainter(rounds=2), SUITES["story"], PROCESS, wish)
+    report, _ = run_suite(ScriptedPainter(rounds=2), SUITES["story"], PROCESS, wish)
     assert comparisons.BEST_OF not in report["story"]
     assert "--images" in report["runs"]["story"][comparisons.BEST_OF]["note"]
-    assert "--images" in page(report, [])
+    assert "--images" in page(report, {})
 
 
 def test_an_interrupted_run_goes_on_after_its_last_case(tmp_path: Path) -> None:
@@ -80,7 +83,7 @@ def test_an_interrupted_run_goes_on_after_its_last_case(tmp_path: Path) -> None:
     (journal,) = tmp_path.glob("*.partial.jsonl")
     assert len(journal.read_text().splitlines()) == 2 and not wish.json.exists()
     rest = ScriptedPainter()
-    report = run_suite(rest, SUITES["cost"], DIRECT, wish)
+    report, _ = run_suite(rest, SUITES["cost"], DIRECT, wish)
     assert report["cost"]["direct"]["images"]["n"] == 3
     assert sum(asked["call"] == "draw" for asked in rest.asked) == 1
     assert not journal.exists()
@@ -149,6 +152,14 @@ def test_a_file_that_is_no_report_is_left_alone(text: str, tmp_path: Path) -> No
     assert path.read_text() == text
 
 
+def test_the_cost_knows_the_most_memory_since_it_was_told_to_forget() -> None:
+    forget("cpu")
+    before = most("cpu")
+    much = bytearray(os.urandom(1)) * 200_000_000
+    assert most("cpu") - before > 150_000_000
+    assert len(much) and most("cpu") > 150_000_000
+
+
 def test_the_cost_counts_the_models_own_steps() -> None:
     painter = ScriptedPainter(rounds=1, fault_rounds=(1,))
     steps = carry_on(painter, [prompt_step("a red house", 0)], PROCESS, Album(), 0).steps
@@ -161,7 +172,7 @@ def test_the_page_escapes_what_a_model_wrote(tmp_path: Path) -> None:
     figure = {"mean": 0.5, "ci95": [0.25, 0.75], "n": 4}
     report = results.merged({}, "story", "direct", {"<b>tag</b>": figure}, {"command": "<script>"})
     rows = [{"shown": [{"png": "aGVsbG8=", "caption": "<img src=x>", "right": True}]}, {}]
-    html = page(report, rows)
+    html = page(report, {("story", "direct"): rows})
     assert "<script>" not in html and "<b>tag" not in html and "<img src=x>" not in html
     assert "&lt;img src=x&gt;" in html and 'src="data:image/png;base64,aGVsbG8="' in html
     assert "prefers-color-scheme: dark" in html and "0.500" in html and "[0.250, 0.750]" in html
@@ -172,11 +183,42 @@ def test_the_page_shows_right_and_wrong_cases_in_turn_and_says_which() -> None:
         before = {"png": "", "caption": f"{name} before", "right": None}
         return {"shown": [before, {"png": "", "caption": f"{name} after", "right": right}]}
 
-    html = page({}, [case("a", True), case("b", True), case("c", False)])
+    report = results.merged({}, "story", "direct", {}, {})
+    html = page(report, {("story", "direct"): [case("a", True), case("b", True), case("c", False)]})
     places = [html.index(words) for words in ("a before", "a after", "c before", "c after", "b before")]
     assert places == sorted(places)
     assert html.count("<figure") == 6 and html.count(">wrong<") == 1 and html.count(">right<") == 2
-    assert "<figure" not in page({}, [{}])
+    assert "<figure" not in page(report, {("story", "direct"): [{}]})
+
+
+def test_one_page_has_every_suite_of_a_command_with_its_own_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def suite(name: str) -> Suite:
+        picture = {"png": "", "caption": f"{name} picture", "right": True}
+        row = {"shown": [picture]}
+        return replace(
+            SUITES["cost"],
+            name=name,
+            cases=lambda prompts, seed: [0],
+            examine=lambda bench, case: dict(row),
+            summarise=lambda rows: {f"{name} figure": {"mean": 1.0, "ci95": [1.0, 1.0], "n": len(rows)}},
+        )
+
+    painter = ScriptedPainter(protocols=("process", "direct"))
+    monkeypatch.setattr(options, "painter_of", lambda args: painter)
+    for name in ("story", "knowledge"):
+        monkeypatch.delitem(SUITES, name)
+    for name in ("steering", "cost"):
+        monkeypatch.setitem(SUITES, name, suite(name))
+    target = tmp_path / "r.html"
+    assert main(["--prompts", "1", "--workers", "1", "--report", str(target)]) == 0
+    html = target.read_text()
+    parts = dict(zip(SUITES, html.split("<h2>")[1:], strict=True))
+    for name, part in parts.items():
+        assert part.startswith(name) and part.count(f"{name} figure") == 1
+        assert part.count(f"{name} picture") == part.count("<figure ") == 2, "one of each protocol"
+        assert part.index("pictures, process") < part.index("pictures, direct")
 
 
 def test_the_command_line_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
