@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 import torch
+from bitsandbytes.functional import quantize_blockwise
 from PIL import Image
 
 from engine.checkpoints.reader import Checkpoint, load_checkpoint
@@ -28,6 +29,7 @@ WORDS = TextItem((5, 6, 7))
 
 @pytest.fixture(autouse=True)
 def card() -> Iterator[None]:
+    quantize_blockwise(torch.zeros(64))  # makes a table that bitsandbytes keeps: not one without numbers
     with Watched():
         yield
 
@@ -134,7 +136,7 @@ def test_a_card_refuses_what_lies_elsewhere_and_other_numbers(monkeypatch: pytes
         patch.setattr(Bagel, "device", torch.device("cpu"))
         with pytest.raises(ClashError, match="cpu"):
             read(checkpoint, [WORDS])
-    with pytest.raises(ClashError, match="float32"):
+    with pytest.raises(RuntimeError, match="BFloat16"):
         checkpoint.autoencoder.decode(torch.zeros(1, 16, 4, 6, device=CARD))
     with pytest.raises(RuntimeError):
         int(torch.zeros(3, device=CARD).argmax())
