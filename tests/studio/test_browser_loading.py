@@ -24,7 +24,7 @@ def test_the_page_waits_with_the_model_and_then_offers_it(served: Served, contex
     expect(page.locator("body")).to_contain_text("The model is being loaded: 40 %")
     (served.home / "go").touch()
     line = "Scripted painter · no model · about 0.1 s a picture of 64x64"
-    expect(page.locator(".home-top .model")).to_have_text(line, timeout=20_000)
+    expect(page.locator(".home-top .model span")).to_have_text(line, timeout=20_000)
     expect(page.get_by_role("button", name="Stop loading")).to_be_hidden()
 
 
