@@ -96,7 +96,7 @@ class TestOrder:
 
     def test_the_picture_cap_stops_before_a_reflection_that_would_lead_nowhere(self):
         stop = IRG.next(path("think", "image"), Settings(max_images=1))
-        assert isinstance(stop, Stop) and not stop.finished and "1 pictures" in stop.reason
+        assert isinstance(stop, Stop) and not stop.finished and "1 picture is" in stop.reason
 
     def test_there_are_one_to_four_turns(self):
         for turns in (0, 5):
