@@ -11,11 +11,13 @@ import os
 import signal
 import threading
 import time
+from _thread import interrupt_main
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +51,12 @@ def in_turn(bench: Bench, suite: Suite, cases: Sequence[Any]) -> Iterator[Row]:
 def side_by_side(task: Task, first: int, last: int, workers: int) -> Iterator[Row]:
     """The rows of the task's cases from ``first`` up to ``last``, each with its ``seconds``.
 
-    Raises ``OSError`` when a process dies.
+    Who stops asking stops the cases under way too. Raises ``OSError`` when a process dies.
     """
+    context = get_context("spawn")
+    ear, line = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(
-        min(workers, last - first), mp_context=get_context("spawn"), initializer=_begin, initargs=(task,)
+        min(workers, last - first), mp_context=context, initializer=_begin, initargs=(task, ear)
     )
     try:
         yield from pool.map(_examine, range(first, last))
@@ -61,8 +65,13 @@ def side_by_side(task: Task, first: int, last: int, workers: int) -> Iterator[Ro
             "a process that examined pictures died, perhaps for want of memory; what was finished is kept, "
             "give the same command again with --workers 1"
         ) from error
+    except BaseException:
+        line.close()  # one case can take minutes
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+        line.close()
+        ear.close()
 
 
 def _timed(bench: Bench, suite: Suite, case: Any) -> Row:
@@ -74,10 +83,13 @@ def _timed(bench: Bench, suite: Suite, case: Any) -> Row:
 _own: dict[str, Any] = {}
 """What a process keeps from case to case: its bench, its suite and the cases."""
 
+_stopped = threading.Event()
+_busy = threading.Event()
 
-def _begin(task: Task) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops everybody in order
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+def _begin(task: Task, ear: Connection) -> None:
+    signal.signal(signal.SIGINT, _stop)
+    threading.Thread(target=_hear, args=(ear,), daemon=True).start()
     import torch
 
     from engine.fitting import fit
@@ -91,13 +103,34 @@ def _begin(task: Task) -> None:
     _own["suite"], _own["cases"] = task.suite, task.suite.cases(task.prompts, task.seed)
 
 
-def _end_with_parent() -> None:
-    """A parent that is killed can't stop anybody, and a process without one would wait for ever."""
+def _hear(ear: Connection) -> None:
+    """Waits for the end of the line: the parent closes it to stop the cases, or has died itself.
+
+    A process without a parent would wait for ever.
+    """
+    ear.poll(None)
+    _stopped.set()
+    interrupt_main()
     parent = parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
 
 
+def _stop(*_: object) -> None:
+    """For the interrupt of :func:`_hear` only: one from a terminal goes to the parent too, which stops all.
+
+    Between two cases it would end the process, and with it what others have found.
+    """
+    if _stopped.is_set() and _busy.is_set():
+        raise KeyboardInterrupt
+
+
 def _examine(number: int) -> Row:
-    return _timed(_own["bench"], _own["suite"], _own["cases"][number])
+    _busy.set()
+    try:
+        if _stopped.is_set():
+            raise KeyboardInterrupt
+        return _timed(_own["bench"], _own["suite"], _own["cases"][number])
+    finally:
+        _busy.clear()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,9 @@ import pytest
 
 from engine.evaluation import comparisons, options, results
 from engine.evaluation.__main__ import main
-from engine.evaluation.bench import Suite
+from engine.evaluation.bench import Bench, Suite
 from engine.evaluation.cost import cost_of
+from engine.evaluation.crew import Task, side_by_side
 from engine.evaluation.journal import gather, journal_path
 from engine.evaluation.memory import forget, most
 from engine.evaluation.report import page
@@ -26,6 +30,24 @@ from tests.scripted import ScriptedPainter
 
 PROCESS = Settings(timesteps=3, max_rounds=2)
 DIRECT = replace(PROCESS, protocol="direct")
+
+
+def numbers(prompts: int, seed: int) -> list[int]:
+    return list(range(prompts))
+
+
+def first_alone_ends(bench: Bench, case: int) -> dict[str, Any]:
+    while case:
+        time.sleep(0.01)
+    return {"case": case}
+
+
+def nothing(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {}
+
+
+ENDLESS = Suite("endless", "Never comes to its end.", None, 3, numbers, first_alone_ends, nothing)
+"""Of functions by name, which another process finds."""
 
 
 def figures_are_whole(figures: dict[str, Any]) -> bool:
@@ -121,6 +143,17 @@ def test_several_processes_come_to_the_same_rows_in_the_same_order(tmp_path: Pat
         return {"cost": cost}
 
     assert [timeless(row) for row in beside] == [timeless(row) for row in alone] and len(alone) == 3
+
+
+def test_who_stops_asking_stops_the_case_under_way(tmp_path: Path) -> None:
+    painter = open_painter(small_checkpoint(tmp_path))
+    task = Task(painter.checkpoint.folder, "cpu", None, dict(painter.fingerprint), ENDLESS, DIRECT, 3, 0, 1)
+    rows = side_by_side(task, 0, 3, 2)
+    assert next(rows)["case"] == 0
+    ending = threading.Thread(target=rows.close, daemon=True)
+    ending.start()
+    ending.join(120)
+    assert not ending.is_alive()
 
 
 def test_half_a_line_is_examined_again_and_whole_ones_are_kept(tmp_path: Path) -> None:
