@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.special_tokens import SpecialTokens
-from engine.training.data.irg import MODES, Mode, image_free, parts_of, text_free
+from engine.training.data.irg import MODES, Mode, image_free, parts_of, sample_irg_script, text_free
+from engine.training.data.process import process_script
 from engine.training.data.script import Part
 from engine.training.packing import CleanImage, NoisedImage, SeenImage, Split, Text
 from engine.training.shards import Lesson, Library
@@ -31,7 +32,10 @@ A noised image is seen by nobody and takes no position, so copies do not know of
 BRANCH = 0.1
 """How often a picture of irg is drawn as a guidance branch: without its text, or without the one before."""
 
-FAMILIES = ("direct", "edit", "words", "whole", *MODES, "pictures")
+THOUGHTS = 0.2
+"""The share of told sessions that are a prompt and the thought about it."""
+
+FAMILIES = ("direct", "edit", "words", "whole", "told", *MODES, "pictures")
 """The modes of irg are families of their own: the full ones are the protocols think and irg.
 
 The last is not of the storybook: one's own pictures (``engine.training.conversations``).
@@ -67,6 +71,8 @@ class SampleMaker:
         if family == "direct":
             lesson = rng.choice(self.library.direct)
             return self.splits(lesson, lesson.parts, generator, droppable=0, copies=COPIES[family])
+        if family == "told":
+            return self.told(rng)
         if family in MODES:
             return self.mode(family, rng.choice(self.library.irg), rng, generator)
         lesson = self.trajectory(rng)
@@ -75,6 +81,22 @@ class SampleMaker:
         if family == "edit":
             return self.edit(lesson, rng, generator)
         return self.words(lesson, rng, generator)
+
+    def told(self, rng: random.Random) -> list[Split]:
+        """The words alone of a session in which nothing goes wrong, or of a thought; fresh every time.
+
+        A word costs a third of what it costs beside its pictures, and to plan what is still missing a model
+        need not see: that it learns from many sessions, to judge its pictures from the other families.
+        """
+        if rng.random() < THOUGHTS:
+            parts = parts_of("initial thinking generation", sample_irg_script(rng).parts)
+        else:
+            parts = process_script(rng, critique="none").parts
+        return [
+            Text(self.ids(part.text), part.loss, self._follow[part.follows])
+            for part in parts
+            if part.kind == "text"
+        ]
 
     def trajectory(self, rng: random.Random) -> Lesson:
         """A trajectory of the process, with the targets that this training has in it."""

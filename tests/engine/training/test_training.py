@@ -106,6 +106,19 @@ class TestSamples:
         ]
         assert {tokens.bos, tokens.start_of_image, tokens.end_of_text} <= set(ends)
 
+    def test_told_sessions_are_words_alone_and_new_every_time(self, maker: SampleMaker) -> None:
+        tokens, generator = maker.tokens, torch.Generator()
+        drawn = [maker.draw("told", random.Random(seed), generator) for seed in range(40)]
+        assert all(isinstance(split, Text) for splits in drawn for split in splits)
+        assert all(any(split.loss for split in splits) and not splits[0].loss for splits in drawn)
+        assert len({tuple(splits[0].ids) for splits in drawn}) > 35
+        assert {s.next_token for splits in drawn for s in splits} == {
+            tokens.bos,
+            tokens.start_of_image,
+            tokens.end_of_text,
+            None,
+        }
+
     def test_length_counts_the_tokens_that_are_packed(self, maker: SampleMaker) -> None:
         splits = maker.draw("whole", random.Random(3), torch.Generator().manual_seed(0))
         batch = Packer(small_model().config, maker.tokens).pack([splits])
