@@ -63,7 +63,7 @@ class Fit:
         }
 
 
-WORKING = ("contexts kept", "keys and values of a picture", "drawing or coding a picture")
+WORKING = ("contexts kept", "keys and values of a picture", "drawing or coding a picture", "room for a text")
 
 
 def cards_here() -> list[Card]:

@@ -25,6 +25,9 @@ GIB = 2**30
 PAST = 9000
 """Tokens of context beside the picture being drawn: an edited 1024x1024 picture, and its prompt."""
 
+WRITTEN = 2048
+"""Tokens for which a graphics card keeps room to write a text, recorded once (inference.decoding)."""
+
 AUTOENCODER = 14
 """Values at once for each pixel and channel of the first level, while a picture is encoded (decoded: 9)."""
 
@@ -97,8 +100,9 @@ def _working(opened: Opened, profile: Profile, device: str, height: int, width: 
     pixels = min(height * width, profile.tile**2 if profile.tile else height * width)
     painting = branches * tokens * inner
     coding = pixels * opened.autoencoder.ch * AUTOENCODER * _pixel_bytes(profile, device)
-    # A text is written while no picture is drawn, and its buffers are no larger (inference.decoding).
-    return {
+    # A longer text has buffers of its own, no larger than a picture's, and no picture is drawn meanwhile.
+    writing = {"room for a text": WRITTEN * key_values} if torch.device(device).type == "cuda" else {}
+    return writing | {
         "keys and values of a picture": branches * (tokens + past) * key_values,
         "drawing or coding a picture": max(painting, coding),
     }

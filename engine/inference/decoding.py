@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from engine.checkpoints.memory import WRITTEN
 from engine.inference.prefill import Context, copy_context, workspace
 from engine.model.attention import PastAttention, TokenAttention
 from engine.model.bagel import Bagel
@@ -19,9 +20,6 @@ from engine.model.embeddings import rotary
 from engine.model.language import UND, Group
 
 log = logging.getLogger(__name__)
-
-SMALLEST = 2048
-"""Places of the usual recorded graph."""
 
 
 class Steps(Protocol):
@@ -79,7 +77,7 @@ class StaticSteps:
     CPU the step runs as it is, unrecorded: slower than :class:`PlainSteps`, with the same result.
     """
 
-    def __init__(self, model: Bagel, places: int = SMALLEST) -> None:
+    def __init__(self, model: Bagel, places: int = WRITTEN) -> None:
         self.model, self.places = model, 0
         self._least = places
         self._graph: torch.cuda.CUDAGraph | None = None
