@@ -142,7 +142,7 @@ def plan(args: argparse.Namespace) -> list[Stage]:
 def write_data(args: argparse.Namespace) -> None:
     """Writes the shards of every arm of the plan whose lessons don't wait for the model's own sketches."""
     for arm in dict.fromkeys(stage.arm for stage in plan(args)):
-        if arm.critique == "self-sampled" and args.sampled is None:
+        if arm.samples and args.sampled is None:
             print(
                 f"shards, {arm.name}: written when their stage begins, from the sketches of what is trained"
             )

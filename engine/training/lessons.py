@@ -46,7 +46,7 @@ class Lessons:
     def __call__(self, stage: Stage) -> SampleMaker:
         """The samples of a stage that begins now."""
         sampled = self.sampled
-        if sampled is None and stage.arm.critique == "self-sampled":
+        if sampled is None and stage.arm.samples:
             sampled = self.own_sketches()
         folder = write_arm(self.work, stage.arm, self.shards, self.seed, self.device, sampled)
         learns_rejected = stage.rejected == "learned"

@@ -91,7 +91,7 @@ class SampleMaker:
         if rng.random() < THOUGHTS:
             parts = parts_of("initial thinking generation", sample_irg_script(rng).parts)
         else:
-            parts = process_script(rng, critique="none").parts
+            parts = process_script(rng, may_fail=False).parts
         return [
             Text(self.ids(part.text), part.loss, self._follow[part.follows])
             for part in parts

@@ -74,7 +74,7 @@ def write_scripts(
     Lessons from a model's own sketches (``sampled``) are among the trajectories where the arm has its
     critiques from them, and lend irg their weak pictures. Raises ``ValueError`` for that arm without them.
     """
-    if arm.critique == "self-sampled" and not sampled:
+    if arm.samples and not sampled:
         raise ValueError(
             "critiques that are self-sampled need lessons from a model's own sketches: --sampled"
         )
@@ -87,12 +87,12 @@ def write_scripts(
             found.append(Script(scenes=[sample_training_scene(rng)]))
         elif kind == "irg":
             found.append(sample_irg_script(rng, own))
-        elif arm.critique == "self-sampled" and rng.random() < SAMPLED_SHARE:
+        elif arm.samples and rng.random() < SAMPLED_SHARE:
             found.append(rng.choice(sampled))
-        elif arm.critique == "symbolic" and rng.random() < CASES_SHARE:
+        elif arm.invents and rng.random() < CASES_SHARE:
             found.append(rng.choice((conflict_script, mismatch_script))(rng))
         else:
-            found.append(process_script(rng, varied=arm.varied, critique=arm.critique))
+            found.append(process_script(rng, varied=arm.varied, may_fail=arm.invents))
     return found
 
 

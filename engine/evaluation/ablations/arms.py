@@ -124,7 +124,7 @@ SETS: dict[str, ArmSet] = {
     ),
     "critiques": ArmSet(
         "Where critiques come from",
-        (SKETCHER, Arm("varied", "symbolic"), Arm("varied", "self-sampled")),
+        (SKETCHER, *(Arm("varied", critique) for critique in ("symbolic", "self-sampled", "both"))),
         BY_PROCESS,
     ),
     "modes": ArmSet("Interleaved reflection: fine pictures, trajectories, modes", MIXES, BY_TURN),
@@ -171,7 +171,7 @@ def commands(arm: Trained, budget: Budget) -> list[list[str]]:
 
 def samples_itself(arm: Trained) -> bool:
     """Whether its critiques are about the sketches of ``SKETCHER``."""
-    return isinstance(arm, Arm) and arm.critique == "self-sampled"
+    return isinstance(arm, Arm) and arm.samples
 
 
 def order(arms: Sequence[Trained]) -> list[Trained]:

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from engine.training.data.chains import VARIED
-from engine.training.data.process import Critique
 
 Chains = Literal["varied", "add-only"]
 """Whether some chains of steps take a detour, or all only add."""
+
+Critique = Literal["none", "symbolic", "self-sampled", "both"]
+"""Where critiques come from (papers, table of critique sources): nowhere, from corrupted scenes told inside
+
+the trajectories, from a model's own sketches, whose lessons ``self_sampling`` tells, or from both.
+"""
 
 CHAINS: tuple[Chains, ...] = get_args(Chains)
 CRITIQUES: tuple[Critique, ...] = get_args(Critique)
@@ -31,6 +36,16 @@ class Arm:
     def name(self) -> str:
         """For folders: ``varied_self-sampled``."""
         return f"{self.chains}_{self.critique}"
+
+    @property
+    def invents(self) -> bool:
+        """Whether scenes are corrupted, to be found wrong."""
+        return self.critique in ("symbolic", "both")
+
+    @property
+    def samples(self) -> bool:
+        """Whether a model's own sketches are inspected."""
+        return self.critique in ("self-sampled", "both")
 
     @property
     def varied(self) -> float:

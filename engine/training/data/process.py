@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Literal
 
 from engine.protocols.process import inspect_text, prompt_text
 from engine.training.data.chains import VARIED, Step, additive, chain
@@ -24,12 +23,6 @@ from engine.world import language
 from engine.world.edits import EDIT_KINDS, Add, apply
 from engine.world.scene import Scene, Thing
 
-Critique = Literal["none", "symbolic", "self-sampled"]
-"""Where critiques come from (papers, table of critique sources): nowhere, from corrupted scenes told inside
-
-the lessons, or from a model's own sketches, whose lessons ``self_sampling`` tells beside these.
-"""
-
 # How often a lesson holds what (fractions of rounds).
 MISTAKEN_SKETCH = 0.19
 CONFLICTING_PLAN = 0.1
@@ -41,13 +34,14 @@ ARTIST_EDITS = EDIT_KINDS[:6]
 ARTIST_REMARKS = ("Please change it.", "I want it another way.", "Not quite.", "Nearly.", "Change this.")
 
 
-def process_script(rng: random.Random, *, varied: float = VARIED, critique: Critique = "symbolic") -> Script:
+def process_script(rng: random.Random, *, varied: float = VARIED, may_fail: bool = True) -> Script:
     """One whole trajectory of at most ``MAX_IMAGES`` pictures, none of which is held out.
 
-    ``varied`` is the share of chains that don't only add; 0 is the papers' add-only ablation.
+    ``varied`` is the share of chains that don't only add; 0 is the papers' add-only ablation. Where it
+    ``may_fail``, some plans and sketches go wrong and are put right.
     """
     while True:
-        script = _Telling(rng, varied, critique == "symbolic").tell()
+        script = _Telling(rng, varied, may_fail).tell()
         if script.images <= MAX_IMAGES and may_be_told(script):
             return script
 

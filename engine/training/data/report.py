@@ -39,7 +39,7 @@ def subsets() -> dict[str, Callable[[random.Random], Script]]:
     writers: dict[str, Callable[[random.Random], Script]] = {
         "trajectories": process_script,
         "trajectories, add-only": lambda rng: process_script(rng, varied=0),
-        "trajectories, no critique": lambda rng: process_script(rng, critique="none"),
+        "trajectories, no critique": lambda rng: process_script(rng, may_fail=False),
         "plan against prompt": conflict_script,
         "sketch against plan": mismatch_script,
     }

@@ -67,6 +67,13 @@ def test_lessons_from_sketches_take_the_place_of_invented_mistakes() -> None:
     assert not sum(s.tally["negative"] for s in scripts if s is not lesson)
 
 
+def test_critiques_from_both_are_invented_and_sampled() -> None:
+    lesson = Script()
+    scripts = write_scripts(0, 0, 100, Arm(critique="both"), [lesson])
+    assert 4 < sum(script is lesson for script in scripts) < 40
+    assert sum(s.tally["negative"] for s in scripts if s is not lesson) > 5
+
+
 def test_some_lessons_are_about_a_single_inspection_where_mistakes_are_invented(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
