@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from engine.model.autoencoder import Autoencoder
 from engine.training.data.arms import Arm
+from engine.training.data.artist import artist_script
 from engine.training.data.cases import conflict_script, mismatch_script
 from engine.training.data.irg import own_pictures, sample_irg_script
 from engine.training.data.process import process_script
@@ -44,8 +45,10 @@ SAMPLED_SHARE = 0.35
 CASES_SHARE = 0.2
 """Share of trajectories with invented mistakes that are about one inspection, in the papers' shares."""
 
-SHARES = {"single": 0.35, "irg": 0.2, "process": 0.45}
-"""Share of scripts that are one picture and its prompts, lessons of irg, trajectories of the process."""
+SHARES = {"single": 0.2, "artist": 0.2, "irg": 0.2, "process": 0.4}
+"""Share of scripts that are one picture and its prompts, a wish of the artist, lessons of irg, trajectories
+
+of the process."""
 
 ROUGH_SIDE = 56
 """A rough picture was once this small: its edges are as soft as those of a model that trained too little."""
@@ -85,6 +88,8 @@ def write_scripts(
     for kind in kinds:
         if kind == "single":
             found.append(Script(scenes=[sample_training_scene(rng)]))
+        elif kind == "artist":
+            found.append(artist_script(rng))
         elif kind == "irg":
             found.append(sample_irg_script(rng, own))
         elif arm.samples and rng.random() < SAMPLED_SHARE:

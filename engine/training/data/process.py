@@ -11,12 +11,18 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from engine.protocols.process import inspect_text, prompt_text
+from engine.protocols.process import prompt_text
 from engine.training.data.chains import VARIED, Step, additive, chain
 from engine.training.data.changes import sample_change
 from engine.training.data.conflicts import sample_conflict
 from engine.training.data.mismatches import sample_mismatch
-from engine.training.data.rounds import after, say_fine, say_plan, say_wrong_and_mend
+from engine.training.data.rounds import (
+    say_artist_critique,
+    say_artist_plan,
+    say_fine,
+    say_plan,
+    say_wrong_and_mend,
+)
 from engine.training.data.script import Script
 from engine.training.data.split import may_be_told, sample_training_scene
 from engine.world import language
@@ -31,7 +37,6 @@ ARTIST_REFINE = 0.06
 ARTIST_AFTERWARDS = 0.14
 MAX_IMAGES = 6
 ARTIST_EDITS = EDIT_KINDS[:6]
-ARTIST_REMARKS = ("Please change it.", "I want it another way.", "Not quite.", "Nearly.", "Change this.")
 
 
 def process_script(rng: random.Random, *, varied: float = VARIED, may_fail: bool = True) -> Script:
@@ -128,12 +133,7 @@ class _Telling:
         if edit is None:
             say_fine(self.script, step, rng)
             return right
-        changed = apply(right, edit)
-        remark, wish = rng.choice(ARTIST_REMARKS), language.instruct_edit(right, edit, changed, rng)
-        self.script.tally["artist"] += 1
-        self.script.say(inspect_text(remark, wish, author="person"), loss=False, follows="image")
-        self.script.show(changed, loss=True, follows=after(step))
-        return changed
+        return say_artist_critique(self.script, step, edit, rng)
 
     def artist_plan(self, now: Scene) -> Scene:
         """The artist writes a plan of their own about what already stands."""
@@ -141,10 +141,6 @@ class _Telling:
         edit = sample_change(now, coming, range(len(now.things)), rng, ARTIST_EDITS)
         if edit is None:
             return now
-        pending = Scene(now.background, coming).groups()
-        step = Step(now, edit, apply(now, edit), pending, coming)
-        say_plan(self.script, step, rng, loss=False, author="person")
-        self.script.show(step.after, loss=True, follows="text")
-        say_fine(self.script, step, rng)
-        self.go_on_from(step.after)
-        return step.after
+        changed = say_artist_plan(self.script, now, edit, coming, rng)
+        self.go_on_from(changed)
+        return changed

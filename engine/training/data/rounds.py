@@ -10,8 +10,13 @@ import random
 from engine.protocols.process import inspect_text, plan_text
 from engine.training.data.chains import Step
 from engine.training.data.script import Script
+from engine.world import language
 from engine.world.critique import critique_ok, critique_wrong
-from engine.world.scene import Scene
+from engine.world.edits import Edit, apply
+from engine.world.scene import Scene, Thing
+
+ARTIST_REMARKS = ("Please change it.", "I want it another way.", "Not quite.", "Nearly.", "Change this.")
+"""What the artist says in place of a verdict."""
 
 
 def say_plan(script: Script, step: Step, rng: random.Random, *, loss: bool, author: str = "model") -> None:
@@ -41,6 +46,27 @@ def say_wrong_and_mend(
     script.tally["negative"] += 1
     script.say(inspect_text(verdict, wish), loss=True, follows="image")
     script.show(right, loss=True, follows=after(step))
+
+
+def say_artist_critique(script: Script, step: Step, edit: Edit, rng: random.Random) -> Scene:
+    """The artist finds a fault where there was none, and the model obeys; returns what stands then."""
+    changed = apply(step.after, edit)
+    remark, wish = rng.choice(ARTIST_REMARKS), language.instruct_edit(step.after, edit, changed, rng)
+    script.tally["artist"] += 1
+    script.say(inspect_text(remark, wish, author="person"), loss=False, follows="image")
+    script.show(changed, loss=True, follows=after(step))
+    return changed
+
+
+def say_artist_plan(
+    script: Script, now: Scene, edit: Edit, coming: tuple[Thing, ...], rng: random.Random
+) -> Scene:
+    """The artist plans a change to what already stands, and the model obeys; returns what stands then."""
+    step = Step(now, edit, apply(now, edit), Scene(now.background, coming).groups(), coming)
+    say_plan(script, step, rng, loss=False, author="person")
+    script.show(step.after, loss=True, follows="text")
+    say_fine(script, step, rng)
+    return step.after
 
 
 def after(step: Step) -> str:
