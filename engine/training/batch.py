@@ -15,7 +15,8 @@ class PackedBatch:
     Packed-order indices ([N] int64): ``text_index``, ``vit_index``, ``latent_index`` (where each kind of
     row stands), ``position_ids`` [T], ``ce_index``, ``mse_index``. Latent tokens: ``noised`` [N, C] at
     ``timesteps`` [N] (0 = clean); ``velocity`` [M, C] is noise - x0 at ``mse_index``.
-    ``cover`` [M, p*p*2] holds the cells of targets that came with them, in the order of ``mse_index``.
+    ``cover`` [M, p*p*2] holds the cells of targets that came with them, in the order of ``mse_index``, and
+    ``seen_cover`` [V, p*p*2] those of seen pictures, in the order of ``vit_index``.
     ``row_positions`` [T] (by row), ``row_of`` [T] (row of each packed token), ``gather`` [B*S],
     ``scatter`` [T] and ``mask`` [B, 1, S, S] serve attention. ``ce_weights`` is 1 / sqrt(labels of the text).
     """
@@ -33,6 +34,7 @@ class PackedBatch:
     latent_index: Tensor
     velocity: Tensor
     cover: Tensor
+    seen_cover: Tensor
     mse_index: Tensor
     position_ids: Tensor
     ce_index: Tensor
@@ -77,6 +79,7 @@ class Lists:
     latent_ids: list[Tensor] = field(default_factory=list)
     velocity: list[Tensor] = field(default_factory=list)
     cover: list[Tensor] = field(default_factory=list)
+    seen_cover: list[Tensor] = field(default_factory=list)
 
     def label(self, index: int, label: int) -> None:
         self.ce_index.append(index)

@@ -45,11 +45,15 @@ class CleanImage:
 
 @dataclass
 class SeenImage:
-    """An image as the vision encoder sees it: pixels [3, H, W] in [-1, 1]."""
+    """An image as the vision encoder sees it: pixels [3, H, W] in [-1, 1].
+
+    ``cover`` uint8 [2, p*h, p*w], p*p cells a patch: what it shows (``engine.training.cells``).
+    """
 
     pixels: Tensor
     next_token: int | None = None
     droppable: bool = False
+    cover: Tensor | None = None
 
 
 @dataclass
@@ -176,6 +180,8 @@ class Packer:
             lists.vit_ids.append(self._grid(rows, columns, config.vit_side))
             lists.vit_index += range(at, at + len(tokens))
             lists.vit_lengths.append(len(tokens))
+            if split.cover is not None:
+                lists.seen_cover.append(patchify(split.cover, config.latent_patch))
             return len(tokens), FULL
         x0 = patchify(split.latent.float(), config.latent_patch)
         rows, columns = (side // config.latent_patch for side in split.latent.shape[1:])
@@ -222,6 +228,7 @@ class Packer:
             latent_position_ids=_joined(lists.latent_ids, (0,)).long(),
             velocity=_joined(lists.velocity, (0, values)),
             cover=_joined(lists.cover, (0, 2 * config.latent_patch**2)).long(),
+            seen_cover=_joined(lists.seen_cover, (0, 2 * config.latent_patch**2)).long(),
             position_ids=position_ids,
             ce_weights=torch.tensor(lists.ce_weights),
             row_positions=position_ids[packed_of],

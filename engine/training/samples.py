@@ -35,7 +35,7 @@ BRANCH = 0.1
 THOUGHTS = 0.2
 """The share of told sessions that are a prompt and the thought about it."""
 
-FAMILIES = ("direct", "edit", "words", "whole", "told", *MODES, "pictures")
+FAMILIES = ("direct", "edit", "words", "whole", "told", "look", *MODES, "pictures")
 """The modes of irg are families of their own: the full ones are the protocols think and irg.
 
 The last is not of the storybook: one's own pictures (``engine.training.conversations``).
@@ -73,6 +73,8 @@ class SampleMaker:
             return self.splits(lesson, lesson.parts, generator, droppable=0, copies=COPIES[family])
         if family == "told":
             return self.told(rng)
+        if family == "look":
+            return self.look(rng.choice(self.library.direct))
         if family in MODES:
             return self.mode(family, rng.choice(self.library.irg), rng, generator)
         lesson = self.trajectory(rng)
@@ -97,6 +99,12 @@ class SampleMaker:
             for part in parts
             if part.kind == "text"
         ]
+
+    def look(self, lesson: Lesson) -> list[Split]:
+        """A picture as it is seen, and one of its prompts as what there is to say of it."""
+        prompt, shown = lesson.parts
+        pixels, cells = to_seen(lesson.seen[shown.scene]), lesson.cover[shown.scene]
+        return [SeenImage(pixels, self.tokens.bos, cover=cells), Text(self.ids(prompt.text), loss=True)]
 
     def trajectory(self, rng: random.Random) -> Lesson:
         """A trajectory of the process, with the targets that this training has in it."""
@@ -182,7 +190,9 @@ class SampleMaker:
             if index + 1 < len(parts):
                 soft = latent + CONTEXT_NOISE * torch.randn(latent.shape, generator=generator)
                 found.append(CleanImage(soft))
-                found.append(SeenImage(to_seen(lesson.seen[part.scene]), self._follow[part.follows]))
+                seen = to_seen(lesson.seen[part.scene])
+                cells = lesson.cover[part.scene]
+                found.append(SeenImage(seen, self._follow[part.follows], cover=cells))
         return found
 
     def ids(self, text: str) -> list[int]:

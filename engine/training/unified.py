@@ -99,8 +99,7 @@ class Trainee(nn.Module):
     def forward(self, batch: PackedBatch) -> Tensor:
         """Sums of the losses over their terms (words, velocities, cells), [3]; see :func:`count_terms`."""
         losses = training_losses(self.model, batch)
-        cells = self.cells.loss(batch) * len(batch.cover)
-        return torch.stack([losses.ce.sum(), losses.mse.sum(), cells])
+        return torch.stack([losses.ce.sum(), losses.mse.sum(), self.cells.loss(batch)])
 
 
 def count_terms(pieces: list[PackedBatch]) -> Tensor:
@@ -109,7 +108,7 @@ def count_terms(pieces: list[PackedBatch]) -> Tensor:
         [
             sum(len(piece.ce_index) for piece in pieces),
             sum(piece.velocity.numel() for piece in pieces),
-            sum(len(piece.cover) for piece in pieces),
+            sum(len(piece.cover) + len(piece.seen_cover) for piece in pieces),
         ]
     )
 

@@ -80,11 +80,16 @@ def test_some_lessons_are_about_a_single_inspection_where_mistakes_are_invented(
     def inspections(arm: Arm, share: float) -> set[int]:
         monkeypatch.setattr(shards, "CASES_SHARE", share)
         told = [s for s in write_scripts(0, 0, 60, arm) if s.parts and s.protocol == "process"]
-        return {s.tally["positive"] + s.tally["negative"] for s in told}
+        return {s.tally["positive"] + s.tally["negative"] for s in told if not s.tally["artist"]}
 
     assert inspections(Arm(), 1.0) == {1}
     assert max(inspections(Arm(), 0.0)) > 1
     assert max(inspections(Arm(critique="none"), 1.0)) > 1
+
+
+def test_a_fifth_of_the_scripts_are_wishes_of_the_artist() -> None:
+    wishes = [s for s in write_scripts(0, 0, 200, Arm(critique="none")) if s.tally["artist"]]
+    assert sum(part.loss for s in wishes for part in s.parts if part.kind == "image") >= 30
 
 
 def test_no_script_of_a_shard_shows_a_held_out_scene() -> None:

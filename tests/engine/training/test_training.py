@@ -119,6 +119,15 @@ class TestSamples:
             None,
         }
 
+    def test_a_look_is_a_seen_picture_and_words_that_are_true_of_it(self, maker: SampleMaker) -> None:
+        for seed in range(10):
+            seen, said = maker.draw("look", random.Random(seed), torch.Generator())
+            assert isinstance(seen, SeenImage) and seen.next_token == maker.tokens.bos
+            assert isinstance(said, Text) and said.loss
+            lesson = random.Random(seed).choice(maker.library.direct)
+            assert said.ids == maker.ids(lesson.parts[0].text)
+            assert torch.equal(seen.cover, lesson.cover[lesson.parts[1].scene])
+
     def test_length_counts_the_tokens_that_are_packed(self, maker: SampleMaker) -> None:
         splits = maker.draw("whole", random.Random(3), torch.Generator().manual_seed(0))
         batch = Packer(small_model().config, maker.tokens).pack([splits])
@@ -152,11 +161,12 @@ class TestCells:
         kinds = cover(Scene("meadow", (near, far)))[0]
         assert kinds[10, 8] == KIND_NUMBERS["house"]
 
-    def test_the_head_learns_them_from_a_layer_half_way_up(self, maker: SampleMaker) -> None:
+    @pytest.mark.parametrize("family", ["direct", "look"])
+    def test_the_head_learns_them_from_a_layer_half_way_up(self, maker: SampleMaker, family: str) -> None:
         model = small_model()
         head = CellHead(model)
         packer = Packer(model.config, maker.tokens, generator=torch.Generator().manual_seed(0))
-        batch = packer.pack(draw_samples(maker, "direct", random.Random(0), packer.generator, 600))
+        batch = packer.pack(draw_samples(maker, family, random.Random(0), packer.generator, 600))
         both = nn.ModuleList([model, head])
         optimisers, values = build_optimisers(both, 3e-3, 3e-3), []
         for _ in range(12):
