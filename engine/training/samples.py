@@ -87,8 +87,8 @@ class SampleMaker:
     def told(self, rng: random.Random) -> list[Split]:
         """The words alone of a session in which nothing goes wrong, or of a thought; fresh every time.
 
-        A word costs a third of what it costs beside its pictures, and to plan what is still missing a model
-        need not see: that it learns from many sessions, to judge its pictures from the other families.
+        Beside its pictures a word takes several times as many tokens, and to plan what is still missing a
+        model need not see: that it learns from many sessions, to judge pictures from the other families.
         """
         if rng.random() < THOUGHTS:
             parts = parts_of("initial thinking generation", sample_irg_script(rng).parts)
