@@ -77,7 +77,9 @@ export class Home {
       return;
     }
     this.button.disabled = true;
-    const problem = await this.app.create(this.words.value, this.start.upload);
+    // Whoever is quicker than the upload still means the picture; one that is refused has said why.
+    const refused = (await this.start.arriving) === false;
+    const problem = refused ? this.problem.textContent : await this.app.create(this.words.value, this.start.upload);
     this.button.disabled = false;
     setText(this.problem, problem || "");
     if (problem) return;

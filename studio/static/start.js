@@ -3,12 +3,15 @@
 import { h, icon, setText } from "./dom.js";
 
 export class StartPicture {
-  /** `say` shows a sentence about what went wrong, "" when it is over. */
+  /**
+   * `say` shows a sentence about what went wrong, "" when it is over.
+   * `arriving` promises whether the file on its way is kept; null when none is on its way.
+   */
   constructor(app, say) {
-    Object.assign(this, { app, say, upload: null });
+    Object.assign(this, { app, say, upload: null, arriving: null });
     this.picker = h("input", {
       type: "file", accept: "image/*", class: "unseen", "aria-label": "A picture to start from", "data-picker": "start",
-      onchange: () => this.#take(this.picker.files[0]).finally(() => (this.picker.value = "")),
+      onchange: () => this.#arrive(this.picker.files[0]),
     });
     this.button = h("label.btn.file", { title: "The model goes on from your picture by your words" }, icon("picture"), "Start from a picture", this.picker);
     this.img = h("img", { alt: "The picture to start from" });
@@ -18,19 +21,28 @@ export class StartPicture {
       h("button.btn.quiet.only", { type: "button", "aria-label": "Start without this picture", onclick: () => this.drop() }, icon("close")));
   }
 
-  async #take(file) {
+  async #arrive(file) {
     if (!file) return;
+    const arriving = (this.arriving = this.#take(file));
+    await arriving;
+    if (this.arriving === arriving) this.arriving = null;
+    this.picker.value = "";
+  }
+
+  /** Whether the picture was kept; why not is said. */
+  async #take(file) {
     this.say("");
     const kept = await this.app.upload("studio/home/start", file);
     if (!kept.ok) {
       this.say(kept.error);
-      return;
+      return false;
     }
     this.drop();
     this.upload = kept.upload;
     this.img.src = URL.createObjectURL(file);
     setText(this.remark, kept.remark || "Your words say what becomes of it.");
     this.shown.hidden = false;
+    return true;
   }
 
   drop() {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.studio.pages import Served, Tab, quiet_tab
 from tests.studio.rooms import png
@@ -21,10 +22,9 @@ def phone(served: Served, browser: Browser) -> Iterator[Tab]:
 
 
 def start_from(tab: Tab, words: str) -> None:
-    """From the first page: a picture of one's own, then words."""
+    """From the first page: a picture of one's own, then words; without waiting until it has arrived."""
     file = {"name": "mine.png", "mimeType": "image/png", "buffer": png((300, 200))}
     tab.page.locator("[data-picker=start]").set_input_files(file)
-    expect(tab.page.locator(".starting")).to_contain_text("Starts from this picture")
     tab.page.locator(".first-words").fill(words)
     tab.page.get_by_role("button", name="Paint it").click()
     tab.ends(DONE)
@@ -132,6 +132,28 @@ def test_a_picture_of_ones_own_is_gone_on_from_and_can_be_taken_back(tab: Tab):
     assert tab.kinds()[0] == "image", "new words keep the picture"
     tab.home()
     expect(tab.page.locator(".starting")).to_be_hidden()
+
+
+def test_whoever_is_quicker_than_the_upload_still_starts_from_the_picture(tab: Tab):
+    def late(route: Route) -> None:
+        time.sleep(1)
+        route.continue_()
+
+    tab.page.route("**/studio/home/start*", late)
+    tab.home()
+    start_from(tab, "a red house")
+    assert tab.kinds()[0] == "image"
+
+
+def test_a_refused_picture_begins_nothing(tab: Tab):
+    tab.home()
+    file = {"name": "mine.png", "mimeType": "image/png", "buffer": b"no picture"}
+    tab.page.locator(".first-words").fill("a red house")
+    tab.page.locator("[data-picker=start]").set_input_files(file)
+    tab.page.get_by_role("button", name="Paint it").click()
+    expect(tab.page.locator(".begin .problem")).not_to_be_empty()
+    expect(tab.page.get_by_role("button", name="Paint it")).to_be_enabled()
+    expect(tab.page.locator(".first-words")).to_have_value("a red house")
 
 
 @pytest.mark.parametrize("width", [1440, 1500])
