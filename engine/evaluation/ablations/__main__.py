@@ -1,8 +1,8 @@
 """``python -m engine.evaluation.ablations NAME``: one of the papers' ablations, as a table.
 
 ``inspectors``, ``turns``, ``guidance`` and ``outside`` switch a part of one checkpoint. ``edits``,
-``critiques`` and ``modes`` train their arms first, from nothing and by equal budgets, each in a folder of its
-own. All go on where they were stopped.
+``critiques`` and ``modes`` train their arms first, by equal budgets, each in a folder of its own: from
+nothing, or all from one checkpoint (``--begin-from``). All go on where they were stopped.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--out", type=Path, default=Path("docs/ablations"), help="where the table goes")
     p.add_argument("--work", type=Path, default=Path("runs/arms"), help="where trained arms are kept")
+    p.add_argument("--begin-from", type=Path, help="a checkpoint folder that all arms begin with")
     p.add_argument("--steps", type=options.count, default=600, help="of training, an arm")
     p.add_argument("--shards", type=options.count, default=4, help="of 1000 scripts, an arm")
     p.add_argument("--sessions", type=options.count, default=300, help="for self-sampled critiques")
@@ -104,7 +105,9 @@ def _switched(args: argparse.Namespace) -> tuple[dict[str, Figures], dict]:
 def _trained(args: argparse.Namespace) -> tuple[dict[str, Figures], dict]:
     from engine.assets import default_checkpoint
 
-    budget = arms.Budget(args.work, args.steps, args.shards, args.sessions, args.seed, args.device)
+    budget = arms.Budget(
+        args.work, args.steps, args.shards, args.sessions, args.seed, args.device, args.begin_from
+    )
     autoencoder = (args.checkpoint or default_checkpoint()) / "ae.safetensors"
     of = arms.SETS[args.name]
     for arm in arms.order(of.arms):

@@ -1,8 +1,9 @@
-"""The ablations of the training data: arms trained from nothing by equal small budgets, then measured.
+"""The ablations of the training data: arms trained by equal small budgets, then measured.
 
 An arm is a folder of lessons and what ``python -m engine.training`` makes of it; nothing is trained here.
-Arms share the autoencoder, the tokenizer's seed, steps and shards, and differ in their lessons alone: in
-how they came to be, or (a mix) in which families of samples are taken from them.
+Arms begin with nothing, or all with the same checkpoint (the papers' arms are fine-tunings too). They share
+the autoencoder, the tokenizer's seed, steps and shards, and differ in their lessons alone: in how they came
+to be, or (a mix) in which families of samples are taken from them.
 Self-sampled critiques come from the sketches of the arm without any (papers, order of the data pipeline).
 """
 
@@ -17,7 +18,10 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
+from engine.checkpoints.copies import mark
+from engine.checkpoints.files import AUTOENCODER_NAME, find_weights
 from engine.evaluation.statistics import Summary
+from engine.training import history, recipe
 from engine.training.data.arms import Arm
 from engine.training.data.irg import MODES
 from engine.training.lessons import sample_lessons
@@ -138,7 +142,10 @@ def label(arm: Trained) -> str:
 
 @dataclass(frozen=True)
 class Budget:
-    """What every arm gets alike. ``work`` holds a folder for each; ``sessions`` are sampled by one arm."""
+    """What every arm gets alike. ``work`` holds a folder for each; ``sessions`` are sampled by one arm.
+
+    ``begin_from``: the checkpoint that arms begin with; with nothing but the autoencoder if it is None.
+    """
 
     work: Path
     steps: int
@@ -146,9 +153,11 @@ class Budget:
     sessions: int
     seed: int
     device: str
+    begin_from: Path | None = None
 
     def folder(self, arm: Trained) -> Path:
-        return self.work / f"{self.steps}-{self.shards}-{self.seed}" / arm.name
+        begun = f"-from-{mark(find_weights(self.begin_from)[0])[:8]}" if self.begin_from else ""
+        return self.work / f"{self.steps}-{self.shards}-{self.seed}{begun}" / arm.name
 
     def checkpoint(self, arm: Trained) -> Path:
         return self.folder(arm) / "checkpoint"
@@ -180,18 +189,24 @@ def order(arms: Sequence[Trained]) -> list[Trained]:
     return list(dict.fromkeys([*needed, *arms]))
 
 
+def begin(folder: Path, budget: Budget, autoencoder: Path) -> None:
+    """Puts into an arm's folder what it begins with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if budget.begin_from is None:
+        weights = {name: tensor.float() for name, tensor in load_file(autoencoder).items()}
+        save_file(weights, folder / AUTOENCODER_NAME)
+    elif not (folder / recipe.START).exists():
+        recipe.begin_from(budget.begin_from, folder, budget.seed)
+
+
 def train(arm: Trained, budget: Budget, autoencoder: Path) -> None:
     """Makes the arm's checkpoint unless it is there. ``autoencoder`` is the weights that all arms share.
 
     Raises ``OSError`` naming the command that failed.
     """
-    if (budget.checkpoint(arm) / "training.json").exists():
+    if (budget.checkpoint(arm) / history.NAME).exists():
         return
-    budget.folder(arm).mkdir(parents=True, exist_ok=True)
-    save_file(
-        {name: tensor.float() for name, tensor in load_file(autoencoder).items()},
-        budget.folder(arm) / "ae.safetensors",
-    )
+    begin(budget.folder(arm), budget, autoencoder)
     if isinstance(arm, Mix):
         (budget.folder(arm) / PLAN_FILE).write_text(arm.plan(), encoding="utf-8")
     if samples_itself(arm):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from engine.checkpoints.reader import open_folder
 from engine.evaluation import options
 from engine.evaluation.ablations import arms
 from engine.evaluation.ablations.__main__ import main, measured, parser
@@ -24,6 +25,7 @@ from engine.evaluation.storyeval import Prompt
 from engine.inference.flow import Guidance
 from engine.protocols.process import inspect_text
 from engine.settings import Settings
+from engine.training import recipe
 from engine.training.__main__ import parser as training_parser
 from engine.training.data.irg import MODES
 from engine.training.stages import read_plan, stretched
@@ -121,6 +123,20 @@ def test_arms_differ_in_their_lessons_alone(
             if other["stage"] != "export":
                 assert (other["chains"], other["critique"]) == (arm.chains, arm.critique)
                 assert (other["sampled"] is not None) == arm.samples
+
+
+def test_arms_may_all_begin_with_one_checkpoint(tmp_path: Path) -> None:
+    start, arm = small_checkpoint(tmp_path), arms.SKETCHER
+    there = replace(budget(tmp_path), begin_from=start)
+    folder = there.folder(arm)
+    assert folder != budget(tmp_path).folder(arm)
+    for _ in range(2):  # an ablation that goes on finds the beginning there
+        arms.begin(folder, there, start / "ae.safetensors")
+    begun = recipe.begun(folder)
+    assert begun is not None and begun.config == open_folder(start).config
+    with (start / "ema.safetensors").open("ab") as weights:
+        weights.write(b" ")
+    assert there.folder(arm) != folder, "other weights are another beginning"
 
 
 def test_who_sketches_is_trained_first() -> None:
