@@ -134,18 +134,20 @@ def test_a_picture_of_ones_own_is_gone_on_from_and_can_be_taken_back(tab: Tab):
     expect(tab.page.locator(".starting")).to_be_hidden()
 
 
-def test_whoever_is_quicker_than_the_upload_still_starts_from_the_picture(tab: Tab):
-    def late(route: Route) -> None:
-        time.sleep(1)
-        route.continue_()
+def late(route: Route) -> None:
+    time.sleep(1)
+    route.continue_()
 
+
+def test_whoever_is_quicker_than_the_upload_still_starts_from_the_picture(tab: Tab):
     tab.page.route("**/studio/home/start*", late)
     tab.home()
     start_from(tab, "a red house")
     assert tab.kinds()[0] == "image"
 
 
-def test_a_refused_picture_begins_nothing(tab: Tab):
+def test_who_is_quicker_than_a_refusal_begins_nothing(tab: Tab):
+    tab.page.route("**/studio/home/start*", late)
     tab.home()
     file = {"name": "mine.png", "mimeType": "image/png", "buffer": b"no picture"}
     tab.page.locator(".first-words").fill("a red house")
@@ -154,6 +156,7 @@ def test_a_refused_picture_begins_nothing(tab: Tab):
     expect(tab.page.locator(".begin .problem")).not_to_be_empty()
     expect(tab.page.get_by_role("button", name="Paint it")).to_be_enabled()
     expect(tab.page.locator(".first-words")).to_have_value("a red house")
+    assert "400" in tab.wrong.pop()
 
 
 @pytest.mark.parametrize("width", [1440, 1500])
