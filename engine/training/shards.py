@@ -46,9 +46,7 @@ CASES_SHARE = 0.2
 """Share of trajectories with invented mistakes that are about one inspection, in the papers' shares."""
 
 SHARES = {"single": 0.2, "artist": 0.2, "irg": 0.2, "process": 0.4}
-"""Share of scripts that are one picture and its prompts, a wish of the artist, lessons of irg, trajectories
-
-of the process."""
+"""Shares of scripts: one picture and its prompts, wishes of the artist, lessons of irg, trajectories."""
 
 ROUGH_SIDE = 56
 """A rough picture was once this small: its edges are as soft as those of a model that trained too little."""
