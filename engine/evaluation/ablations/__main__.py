@@ -118,7 +118,10 @@ def _trained(args: argparse.Namespace) -> tuple[dict[str, Figures], dict]:
 def measured(
     args: argparse.Namespace, of: arms.ArmSet, checkpoint: Callable[[arms.Trained], Path]
 ) -> tuple[dict[str, Figures], dict]:
-    """The lines of trained arms, and how they came about."""
+    """The lines of trained arms, and how they came about.
+
+    What an arm was measured at stays beside its checkpoint: two ablations may have an arm in common.
+    """
     lines: dict[str, Figures] = {}
     prints, seconds = {}, 0.0
     for arm in of.arms:
@@ -127,7 +130,8 @@ def measured(
         figures: dict = {}
         for columns in of.columns:
             suite, settings = SUITES[columns.suite], options.settings_of(painter, columns.protocol)
-            rows = _examined(args, painter, suite, settings, arms.label(arm))
+            beside = checkpoint(arm).parent / "rows"
+            rows = _examined(args, painter, suite, settings, arms.label(arm), kept=beside)
             seconds += sum(row["seconds"] for row in rows)
             figures |= columns.of(suite.summarise(rows))
         lines[arms.label(arm)], prints[arms.label(arm)] = figures, dict(painter.fingerprint)
@@ -141,9 +145,11 @@ def _examined(
     settings: Settings,
     variant: str,
     protocol: Protocol | None = None,
+    kept: Path | None = None,
 ) -> list[Row]:
-    """The rows of a variant, kept beside the table until it is written."""
-    args.out.mkdir(parents=True, exist_ok=True)
+    """The rows of a variant, in a journal that begins with ``kept``; beside the table until it is written."""
+    kept = kept or args.out / args.name
+    kept.parent.mkdir(parents=True, exist_ok=True)
     wish = Wish(
         args.seed,
         args.prompts,
@@ -152,8 +158,8 @@ def _examined(
         profile=args.profile,
         precision=args.precision,
     )
-    kept = journal_of(painter, suite, settings, replace(wish, json=args.out / args.name), variant=variant)
-    return rows_of(painter, suite, settings, wish, kept, protocol)
+    journal = journal_of(painter, suite, settings, replace(wish, json=kept), variant=variant)
+    return rows_of(painter, suite, settings, wish, journal, protocol)
 
 
 if __name__ == "__main__":

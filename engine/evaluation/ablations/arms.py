@@ -25,9 +25,10 @@ from engine.training import history, recipe
 from engine.training.data.arms import Arm
 from engine.training.data.irg import MODES
 from engine.training.lessons import sample_lessons
+from engine.training.stages import Stage, read_plan
 
-PLAN = "process"
-
+PLAN, TUNING = "process", "tuning"
+"""The stage plans of arms that begin with nothing, and with a checkpoint: at lower rates, lest it forget."""
 
 SKETCHER = Arm("varied", "none")
 """Whose sketches the self-sampled critiques are about."""
@@ -43,13 +44,14 @@ class Mix:
     name: str
     stages: tuple[tuple[int, Mapping[str, float]], ...]
 
-    def plan(self) -> str:
-        """The stage plan as ``engine.training`` reads it."""
+    def plan(self, like: Stage) -> str:
+        """The stage plan as ``engine.training`` reads it, at the rates of ``like``."""
         texts = []
         for number, (steps, shares) in enumerate(self.stages, start=1):
             told = ", ".join(f'"{family}" = {share}' for family, share in shares.items())
             texts.append(
                 f'[[stage]]\nname = "{self.name} {number}"\nsteps = {steps}\nshares = {{ {told} }}\n'
+                f"matrix_rate = {like.matrix_rate}\nother_rate = {like.other_rate}\n"
             )
         return "\n".join(texts)
 
@@ -155,6 +157,10 @@ class Budget:
     device: str
     begin_from: Path | None = None
 
+    @property
+    def plan(self) -> str:
+        return TUNING if self.begin_from else PLAN
+
     def folder(self, arm: Trained) -> Path:
         begun = f"-from-{mark(find_weights(self.begin_from)[0])[:8]}" if self.begin_from else ""
         return self.work / f"{self.steps}-{self.shards}-{self.seed}{begun}" / arm.name
@@ -170,7 +176,7 @@ def commands(arm: Trained, budget: Budget) -> list[list[str]]:
     if isinstance(arm, Mix):
         lessons = ["--plan", str(budget.folder(arm) / PLAN_FILE)]
     else:
-        lessons = ["--plan", PLAN, "--chains", arm.chains, "--critique", arm.critique]
+        lessons = ["--plan", budget.plan, "--chains", arm.chains, "--critique", arm.critique]
     lessons += ["--shards", str(budget.shards), "--steps", str(budget.steps)]
     if samples_itself(arm):
         lessons += ["--sampled", str(budget.folder(arm) / SAMPLED)]
@@ -208,7 +214,8 @@ def train(arm: Trained, budget: Budget, autoencoder: Path) -> None:
         return
     begin(budget.folder(arm), budget, autoencoder)
     if isinstance(arm, Mix):
-        (budget.folder(arm) / PLAN_FILE).write_text(arm.plan(), encoding="utf-8")
+        plan = arm.plan(like=read_plan(budget.plan)[0])
+        (budget.folder(arm) / PLAN_FILE).write_text(plan, encoding="utf-8")
     if samples_itself(arm):
         sample(budget.checkpoint(SKETCHER), budget.folder(arm) / SAMPLED, budget)
     for command in commands(arm, budget):

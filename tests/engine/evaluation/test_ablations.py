@@ -137,6 +137,9 @@ def test_arms_may_all_begin_with_one_checkpoint(tmp_path: Path) -> None:
     with (start / "ema.safetensors").open("ab") as weights:
         weights.write(b" ")
     assert there.folder(arm) != folder, "other weights are another beginning"
+    assert "tuning" in arms.commands(arm, there)[1] and "process" in arms.commands(arm, budget(tmp_path))[1]
+    (tuning,), process = read_plan("tuning"), read_plan("process")
+    assert tuning.matrix_rate < min(stage.matrix_rate for stage in process)
 
 
 def test_who_sketches_is_trained_first() -> None:
@@ -150,11 +153,12 @@ def test_mixes_differ_in_their_families_alone_and_are_trained_as_long(tmp_path: 
     for mix in arms.SETS["modes"].arms:
         there = replace(budget(tmp_path), steps=600)
         file = tmp_path / f"{mix.name}.toml"
-        file.write_text(mix.plan())
+        file.write_text(mix.plan(like=read_plan("tuning")[0]))
         stages = stretched(read_plan(str(file)), there.steps)
         assert sum(stage.steps for stage in stages) == there.steps
         assert all(stage.first["direct"] == stage.last["direct"] == 0.5 for stage in stages)
         assert len({stage.arm for stage in stages}) == 1
+        assert {stage.matrix_rate for stage in stages} == {read_plan("tuning")[0].matrix_rate}
         plans.append([set(stage.first) for stage in stages])
         asked = [training_parser().parse_args(command[3:]) for command in arms.commands(mix, there)]
         assert [one.stage for one in asked] == ["data", "unified", "export"]
@@ -214,12 +218,24 @@ def test_a_switch_is_of_its_own_protocols(tmp_path: Path, capsys: pytest.Capture
 
 @pytest.mark.usefixtures("one_scene")
 def test_arms_are_measured_by_every_suite(tmp_path: Path) -> None:
-    args: argparse.Namespace = parser().parse_args(["critiques", *SMALL, "--out", str(tmp_path)])
+    args: argparse.Namespace = parser().parse_args(["critiques", *SMALL, "--out", str(tmp_path / "out")])
     one = replace(arms.SETS["critiques"], arms=arms.SETS["critiques"].arms[:1])
-    lines, about = measured(args, one, lambda arm: tmp_path)
+    lines, about = measured(args, one, lambda arm: tmp_path / "arm" / "checkpoint")
     assert list(lines) == ["varied, none"] == list(about["fingerprint"])
     assert len(lines["varied, none"]) == sum(len(columns.figures) for columns in arms.BY_PROCESS)
     assert {"story: overall", "steering: obedience"} <= set(lines["varied, none"])
+
+
+@pytest.mark.usefixtures("one_scene")
+def test_an_arm_of_two_ablations_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def table(name: str) -> tuple[dict, dict]:
+        args = parser().parse_args([name, *SMALL, "--out", str(tmp_path / name)])
+        one = replace(arms.SETS[name], arms=(arms.SKETCHER,), columns=arms.BY_PROCESS[:1])
+        return measured(args, one, lambda arm: tmp_path / arm.name / "checkpoint")
+
+    first = table("critiques")
+    monkeypatch.setattr(WorldPainter, "draw", None)
+    assert table("edits") == first
 
 
 @pytest.mark.usefixtures("one_scene")
