@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from engine.training.stages import Stage, of_arm, read_plan, stretched
 from engine.training.unified import Run, processes
 from engine.training.unified import train as train_unified
 
+TOKENS = 8192
 STAGES = ("autoencoder", "data", "unified", "export")
 
 
@@ -73,7 +75,12 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--checkpoint", type=Path, help="dry-run: the folder; the public 7B's shape if left out")
     p.add_argument("--cards", type=int, default=1, help="dry-run: how many graphics cards")
-    p.add_argument("--tokens", type=int, default=8192, help="dry-run: tokens a card and step")
+    p.add_argument(
+        "--tokens",
+        type=int,
+        help=f"unified: tokens a process and step, instead of what the stages say of all processes together; "
+        f"dry-run: tokens a card ({TOKENS})",
+    )
     p.add_argument(
         "--rank",
         type=int,
@@ -99,7 +106,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     stages = STAGES if args.stage == "all" else (args.stage,)
     if args.stage == "dry-run":
-        print(dry_run(args.checkpoint, gpus=args.cards, tokens=args.tokens, rank=args.rank))
+        tokens = TOKENS if args.tokens is None else args.tokens
+        print(dry_run(args.checkpoint, gpus=args.cards, tokens=tokens, rank=args.rank))
         return
     args.work.mkdir(parents=True, exist_ok=True)
     if args.begin_from:
@@ -152,10 +160,13 @@ def write_data(args: argparse.Namespace) -> None:
 
 def train_model(args: argparse.Namespace) -> None:
     """The stage ``unified``."""
-    words = recipe.words(args.work, args.seed)
-    if args.pictures:
-        device = str(processes(args.device).device)  # every process has its own
-        own = recipe.own_pictures(args.pictures, args.work, words.encode, device)
+    team, stages = processes(args.device), plan(args)
+    if args.tokens is not None:
+        stages = [replace(stage, tokens=args.tokens * team.num_processes) for stage in stages]
+    with team.main_process_first():  # who learns the words writes them for the others
+        words = recipe.words(args.work, args.seed)
+    if args.pictures:  # every process encodes on a device of its own
+        own = recipe.own_pictures(args.pictures, args.work, words.encode, str(team.device))
         lessons = lambda stage: own  # noqa: E731
     else:
         lessons = Lessons(
@@ -175,7 +186,7 @@ def train_model(args: argparse.Namespace) -> None:
         from engine.training.adapters import add_adapters  # peft is only in the extra `train`
 
         add_adapters(model, args.rank)
-    run = Run(plan(args), args.seed, args.device, args.sharded, args.recompute)
+    run = Run(stages, args.seed, args.device, args.sharded, args.recompute)
     train_unified(args.work, model, lessons, words.tokens, run)
 
 

@@ -15,7 +15,6 @@ alone can be trained further, for crisper pictures from the same latents.
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import time
@@ -35,7 +34,7 @@ from engine.training.fidelity import psnr, reconstruction_loss, ssim
 from engine.training.group_norm import write_out_group_norms
 from engine.training.optimiser import ConvolutionMuon, rate_factor, set_rates
 from engine.training.precision import fast_precision
-from engine.training.state import load_state, save_state
+from engine.training.state import load_state, read_log, save_state
 from engine.world.render import render
 from engine.world.scene import Scene
 
@@ -215,12 +214,12 @@ def train(
 def fit(module: Whole | DecoderOnly, work: Path, *, steps: int, device: str, seed: int, pool: int) -> None:
     """The loop of :func:`train`."""
     muon, adam = build_optimisers(module.trained, module.peaks)
-    state_path, log_path = work / f"{module.name}.state.safetensors", work / f"{module.name}.json"
+    state_path = work / f"{module.name}.state.safetensors"
     spent, done, curve = 0.0, 0, []
     modules, optimisers = dict(module.named_children()), [muon.inner, adam]
     if state_path.exists():
         load_state(state_path, modules, optimisers)
-        log = json.loads(log_path.read_text())
+        log = read_log(state_path)
         spent, done, curve = log["seconds"], log["steps"], log["curve"]
     pictures = picture_pool(pool, seed + 1)
     held_out = to_pixels(picture_pool(HELD_OUT, seed + 2, sample_held_out_scene)).to(device)
@@ -252,7 +251,7 @@ def fit(module: Whole | DecoderOnly, work: Path, *, steps: int, device: str, see
             elapsed = spent + time.monotonic() - started
             point = {"seconds": round(elapsed), "steps": done, "loss": loss.item()}
             curve.append(point | quality(module, held_out))
-            save_state(state_path, modules, optimisers)
-            log_path.write_text(json.dumps({"seconds": elapsed, "steps": done, "curve": curve}, indent=1))
+            log = {"seconds": elapsed, "steps": done, "curve": curve}
+            save_state(state_path, modules, optimisers, log)
             tqdm.write(f"{curve[-1]}")
     bar.close()

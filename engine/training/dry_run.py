@@ -119,19 +119,19 @@ def report(config: BagelConfig, *, gpus: int, tokens: int, rank: int | None, tit
         lines.append("Sharding: none, one card holds everything.")
     held = total * (FROZEN_BYTES if rank is not None else 4) / GIB
     lines.append(
-        f"Assumed: {tokens} tokens a card and forward pass, float32 masters, moments and averages, frozen "
-        "weights in bfloat16 (where the device multiplies it). While it starts, every process holds the "
-        f"whole model in main memory, {held:.1f} GiB. The autoencoder isn't counted: it encodes every "
-        "picture once, between steps."
+        f"Assumed: {tokens} tokens a card and step (a longer sample has a step of its own), float32 masters, "
+        "moments and averages, frozen weights in bfloat16 (where the device multiplies it). While it starts, "
+        f"every process holds the whole model in main memory, {held:.1f} GiB. The autoencoder isn't counted: "
+        "it encodes every picture once, between steps."
     )
     return "\n".join(lines)
 
 
-def command(folder: Path | None, *, gpus: int, rank: int | None) -> str:
+def command(folder: Path | None, *, gpus: int, tokens: int, rank: int | None) -> str:
     """The command that trains as the figures assume."""
     start = f"accelerate launch --num_processes {gpus} -m" if gpus > 1 else "python -m"
     words = [start, "engine.training unified --begin-from", str(folder or "BAGEL_FOLDER"), "--work runs/mine"]
-    words += ["--plan pictures --pictures PARQUET_FOLDER --recompute"]
+    words += ["--plan pictures --pictures PARQUET_FOLDER --recompute", f"--tokens {tokens}"]
     words += ["--sharded"] if gpus > 1 else []
     return " ".join(words + ([f"--rank {rank}"] if rank is not None else []))
 
@@ -141,4 +141,4 @@ def dry_run(folder: Path | None, *, gpus: int, tokens: int, rank: int | None) ->
     config = read_sizes(folder)[0] if folder else BAGEL_7B
     title = str(folder) if folder else "the shape of BAGEL-7B-MoT"
     text = report(config, gpus=gpus, tokens=tokens, rank=rank, title=title)
-    return f"{text}\nOn one's own pictures:\n  {command(folder, gpus=gpus, rank=rank)}"
+    return f"{text}\nOn one's own pictures:\n  {command(folder, gpus=gpus, tokens=tokens, rank=rank)}"

@@ -122,6 +122,18 @@ class Packer:
                 raise ValueError("a training sample has no tokens left; keep at least one split undroppable")
         return self._tensors(lists)
 
+    def tokens_of(self, sample: Sequence[Split]) -> int:
+        """How many tokens a sample has when nothing of it is left out."""
+        return sum(map(self._tokens_of, sample))
+
+    def _tokens_of(self, split: Split) -> int:
+        if isinstance(split, Text):
+            return len(split.ids) + 2
+        is_seen = isinstance(split, SeenImage)
+        rows, columns = (split.pixels if is_seen else split.latent).shape[1:]
+        patch = self.config.vision.patch_size if is_seen else self.config.latent_patch
+        return (rows // patch) * (columns // patch) + 2
+
     def _dropped(self, split: Split) -> bool:
         if self.dropout is None or isinstance(split, NoisedImage) or not split.droppable:
             return False

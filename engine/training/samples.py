@@ -242,8 +242,3 @@ def without_loss(part: Part) -> Part:
 def to_seen(pixels: Tensor) -> Tensor:
     """uint8 [H, W, 3] -> float [3, H, W] in [-1, 1]."""
     return pixels.permute(2, 0, 1).float() / 127.5 - 1
-
-
-def length(splits: Sequence[Split], image_tokens: int = 66) -> int:
-    """Tokens of a sample whose images all have the default size."""
-    return sum(len(s.ids) + 2 if isinstance(s, Text) else image_tokens for s in splits)

@@ -18,7 +18,7 @@ from engine.training.samples import FAMILIES
 
 @dataclass(frozen=True)
 class Stage:
-    """``steps`` optimiser steps of batches of ``tokens``, their families by share.
+    """``steps`` optimiser steps of ``tokens``, all processes together, the families of samples by share.
 
     Shares move from ``first`` to ``last`` between a quarter and three quarters of the stage. ``matrix_rate``
     is Muon's peak rate and ``other_rate`` AdamW's; after a warm-up both follow one cosine over the stage, or

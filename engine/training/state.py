@@ -1,13 +1,18 @@
-"""Saving and resuming a training run: modules, optimisers and plain tensors in one safetensors file.
+"""Saving and resuming a training run: modules, optimisers, plain tensors and the log in one safetensors file.
 
+The log says how far the run is. It is in the same file, so that no end of the process parts the two; a
+readable copy is beside it (``unified.json`` beside ``unified.state.safetensors``).
 Frozen parameters are left out: a run that goes on has them from where it began.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -19,6 +24,7 @@ def save_state(
     path: Path,
     modules: Mapping[str, nn.Module],
     optimisers: Sequence[Optimizer],
+    log: Mapping[str, Any],
     *,
     writes: bool = True,
     **tensors: Mapping[str, Tensor],
@@ -42,8 +48,21 @@ def save_state(
             gathered[name] = value.cpu().contiguous().clone()
     if writes:
         part = path.with_suffix(".part")
-        save_file(gathered, part)
+        save_file(gathered, part, {"log": json.dumps(log)})
         part.replace(path)
+        part.write_text(json.dumps(log, indent=1), encoding="utf-8")
+        part.replace(log_beside(path))
+
+
+def log_beside(path: Path) -> Path:
+    """Where the readable copy of a state's log is."""
+    return path.with_name(path.name.removesuffix(".state.safetensors") + ".json")
+
+
+def read_log(path: Path) -> dict[str, Any]:
+    """The log of a saved state."""
+    with safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["log"])
 
 
 def changing(module: nn.Module) -> dict[str, Tensor]:

@@ -3,12 +3,11 @@
 Losses: cross-entropy on the words the model must write and on image-start, image-end and end tokens, squared
 error on the flow's velocity (bagel-format, section 8), and the cells (``engine.training.cells``). Every step
 draws its samples, noise and dropout from seeds of its own number: a resumed run goes on exactly, and
-several processes (``accelerate launch``) take the same steps as one.
+several processes (``accelerate launch``) take the same steps as one, if those have a sample for each.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import time
@@ -34,15 +33,19 @@ from engine.training.losses import training_losses
 from engine.training.optimiser import MovingAverage, build_optimisers, rate_factor, set_rates
 from engine.training.packing import Dropout, NoisedImage, Packer, Split
 from engine.training.precision import multiplies_bfloat16
-from engine.training.samples import length
 from engine.training.sharding import recompute_layers, shard, spread
 from engine.training.stages import Stage
-from engine.training.state import load_state, save_state
+from engine.training.state import load_state, read_log, save_state
 
 WORD_WEIGHT, CELL_WEIGHT = 0.25, 0.1
 SAVE_EVERY = 180.0
 NOTE_EVERY = 20
 POOL = 128
+DROPOUT = Dropout(text=0.1, clean=0.3, seen=0.0)
+"""As irg leaves out clean pictures; what it sees stays (papers, training). In lessons of the storybook only
+
+texts may be left out: contexts without a picture are samples of their own there.
+"""
 PIECE = 2048
 """Tokens of a forward pass. Small pieces stay in a CPU's cache: 2048 tokens are 1.2 to 1.6 times as fast as
 
@@ -114,9 +117,16 @@ def count_terms(pieces: list[PackedBatch]) -> Tensor:
 
 
 def draw_samples(
-    maker: Maker, family: str, rng: random.Random, generator: torch.Generator, budget: int
+    maker: Maker,
+    family: str,
+    rng: random.Random,
+    generator: torch.Generator,
+    budget: int,
+    length: Callable[[list[Split]], int],
+    *,
+    least: int = 1,
 ) -> list[list[Split]]:
-    """Samples of one family and of similar length, up to ``budget`` tokens.
+    """Samples of one family and of similar ``length``, up to ``budget`` tokens, but ``least`` at any rate.
 
     Attention pads every sample to the longest, so a window of a sorted pool wastes least.
     """
@@ -125,7 +135,7 @@ def draw_samples(
     start, samples, size = rng.randrange(POOL), [], 0
     for place in (*range(start, POOL), *range(start - 1, -1, -1)):
         size += length(pool[place])
-        if samples and size > budget:
+        if len(samples) >= least and size > budget:
             break
         samples.append(pool[place])
     return samples
@@ -139,20 +149,15 @@ def own_pieces(
     Every sample has the noise it would have in a single process.
     """
     rank, processes = accelerator.process_index, accelerator.num_processes
-    if len(samples) < processes:
-        raise ValueError(
-            f"a step has {len(samples)} samples for {processes} processes; "
-            "use fewer processes, or give the stage more tokens"
-        )
     pieces: list[tuple[list[list[Split]], list[int]]] = []
     room = 0
     for number in range(rank, len(samples), processes):
-        if not pieces or room < length(samples[number]):
+        if not pieces or room < packer.tokens_of(samples[number]):
             pieces.append(([], []))
             room = most
         pieces[-1][0].append(samples[number])
         pieces[-1][1].append(seed + number)
-        room -= length(samples[number])
+        room -= packer.tokens_of(samples[number])
     return [packer.pack(*piece).to(accelerator.device) for piece in pieces]
 
 
@@ -198,7 +203,7 @@ def train(
     packer = Packer(
         model.config,
         tokens,
-        dropout=Dropout(text=0.1, clean=0.0, seen=0.0),
+        dropout=DROPOUT,
         generator=torch.Generator(),
     )
     weigh = torch.tensor([WORD_WEIGHT, 1.0, CELL_WEIGHT], device=accelerator.device)
@@ -216,7 +221,15 @@ def train(
         seed = rng.getrandbits(48)
         shares = stage.shares(progress)
         family = rng.choices(list(shares), list(shares.values()))[0]
-        samples = draw_samples(maker, family, rng, torch.Generator().manual_seed(seed), stage.tokens)
+        samples = draw_samples(
+            maker,
+            family,
+            rng,
+            torch.Generator().manual_seed(seed),
+            stage.tokens,
+            packer.tokens_of,
+            least=accelerator.num_processes,
+        )
         pieces = own_pieces(samples, packer, seed, accelerator, math.inf if run.is_sharded else PIECE)
         factor = rate_factor(progress, schedule=stage.schedule)
         set_rates(optimisers, stage.matrix_rate, stage.other_rate, factor)
@@ -248,11 +261,10 @@ def train(
                 work / "unified.state.safetensors",
                 dict(bare.named_children()),
                 optimisers,
+                log,
                 writes=accelerator.is_main_process,
                 average=average.shadow,
             )
-            if accelerator.is_main_process:
-                (work / "unified.json").write_text(json.dumps(log, indent=1))
     bar.close()
     accelerator.end_training()
     return average
@@ -267,7 +279,7 @@ def resume(
         return {"seconds": 0.0, "steps": 0, "images": 0, "means": {}, "curve": []}
     found = load_state(path, dict(trainee.named_children()), optimisers)["average"]
     average.shadow = {k: spread(v.to(average.shadow[k].device), average.shadow[k]) for k, v in found.items()}
-    return json.loads((work / "unified.json").read_text())
+    return read_log(path)
 
 
 def note(log: dict, family: str, stage: str, losses: list[float], seconds: float) -> None:

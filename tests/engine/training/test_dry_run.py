@@ -40,6 +40,7 @@ def test_the_command_it_names_is_one_that_can_be_given() -> None:
     start, *words = shlex.split(text.splitlines()[-1].strip().removeprefix("python -m "))
     args = parser().parse_args(words)
     assert start == "engine.training" and (args.stage, args.plan, args.rank) == ("unified", "pictures", 16)
+    assert args.tokens == 8192
     assert args.recompute and not args.sharded and str(args.begin_from) == "BAGEL_FOLDER"
     split = dry_run(default_checkpoint(), gpus=2, tokens=8192, rank=None)
     assert "accelerate launch --num_processes 2" in split and "--sharded" in split and "--rank" not in split

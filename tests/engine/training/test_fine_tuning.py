@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from tests.engine.training.test_conversations import row, write
 
 PUBLIC = Path("tests/fixtures/bagel-tiny/ckpt")
 KEPT = (*FILES, "ae.safetensors", "llm_config.json", "vit_config.json", "config.json", "protocol.toml")
+USUAL_POOL = unified.POOL
 ADAPTED = re.compile(TARGETS + r"\.weight")
 
 
@@ -63,6 +66,7 @@ def adapted(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def plan(folder: Path) -> Path:
     """Two steps at a rate that shows in bfloat16."""
+    folder.mkdir(exist_ok=True)
     path = folder / "plan.toml"
     stage = '[[stage]]\nname = "pictures"\nsteps = 2\ntokens = 60\nshares = { pictures = 1.0 }\n'
     path.write_text(stage + "matrix_rate = 0.05\nother_rate = 0.05\n")
@@ -128,6 +132,23 @@ def test_frozen_weights_take_two_bytes_and_adapters_learn_beside_them(base: Path
     (losses.ce_mean + losses.mse_mean).backward()
     gradients = {name: p.grad for name, p in model.named_parameters() if ".lora_B." in name}
     assert all(gradient.dtype == torch.float32 and gradient.any() for gradient in gradients.values())
+
+
+def test_accelerate_launches_two_processes_with_so_many_tokens_each(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unified, "POOL", USUAL_POOL)
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    wish = ["unified", "--device", "cpu", "--begin-from", f"{base}", "--plan", f"{plan(tmp_path)}"]
+    own = ["--pictures", f"{base / 'pictures'}", "--tokens", "700"]
+    command = [*launch, "-m", "engine.training", *wish, *own, "--work", f"{tmp_path / 'work'}"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    log = json.loads((tmp_path / "work" / "unified.json").read_text())
+    alone = fine_tuned(base, tmp_path / "alone", "--tokens", "1400")
+    (stage,) = json.loads((alone / "training.json").read_text())
+    assert log["steps"] == stage["steps"] == 2
+    assert log["images"] == stage["noised_pictures"] > 2 * 2
 
 
 def test_lessons_of_the_storybook_are_refused_in_words(base: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from engine.training.optimiser import (
     rate_factor,
     split_parameters,
 )
-from engine.training.state import load_state, save_state
+from engine.training.state import load_state, read_log, save_state
 from tests.engine.training.small import small_model
 
 
@@ -65,10 +66,12 @@ class TestOptimiser:
             optimiser.step()
             average.update(model, step)
         assert not torch.equal(average.shadow["weight"], model.weight)
-        save_state(tmp_path / "s.safetensors", {"m": model}, [optimiser], average=average.shadow)
+        path, log = tmp_path / "s.state.safetensors", {"steps": 3}
+        save_state(path, {"m": model}, [optimiser], log, average=average.shadow)
         other = torch.nn.Linear(3, 2)
         fresh = torch.optim.AdamW(other.parameters(), lr=0.1)
-        tensors = load_state(tmp_path / "s.safetensors", {"m": other}, [fresh])
+        tensors = load_state(path, {"m": other}, [fresh])
         assert torch.equal(other.weight, model.weight)
         assert torch.equal(tensors["average"]["weight"], average.shadow["weight"])
         assert fresh.state_dict()["state"][0]["step"] == 3
+        assert read_log(path) == log == json.loads((tmp_path / "s.json").read_text())

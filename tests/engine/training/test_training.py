@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,11 +32,13 @@ from engine.training.recipe import (
     make_tokenizer,
     words,
 )
-from engine.training.samples import COPIES, SampleMaker, length, spread_draws
+from engine.training.samples import COPIES, SampleMaker, spread_draws
 from engine.training.shards import PROMPTS, USUAL, Library, write_shards
+from engine.training.state import read_log
 from engine.training.unified import Run, draw_samples, own_pieces, train
 from engine.world.cells import COLOUR_NUMBERS, KIND_NUMBERS, cover
 from engine.world.scene import Scene, Thing
+from tests.engine.model.test_packed_forward import TOKENS
 from tests.engine.training.small import SMALL_AUTOENCODER, small_model, small_plan
 
 
@@ -60,6 +63,13 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def maker(work: Path) -> SampleMaker:
     found = words(work, 0)
     return SampleMaker(Library(work / "shards" / USUAL.name), found.encode, found.tokens)
+
+
+def drawn(packer: Packer, maker: Any, family: str, budget: int, **options: Any) -> list:
+    """The samples of a step."""
+    return draw_samples(
+        maker, family, random.Random(0), packer.generator, budget, packer.tokens_of, **options
+    )
 
 
 class TestSamples:
@@ -138,8 +148,9 @@ class TestSamples:
 
     def test_length_counts_the_tokens_that_are_packed(self, maker: SampleMaker) -> None:
         splits = maker.draw("whole", random.Random(3), torch.Generator().manual_seed(0))
-        batch = Packer(small_model().config, maker.tokens).pack([splits])
-        assert batch.sample_lengths == [length(splits)]
+        packer = Packer(small_model().config, maker.tokens)
+        batch = packer.pack([splits])
+        assert batch.sample_lengths == [packer.tokens_of(splits)]
 
     def test_draws_are_spread_over_the_normal_distribution(self) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -174,7 +185,7 @@ class TestCells:
         model = small_model()
         head = CellHead(model)
         packer = Packer(model.config, maker.tokens, generator=torch.Generator().manual_seed(0))
-        batch = packer.pack(draw_samples(maker, family, random.Random(0), packer.generator, 600))
+        batch = packer.pack(drawn(packer, maker, family, 600))
         both = nn.ModuleList([model, head])
         optimisers, values = build_optimisers(both, 3e-3, 3e-3), []
         for _ in range(12):
@@ -206,18 +217,19 @@ class TestTheUnifiedStage:
             folder.mkdir()
         train(whole, small_model(), lambda stage: maker, maker.tokens, run)
         monkeypatch.setattr(unified, "SAVE_EVERY", 0.0)
-        drawn = []
+        asked = []
 
-        def draw_four(*args: object) -> list:
-            drawn.append(args)
-            if len(drawn) == 5:
+        def draw_four(*args: object, **options: object) -> list:
+            asked.append(args)
+            if len(asked) == 5:
+                (parts / "unified.json").unlink()  # the state alone says how far it is
                 raise KeyboardInterrupt
-            return draw_samples(*args)
+            return draw_samples(*args, **options)
 
         monkeypatch.setattr(unified, "draw_samples", draw_four)
         with pytest.raises(KeyboardInterrupt):
             train(parts, small_model(), lambda stage: maker, maker.tokens, run)
-        assert json.loads((parts / "unified.json").read_text())["steps"] == 4
+        assert read_log(parts / "unified.state.safetensors")["steps"] == 4
         train(parts, small_model(), lambda stage: maker, maker.tokens, run)
         one, two = (load_file(f / "unified.state.safetensors") for f in (whole, parts))
         assert one.keys() == two.keys()
@@ -261,7 +273,7 @@ class TestTheUnifiedStage:
 
         model = small_model()
         packer = Packer(model.config, maker.tokens, generator=torch.Generator().manual_seed(0))
-        batch = packer.pack(draw_samples(maker, "words", random.Random(0), packer.generator, 400))
+        batch = packer.pack(drawn(packer, maker, "words", 400))
         optimisers, values = build_optimisers(model, 3e-3, 3e-3), []
         for _ in range(12):
             loss = training_losses(model, batch).ce_mean
@@ -292,6 +304,15 @@ class TestTheUnifiedStage:
         assert any(isinstance(shown, Painted) for shown in painted)
         assert (tmp_path / "shards" / "varied_self-sampled" / "shard-00000.json").exists()
 
-    def test_a_process_without_samples_says_so(self) -> None:
-        with pytest.raises(ValueError, match="1 samples for 2 processes"):
-            own_pieces([[]], None, 0, SimpleNamespace(process_index=1, num_processes=2), 9)
+    def test_a_step_has_a_sample_for_every_process_and_pictures_count_as_large_as_they_are(self) -> None:
+        packer = Packer(small_model().config, TOKENS, generator=torch.Generator().manual_seed(0))
+        large, small = ([Text([9] * 5), NoisedImage(torch.zeros(16, side, side))] for side in (16, 4))
+        assert packer.tokens_of(large) == packer.pack([large]).sample_lengths[0] == 7 + 64 + 2
+        both = [*small, CleanImage(torch.zeros(16, 4, 2)), SeenImage(torch.zeros(3, 32, 48))]
+        assert packer.tokens_of(both) == packer.pack([both]).sample_lengths[0] == 7 + 6 + 4 + 8
+        maker = SimpleNamespace(draw=lambda *args: large)
+        for least, count in ((1, 1), (3, 3)):
+            assert len(drawn(packer, maker, "direct", 20, least=least)) == count
+        team = SimpleNamespace(process_index=0, num_processes=1, device="cpu")
+        pieces = own_pieces([large, large, small, small], packer, 0, team, 80)
+        assert [piece.sample_lengths for piece in pieces] == [[73], [73], [13, 13]]
