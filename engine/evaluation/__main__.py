@@ -13,12 +13,17 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine import protocols
 from engine.checkpoints.errors import CheckpointError
 from engine.evaluation import examples, options, public_benchmarks, results
 from engine.evaluation.report import page
 from engine.evaluation.suites import SUITES, Wish, about_run, identity, rows_of, run_suite
+
+if TYPE_CHECKING:
+    from engine.evaluation.bench import Suite
+    from engine.inference.painter import Painter
 
 STOPPED = 130
 PROGRAM = "python -m engine.evaluation"
@@ -84,8 +89,7 @@ def _examine(given: list[str]) -> int:
     report, drawn = results.read(target), {}
     for name in SUITES if args.suite == ALL else (args.suite,):
         suite = SUITES[name]
-        fitting = [one for one in painter.protocols if suite.protocols is None or one in suite.protocols]
-        for protocol in fitting if args.protocol == ALL else (args.protocol,):
+        for protocol in _protocols(args, painter, suite):
             settings = options.settings_of(painter, protocol)
             same = identity(painter, suite, settings, wish)
             if args.suite == ALL and results.has(report, name, protocol, same):
@@ -97,6 +101,14 @@ def _examine(given: list[str]) -> int:
     if args.report:
         args.report.write_text(page(report, drawn), encoding="utf-8")
     return 0
+
+
+def _protocols(args: argparse.Namespace, painter: Painter, suite: Suite) -> list[str]:
+    """Those to examine a suite by. One asked for by name, of a suite by name, is tried at any rate."""
+    fitting = [one for one in painter.protocols if suite.protocols is None or one in suite.protocols]
+    if args.protocol == ALL:
+        return fitting
+    return [args.protocol] if args.suite != ALL or args.protocol in fitting else []
 
 
 def _draw_benchmark(given: list[str]) -> int:

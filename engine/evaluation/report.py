@@ -46,6 +46,9 @@ def page(report: Report, drawn: Drawn) -> str:
     body = [
         _suite(name, report.get(name, {}), runs[name])
         + "".join(_pictures(protocol, rows) for (suite, protocol), rows in drawn.items() if suite == name)
+        + _without_pictures(
+            [one for one in runs[name] if one in report.get(name, {}) and (name, one) not in drawn]
+        )
         for name in runs
     ]
     return (
@@ -103,6 +106,16 @@ def _pictures(protocol: str, rows: Sequence[Row]) -> str:
     if not figures:
         return ""
     return f'<h3>pictures, {escape(protocol)}</h3>\n<div class="pictures">\n{"".join(figures)}</div>\n'
+
+
+def _without_pictures(protocols: Sequence[str]) -> str:
+    """Of which runs the figures alone are at hand."""
+    if not protocols:
+        return ""
+    return (
+        f'<p class="soft">Pictures of {escape(", ".join(protocols))} were drawn by an earlier command and '
+        "not kept: the suite by name (--suite) draws them again.</p>\n"
+    )
 
 
 def _figure(picture: Mapping[str, Any]) -> str:

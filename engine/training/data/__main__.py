@@ -1,7 +1,8 @@
 """``python -m engine.training.data COMMAND``: what the lessons are like, and lessons from a model's sketches.
 
-``report`` prints what every subset holds. ``sample`` lets a checkpoint sketch, judges what comes out and
-writes lessons about it into a folder for ``python -m engine.training data --sampled``.
+``report`` prints what every subset holds, with ``--sampled`` that of a folder of ``sample`` too.
+``sample`` lets a checkpoint sketch, judges what comes out and writes lessons about it into a folder for
+``python -m engine.training data --sampled``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--checkpoint", type=Path, help="who sketches; the default checkpoint if left out")
     p.add_argument("--device", default="cpu")
+    p.add_argument("--sampled", type=Path, help="report: a folder of lessons from a model's own sketches")
     p.add_argument("--out", type=Path, default=Path("runs/sampled"), help="where sample puts its lessons")
     return p
 
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.count < 1:
         parser().error("--count is the number of lessons or sessions: give 1 or more")
     if args.command == "report":
-        print(report(args.count, args.seed))
+        print(report(args.count, args.seed, args.sampled))
         return
     from engine.training.lessons import sample_lessons  # torch: the report needs none
 

@@ -6,11 +6,13 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from engine.protocols.process import prompt_text
 from engine.training.data.cases import conflict_script, mismatch_script
 from engine.training.data.irg import MODES, Mode, parts_of, sample_irg_script
 from engine.training.data.process import process_script
+from engine.training.data.sampled import read_lessons
 from engine.training.data.script import Script
 
 OPERATIONS = ("start", "add", "remove", "swap", "recolour", "resize", "move")
@@ -69,13 +71,20 @@ def measure(subset: str, scripts: Sequence[Script]) -> Row:
     )
 
 
-def report(count: int, seed: int) -> str:
-    """The table over ``count`` fresh lessons of every subset, in Markdown."""
+def report(count: int, seed: int, sampled: Path | None = None) -> str:
+    """The table over ``count`` fresh lessons of every subset, in Markdown.
+
+    The last line is of all lessons in ``sampled``. Raises ``FileNotFoundError`` when that folder holds none.
+    """
     head = ["subset", "samples", "prompt words", "images", "most", "positive", "negative", *OPERATIONS]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    rows = []
     for name, write in subsets().items():
         rng = random.Random(f"report-{seed}-{name}")
-        row = measure(name, [write(rng) for _ in range(count)])
+        rows.append(measure(name, [write(rng) for _ in range(count)]))
+    if sampled:
+        rows.append(measure("own sketches", read_lessons(sampled)))
+    for row in rows:
         cells = [row.subset, row.samples, f"{row.prompt_words:.1f}", f"{row.images:.2f}", row.most_images]
         cells += [row.positive, row.negative]
         cells += [f"{row.operations[o]:.3f}" if row.operations else "" for o in OPERATIONS]

@@ -2,7 +2,9 @@
 
 The division is by a hash over the background and every thing's kind, colour, size, row and column: the same
 picture with a little more play in it falls on the same side, and so does one of which more or fewer
-relations are named. A place with nothing in it belongs to both sides.
+relations are named. A place with nothing in it belongs to both sides. The same things in other places are
+another scene: among 13,000 training scenes are 14 of 20 of StoryEval's single objects in another place on the
+same background, and of its position and colour attribution 1 of 20 each.
 """
 
 from __future__ import annotations

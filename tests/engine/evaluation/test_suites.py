@@ -252,6 +252,28 @@ def test_one_page_has_every_suite_of_a_command_with_its_own_pictures(
         assert part.startswith(name) and part.count(f"{name} figure") == 1
         assert part.count(f"{name} picture") == part.count("<figure ") == 2, "one of each protocol"
         assert part.index("pictures, process") < part.index("pictures, direct")
+        assert "not kept" not in part
+    kept = ["--prompts", "1", "--workers", "1", "--json", str(tmp_path / "r.json")]
+    assert main([*kept, "--protocol", "direct"]) == 0
+    assert main([*kept, "--report", str(target)]) == 0
+    for part in target.read_text().split("<h2>")[1:]:
+        assert part.count("<figure ") == 1 and "Pictures of direct were drawn" in part
+
+
+def test_of_all_suites_those_that_a_protocol_is_for_are_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+    monkeypatch.setattr(options, "painter_of", lambda args: ScriptedPainter(protocols=("process", "direct")))
+    monkeypatch.setattr(
+        "engine.evaluation.__main__.run_suite",
+        lambda painter, suite, settings, wish, report: (
+            ran.append((suite.name, settings.protocol))
+            or ({suite.name: {settings.protocol: {}}, "runs": {suite.name: {settings.protocol: {}}}}, [])
+        ),
+    )
+    assert main(["--prompts", "1", "--workers", "1", "--protocol", "direct"]) == 0
+    assert sorted(ran) == [("cost", "direct"), ("story", "direct")]
 
 
 def test_the_command_line_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from engine.training.data.__main__ import main
+from engine.training.data.cases import mismatch_case
 from engine.training.data.chains import chain
 from engine.training.data.report import OPERATIONS, measure, subsets
+from engine.training.data.sampled import write_lessons
 from engine.training.data.script import Script
 from engine.training.data.split import may_be_told, sample_training_scene
 from engine.world.scene import Scene
@@ -44,6 +47,15 @@ def test_the_command_prints_a_row_for_every_subset(capsys: pytest.CaptureFixture
     assert len(lines) == 2 + len(subsets())
     assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == list(subsets())
     assert len({line.count("|") for line in lines}) == 1
+
+
+def test_lessons_of_own_sketches_are_counted_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count = write_lessons(tmp_path, [mismatch_case(random.Random(seed)) for seed in range(6)], 0)
+    main(["report", "--count", "1", "--sampled", str(tmp_path)])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(f"| own sketches | {count} |") and count
 
 
 def test_a_count_below_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
