@@ -54,8 +54,8 @@ put together again. Weights are the moving average, in bf16.
 
 MEASURED = """By the judge, at the settings the checkpoint recommends (`sampling` in `config.json`), on scenes
 that lessons keep clear of{except_early}. Brackets hold 95% intervals, bootstrapped over prompts; n counts
-prompts or cases. Where all came out alike an interval has no width. A scene is its things and where they stand:
-the same things in other places may have been in a lesson, and of a single thing they mostly have been.
+prompts or cases. Where all came out alike an interval has no width. A scene is its things and where they
+stand: the same things in other places may have been in a lesson, and of a single thing they mostly have been.
 """
 
 
