@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.load_speed import measure_load
-from benchmarks.models import BAGEL_7B_AUTOENCODER, random_model
+from benchmarks.load_speed import LoadSpeed, forget, measure_load
+from benchmarks.models import BAGEL_7B_AUTOENCODER, MIDSIZE, MIDSIZE_AUTOENCODER, random_model
 from benchmarks.table import Clock, Row, Table, at_least, at_most, options, show
 from engine.assets import default_checkpoint
 from engine.checkpoints.profiles import PROFILES, Profile
@@ -177,6 +177,11 @@ def speeds(build: Callable[[str], Subject], table: Table) -> None:
     if subject:
         drawn = table.add(f"{what}, bf16", subject.seconds_to_draw, at_most, 11.0, "s", H200)
         table.add("the same as a draft", lambda: subject.seconds_to_draw(draft=True), Row, "s")
+        if drawn:
+            in_turn = replace(subject, in_turn=True)
+            share = lambda: in_turn.seconds_to_draw() / drawn  # noqa: E731
+            table.add("branches in turn: share of the time of both at once", share, Row, "×")
+            del in_turn
         _write(table, subject, "bf16")
         plain = PlainSteps(subject.model)
         table.add("text, bf16, without a graph", lambda: subject.tokens_a_second(plain), Row, "tokens/s")
@@ -232,26 +237,50 @@ def peak_of(profile: Profile, gib: float, *, edit: bool) -> float:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def loading(folder: Path | None, table: Table) -> None:
-    """A 7B-shaped file from this disk to nf4 on the card, and what bounds it."""
+def loading(folder: Path | None, table: Table, device: str = "cuda") -> None:
+    """A 7B-shaped file from this disk to nf4 on the card, what bounds it, and what it holds on its way."""
     release()
+    found: LoadSpeed | None = None
 
     def measure() -> float:
+        nonlocal found
         if folder:
-            found, _ = measure_load(folder, "cuda", "nf4")
+            found = measure_load(folder, device, "nf4")[0]
         else:
             with tempfile.TemporaryDirectory() as made:
-                if shutil.disk_usage(made).free < FILE:
-                    raise OSError(f"no room for the file in {made}; give a folder with --checkpoint")
+                check_room(Path(made), table.clock)
                 write_random_folder(Path(made), BAGEL_7B, BAGEL_7B_AUTOENCODER, default_checkpoint())
-                found, _ = measure_load(Path(made), "cuda", "nf4")
-        nonlocal remark
-        remark = str(found)
+                found = measure_load(Path(made), device, "nf4")[0]
         return found.seconds
 
-    remark = ""
-    row = lambda what, value: Row(what, value, "s", remark=remark)  # noqa: E731
-    table.add("loading a folder to nf4", measure, row, needs=60 if folder else 150)
+    table.add("loading a folder to nf4", measure, Row, "s", needs=60)
+    if not found:
+        return
+    table.rows.append(Row("the disk alone", found.disk / 1e9, "GB/s", remark="bytes as stored"))
+    table.rows.append(Row("the quantiser alone", found.quantiser / 1e9, "GB/s", remark="bytes as stored"))
+    if found.peak_device is not None:
+        more = (found.peak_device - found.final_device) / GIB
+        table.rows.append(at_most("the card while loading, above its end", more, 0.3, "GiB"))
+    if found.peak_host is not None:
+        what = "main memory while loading, beyond the page cache"
+        table.rows.append(at_most(what, found.peak_host / GIB, 3.0, "GiB"))
+
+
+def check_room(folder: Path, clock: Clock) -> None:
+    """Raises ``OSError`` when a 7B-shaped file finds no room in ``folder``, or no time to be written."""
+    if shutil.disk_usage(folder).free < FILE:
+        raise OSError(f"no room for the file in {folder}; give a folder with --checkpoint")
+    probe = folder / "probe"
+    began = time.perf_counter()
+    write_random_folder(probe, MIDSIZE, MIDSIZE_AUTOENCODER, default_checkpoint())
+    forget(probe)
+    seconds = time.perf_counter() - began
+    size = sum(path.stat().st_size for path in probe.iterdir())
+    shutil.rmtree(probe)
+    if not clock.allows(2 * seconds * FILE / size):  # it is written, then read
+        raise OSError(
+            f"{size / seconds / 1e6:.0f} MB/s are written: no time; give a folder with --checkpoint"
+        )
 
 
 def release() -> None:

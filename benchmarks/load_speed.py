@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
-import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +17,17 @@ from engine.checkpoints.quantise.convert import FORMATS, layer_of
 from engine.checkpoints.reader import Checkpoint, load_checkpoint
 
 GIB = 2**30
+LOOK_EVERY = 0.01
+"""Seconds between looks at the main memory in use."""
 
 
 @dataclass(frozen=True)
 class LoadSpeed:
     """Bytes a second of the stored weights: from the disk alone, through the quantiser alone, and loaded.
 
-    ``quantiser`` is None when nothing is quantised. ``peak_device`` and ``peak_host`` are bytes: on the card
-    (None without one), and resident in this process since it began.
+    ``quantiser`` is None when nothing is quantised. ``peak_device`` and ``final_device`` are bytes on the
+    card (None without one); ``peak_host`` are those that the load held of main memory beyond what was held
+    before and beyond the page cache (None where the system doesn't tell).
     """
 
     bytes: int
@@ -34,7 +36,7 @@ class LoadSpeed:
     quantiser: float | None
     peak_device: int | None
     final_device: int | None
-    peak_host: int
+    peak_host: int | None
 
     @property
     def loaded(self) -> float:
@@ -60,7 +62,8 @@ def measure_load(
         torch.cuda.reset_peak_memory_stats(device)
     quantiser = _quantiser(device, precision) if precision in FORMATS else None
     forget(folder)
-    checkpoint = load_checkpoint(folder, device, precision, **how)
+    with HostPeak() as host:
+        checkpoint = load_checkpoint(folder, device, precision, **how)
     report = checkpoint.report
     if report.from_copy != from_copy:
         raise ValueError(f"{folder} {'has' if report.from_copy else 'lacks'} a quantised copy of this form")
@@ -71,7 +74,7 @@ def measure_load(
         quantiser=None if from_copy else quantiser,
         peak_device=torch.cuda.max_memory_allocated(device) if card else None,
         final_device=torch.cuda.memory_allocated(device) if card else None,
-        peak_host=_peak_host(),
+        peak_host=host.bytes,
     ), checkpoint
 
 
@@ -109,6 +112,41 @@ def _seconds(call: Callable[[], None]) -> float:
     return time.perf_counter() - began
 
 
-def _peak_host() -> int:
-    """Bytes; Linux counts in KiB, macOS in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+class HostPeak:
+    """Watches the main memory of this process that is no copy of a file, while a block runs.
+
+    ``bytes`` is the most of it above where it began, None where ``/proc`` has no such figure.
+    """
+
+    def __enter__(self) -> HostPeak:
+        self._began = self._most = anonymous_bytes()
+        self._done = threading.Event()
+        self._watch = threading.Thread(target=self._look, daemon=True)
+        self._watch.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._watch.join()
+        self._note()
+
+    @property
+    def bytes(self) -> int | None:
+        return None if self._began is None else self._most - self._began
+
+    def _look(self) -> None:
+        while not self._done.wait(LOOK_EVERY):
+            self._note()
+
+    def _note(self) -> None:
+        if self._began is not None:
+            self._most = max(self._most, anonymous_bytes())
+
+
+def anonymous_bytes() -> int | None:
+    """What this process holds of main memory and could not read again from a file (Linux)."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), None)

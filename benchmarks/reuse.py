@@ -3,6 +3,7 @@
 The texts and pictures of the trajectory are given, so that both ways read the same; the model writes,
 draws and chooses after each of them as a run would, with the checkpoint's own settings. Without reuse
 every call reads its whole trajectory again; the guidance branches of one call share it all the same.
+The checkpoint runs as the studio would run it here. Its words are those of tuned weights, whatever it is.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from PIL import Image as Pictures
 
 from benchmarks.table import Row, at_least, in_turns, options, show
 from engine.assets import default_checkpoint
+from engine.fitting import fit
 from engine.inference.events import FlowUpdate, Reuse, TextDelta
-from engine.inference.painter import Painter, open_painter
-from engine.inference.running import Running
+from engine.inference.painter import Painter
+from engine.opening import paint_by
 from engine.protocols.base import Choose, Draw, Write
 from engine.protocols.process import Process
 from engine.settings import Settings
 from engine.trajectory import Step
 
 ROUNDS, LONG = 3, 10
-MOST = 4 * 2**30
 
 
 @dataclass
@@ -113,8 +114,9 @@ class Calls:
         self.prefilled += reuse.prefilled_tokens
 
 
-def measure(folder: Path, device: str, repeats: int) -> list[Row]:
-    painter = open_painter(folder, device, running=replace(Running.usual(device), context_bytes=MOST))
+def measure(folder: Path, repeats: int) -> list[Row]:
+    painter = paint_by(fit(folder, profile=None, precision=None))
+    device = painter.fingerprint["device"]
     settings = Settings.from_dict({**Settings().as_dict(), **painter.sampling, "max_rounds": ROUNDS + 1})
     settings = replace(settings, protocol="process", max_tokens=min(settings.max_tokens, 64))
     calls, path = Calls(painter, settings), given_rounds(ROUNDS)
@@ -136,7 +138,7 @@ def measure(folder: Path, device: str, repeats: int) -> list[Row]:
 
         return run
 
-    clock = time.process_time if torch.device(device).type == "cpu" else time.perf_counter
+    clock = time.process_time if device == "cpu" else time.perf_counter
     seconds = in_turns({"reuse": way("reuse", keep), "alone": way("alone", forget)}, repeats, clock)
     rows = [
         Row(f"{ROUNDS} rounds: tokens read, reusing", tokens["reuse"], "tokens"),
@@ -185,10 +187,9 @@ def edited(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     wish = options("reuse", __doc__.splitlines()[0], repeats=3).parse_args(arguments)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
+    if not torch.cuda.is_available():
         torch.set_num_threads(1)
-    rows = measure(wish.checkpoint or default_checkpoint(), device, wish.repeats)
+    rows = measure(wish.checkpoint or default_checkpoint(), wish.repeats)
     show("Contexts reused against read again", rows, wish.json)
     return 0
 

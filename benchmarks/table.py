@@ -46,8 +46,12 @@ class Clock:
     def __init__(self, limit: float) -> None:
         self.end = time.monotonic() + limit
 
+    @property
+    def left(self) -> float:
+        return self.end - time.monotonic()
+
     def allows(self, seconds: float) -> bool:
-        return time.monotonic() + seconds < self.end
+        return seconds < self.left
 
 
 class Table:
@@ -55,14 +59,14 @@ class Table:
 
     def __init__(self, clock: Clock) -> None:
         self.rows: list[Row] = []
-        self._clock = clock
+        self.clock = clock
 
     def add(
         self, what: str, measure: Callable[[], float], row: Callable[..., Row], *how, needs: float = 30
     ) -> float | None:
         """Measures one row, ``row(what, value, *how)``, unless fewer than ``needs`` seconds are left."""
         value = None
-        if not self._clock.allows(needs):
+        if not self.clock.allows(needs):
             self.rows.append(Row(what, None, remark="no time left"))
             return None
         try:

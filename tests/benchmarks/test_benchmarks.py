@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks import gpu, midsize, plain, reuse
+from benchmarks.load_speed import LOOK_EVERY, HostPeak
 from benchmarks.models import MIDSIZE, random_model
 from benchmarks.table import Clock, Row, Table, at_least, at_most, in_turns, show
 from engine.checkpoints.random_folder import BAGEL_7B
@@ -22,6 +24,9 @@ from tests.tiny import CKPT
 TINY = BagelConfig(
     LanguageConfig(32, 2, 4, 2, 48, 300), VisionConfig(16, 1, 2, 24), latent_channels=4, latent_side=8
 )
+
+PIXELS = AutoencoderConfig(ch=32, ch_mult=(1, 1, 1, 1), z_channels=4)
+SMALL = gpu.Size(pixels=32, seen_pixels=28, points=4, text=4)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def test_midsize_compares_both_ways_before_it_times_them(folder: Path, monkeypat
 
 
 def test_reuse_counts_what_each_way_reads(folder: Path) -> None:
-    rows = {row.what: row for row in reuse.measure(folder, "cpu", 1)}
+    rows = {row.what: row for row in reuse.measure(folder, 1)}
     assert rows["less reading"].value >= 2 and rows["less reading"].met
     once, each = (rows[f"3 rounds: tokens read, {way}"].value for way in ("reusing", "call by call"))
     assert 0 < once < each
@@ -62,18 +67,63 @@ def test_gpu_says_plainly_that_there_is_no_card(capsys) -> None:
 
 
 def test_what_gpu_measures_runs_on_any_device() -> None:
-    model, autoencoder = random_model(
-        TINY, AutoencoderConfig(ch=32, ch_mult=(1, 1, 1, 1), z_channels=4), "cpu"
-    )
+    model, autoencoder = random_model(TINY, PIXELS, "cpu")
     assert not any(
         value.is_meta for value in [*model.state_dict().values(), *autoencoder.state_dict().values()]
     )
-    subject = gpu.Subject(model, autoencoder, gpu.Size(pixels=32, seen_pixels=28, points=4, text=4))
+    subject = gpu.Subject(model, autoencoder, SMALL)
     assert subject.seconds_to_draw() > 0 and subject.seconds_to_draw(draft=True) > 0
     assert subject.tokens_a_second(StaticSteps(model, places=128)) > 0
     subject.whole_picture(edit=True)
     subject.in_turn = True
     subject.whole_picture(edit=False)
+
+
+def test_gpu_measures_every_precision_in_one_table() -> None:
+    def build(precision: str) -> gpu.Subject:
+        return gpu.Subject(*random_model(TINY, PIXELS, "cpu", precision), SMALL)
+
+    table = Table(Clock(600))
+    gpu.speeds(build, table)
+    rows = {row.what: row for row in table.rows}
+    drawn = [row for what, row in rows.items() if what.startswith("1024²") and "bf16" in what]
+    assert len(drawn) == 3 and all(row.value > 0 and row.target for row in drawn)
+    assert rows["branches in turn: share of the time of both at once"].value > 0
+    assert {"text, bf16", "text, nf4", "making the model on the card, fp8"} <= rows.keys()
+    assert not [row for row in table.rows if row.value is None and "CUDA" not in row.remark]
+
+
+def test_a_load_says_what_bounds_it_and_what_it_holds(folder: Path) -> None:
+    table = Table(Clock(600))
+    gpu.loading(folder, table, "cpu")
+    rows = {row.what: row for row in table.rows}
+    assert rows["loading a folder to nf4"].value > 0
+    assert rows["the disk alone"].value > 0 and rows["the quantiser alone"].value > 0
+    assert 0 <= rows["main memory while loading, beyond the page cache"].value < 3
+
+
+def test_no_file_is_written_where_there_is_no_room_or_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "MIDSIZE", TINY)
+    monkeypatch.setattr(gpu, "MIDSIZE_AUTOENCODER", PIXELS)
+    monkeypatch.setattr(gpu, "default_checkpoint", lambda: CKPT)
+    monkeypatch.setattr(gpu, "FILE", 10**6)
+    gpu.check_room(tmp_path, Clock(600))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(OSError, match="no time; give a folder with --checkpoint"):
+        gpu.check_room(tmp_path, Clock(0))
+    monkeypatch.setattr(gpu, "FILE", 10**18)
+    with pytest.raises(OSError, match="no room"):
+        gpu.check_room(tmp_path, Clock(600))
+
+
+def test_the_most_main_memory_is_seen_while_it_is_held() -> None:
+    with HostPeak() as host:
+        held = torch.ones(64 * 2**20, dtype=torch.uint8)
+        time.sleep(3 * LOOK_EVERY)
+        del held
+    assert 60 * 2**20 < host.bytes < 200 * 2**20
 
 
 def test_the_sizes_are_what_they_are_called() -> None:
