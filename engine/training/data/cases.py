@@ -109,12 +109,22 @@ def mismatch_script(rng: random.Random) -> Script:
 
 def begin(goal: Scene, rng: random.Random) -> tuple[Script, str, Step]:
     """The rounds before a step of an additive chain as context, the prompt's words, and the step."""
+    script, prompt, steps = opening(goal, rng)
+    for step in steps[:-1]:
+        say_plan(script, step, rng, loss=False)
+        say_before(script, step, step.after, rng)
+    return script, prompt, steps[-1]
+
+
+def opening(goal: Scene, rng: random.Random) -> tuple[Script, str, list[Step]]:
+    """A session that is only prompted, the prompt's words, and the steps of an additive chain up to one."""
     script, prompt = Script(), language.prompt(goal, rng)
     script.say(prompt_text(prompt), loss=False, follows=None)
     steps = chain(goal, rng, varied=0)
-    at = rng.randrange(len(steps))
-    for step in steps[:at]:
-        say_plan(script, step, rng, loss=False)
-        script.show(step.after, loss=False, follows=None)
-        say_fine(script, step, rng, loss=False)
-    return script, prompt, steps[at]
+    return script, prompt, steps[: rng.randrange(len(steps)) + 1]
+
+
+def say_before(script: Script, step: Step, shown: Shown, rng: random.Random) -> None:
+    """The picture of a round that went well and its inspection, as context."""
+    script.show(shown, loss=False, follows=None)
+    say_fine(script, step, rng, loss=False)

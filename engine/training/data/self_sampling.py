@@ -1,9 +1,9 @@
 """Cases from a model's own plans and sketches, judged: its real errors, to practise inspection on.
 
-Papers, process-driven generation, self-sampling. The judge reads the picture, the scene graph says what it
-should show. Half of the plans are given, so that a sketch is held against a plan known exactly; the others
-are the model's own, read back from its words. ``cases.case_script`` makes the lessons, from these cases as
-from those of corrupted scenes.
+Papers, process-driven generation, self-sampling. The model goes on from its own pictures as long as they are
+as planned. The judge reads the picture, the scene graph says what it should show. Half of the last plans are
+given, so that a sketch is held against a plan known exactly; the others are the model's own, read back from
+its words. ``cases.case_script`` makes the lessons, from these cases as from those of corrupted scenes.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from engine.events import StepFinished
 from engine.protocols.process import plan_text
 from engine.runner import run
 from engine.settings import Settings
-from engine.training.data.cases import Case, begin
+from engine.training.data.cases import Case, opening, say_before
 from engine.training.data.chains import Step
 from engine.training.data.graph import related
 from engine.training.data.rounds import say_plan
-from engine.training.data.script import Painted, Script
+from engine.training.data.script import Painted, Script, seen_in
 from engine.training.data.split import sample_training_scene
 from engine.trajectory import Step as Card
+from engine.world.critique import differences
 from engine.world.edits import Add, find_place
 from engine.world.judge import judge
 from engine.world.palette import COLOURS
@@ -42,70 +43,117 @@ if TYPE_CHECKING:
     from engine.inference.painter import Painter
 
 OWN_PLANS = 0.5
-"""The share of cases in which the plan is the model's own too."""
+"""The share of sessions in which the last plan is the model's own too."""
 
 
 def sample_cases(
     painter: Painter, settings: Settings, *, count: int, seed: int, keep: Callable[[str, Image], None]
 ) -> Iterator[Case]:
-    """At most ``count`` cases; ``keep`` gets every sketch under its name, the SHA-256 of its pixels.
+    """At most ``count`` cases; ``keep`` gets every sketch in them by its name, the SHA-256 of its pixels.
 
     Sessions that fail, plans that name nothing and pictures in which nothing is seen make no case.
     """
-    process = protocols.get("process")
     for number in range(count):
         rng = random.Random(f"self-sampling-{seed}-{number}")
-        goal = sample_training_scene(rng)
-        told, prompt, step = begin(goal, rng)
-        is_own = rng.random() < OWN_PLANS
-        if not is_own:
-            say_plan(told, step, rng, loss=False)
-        pictures: dict[str, Image] = {}
+        session = Session(painter, settings, number)
+        case = own_case(session, sample_training_scene(rng), rng)
+        if case is not None:
+            for shown in (*case.told.scenes, case.sketch):
+                if isinstance(shown, Painted):
+                    keep(shown.name, session.pictures[shown.name])
+            yield case
 
-        def put(image: Image, pictures: dict[str, Image] = pictures) -> str:
-            name = hashlib.sha256(image.tobytes()).hexdigest()
-            pictures[name] = image
-            return name
 
-        made = [
+def own_case(session: Session, goal: Scene, rng: random.Random) -> Case | None:
+    """The case of a session: its first sketch that isn't as planned, or that of the round chosen by lot.
+
+    All pictures before are the model's own too, so it goes on from them as it does when it is used.
+    """
+    told, prompt, steps = opening(goal, rng)
+    for step in steps[:-1]:
+        say_plan(told, step, rng, loss=False)
+        sketch = session.sketch(told, prompt)
+        if sketch is None:
+            return None
+        if differences(sketch.seen, step.after):
+            return Case(told, step, step.after, sketch)
+        say_before(told, step, sketch, rng)
+    if rng.random() < OWN_PLANS:
+        return own_plan_case(session, goal, told, prompt, steps[-1], rng)
+    say_plan(told, steps[-1], rng, loss=False)
+    sketch = session.sketch(told, prompt)
+    return Case(told, steps[-1], steps[-1].after, sketch) if sketch else None
+
+
+def own_plan_case(
+    session: Session, goal: Scene, told: Script, prompt: str, step: Step, rng: random.Random
+) -> Case | None:
+    """The model's own plan after what was told, and its sketch."""
+    made = session.go_on(told, prompt, 2)
+    sketch = session.painted(made[-1]) if len(made) == 2 else None
+    if sketch is None:
+        return None
+    fields = made[0].fields
+    spec = parse_prompt(fields["description"] or fields["instruction"])
+    if spec is None or (meant := read_plan(spec, goal, step.before, rng)) is None:
+        return None
+    step, planned = settle(*meant, spec, sketch.seen)
+    told.say(plan_text(fields["instruction"], fields["description"]), loss=False, follows="image")
+    return Case(told, step, planned, sketch)
+
+
+class Session:
+    """One session of a model; ``pictures`` are all that it drew or was shown, by name."""
+
+    def __init__(self, painter: Painter, settings: Settings, seed: int) -> None:
+        self._painter, self._settings, self._seed = painter, settings, seed
+        self.pictures: dict[str, Image] = {}
+
+    def sketch(self, told: Script, prompt: str) -> Painted | None:
+        """The model's picture after a plan."""
+        made = self.go_on(told, prompt, 1)
+        return self.painted(made[0]) if made else None
+
+    def go_on(self, told: Script, prompt: str, limit: int) -> list[Card]:
+        """The model's next steps, at most ``limit``."""
+        return [
             event.step
             for event in run(
-                painter,
-                process,
-                cards(told, prompt, put),
-                settings,
-                pixels=pictures.__getitem__,
-                keep_image=put,
-                session_seed=number,
+                self._painter,
+                protocols.get("process"),
+                cards(told, prompt, self._put),
+                self._settings,
+                pixels=self.pictures.__getitem__,
+                keep_image=self._put,
+                session_seed=self._seed,
                 cancel=threading.Event(),
-                steps_limit=1 + is_own,
+                steps_limit=limit,
             )
             if isinstance(event, StepFinished)
         ]
-        if len(made) != 1 + is_own or made[-1].image is None:
-            continue
-        name, planned = made[-1].image, step.after
-        seen = judge(pictures[name]).scene()
-        if is_own:
-            fields = made[0].fields
-            spec = parse_prompt(fields["description"] or fields["instruction"])
-            if spec is None or (meant := read_plan(spec, goal, step.before, rng)) is None:
-                continue
-            step, planned = settle(*meant, spec, seen)
-            told.say(plan_text(fields["instruction"], fields["description"]), loss=False, follows="image")
-        if seen.things:
-            keep(name, pictures[name])
-            yield Case(told, step, planned, Painted(name, seen))
+
+    def painted(self, card: Card) -> Painted | None:
+        """The picture of a card as it is judged; None where there is none, or nothing in it."""
+        if card.image is None:
+            return None
+        seen = judge(self.pictures[card.image]).scene()
+        return Painted(card.image, seen) if seen.things else None
+
+    def _put(self, image: Image) -> str:
+        name = hashlib.sha256(image.tobytes()).hexdigest()
+        self.pictures[name] = image
+        return name
 
 
 def cards(told: Script, prompt: str, put: Callable[[Image], str]) -> list[Card]:
-    """A told session as steps of a trajectory, its scenes rendered."""
+    """A told session as steps of a trajectory: its scenes rendered, what was painted under its name."""
     process = protocols.get("process")
     found = [Card(None, "prompt", "person", {"text": prompt})]
     for part in told.parts[1:]:
         shown = told.scenes[part.scene] if part.kind == "image" else None
-        if isinstance(shown, Scene):
-            card = Card(found[-1].id, "sketch", "model", image=put(render(shown)))
+        if shown is not None:
+            image = shown.name if isinstance(shown, Painted) else put(render(seen_in(shown)))
+            card = Card(found[-1].id, "sketch", "model", image=image)
         else:
             kind = "plan" if found[-1].kind in ("prompt", "inspect") else "inspect"
             card = Card(found[-1].id, kind, "model", process.parse(kind, part.text))

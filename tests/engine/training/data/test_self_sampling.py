@@ -13,10 +13,18 @@ from hypothesis import strategies as st
 
 from engine.inference.events import FlowUpdate
 from engine.settings import Settings
-from engine.training.data.cases import MOST_FAULTS, Case, case_script, conflict_case, mend, mismatch_case
+from engine.training.data.cases import (
+    MOST_FAULTS,
+    Case,
+    case_script,
+    conflict_case,
+    mend,
+    mismatch_case,
+    opening,
+)
 from engine.training.data.chains import Step
 from engine.training.data.script import Painted, Script
-from engine.training.data.self_sampling import read_plan, sample_cases, settle
+from engine.training.data.self_sampling import own_case, read_plan, sample_cases, settle
 from engine.training.data.split import is_held_out
 from engine.world.critique import differences
 from engine.world.edits import Add
@@ -65,6 +73,43 @@ def test_a_painter_is_sampled_and_every_sketch_is_kept() -> None:
     assert any("Add a" in text and "The picture shows 1 things" in text for text in plans)
     again = list(sample_cases(painter, Settings(timesteps=3), count=10, seed=0, keep=lambda *_: None))
     assert again == cases
+
+
+class Planned:
+    """A session whose pictures are as planned, but for the one of the round ``wrong``."""
+
+    def __init__(self, steps: list[Step], wrong: int | None = None) -> None:
+        self._scenes = [step.after for step in steps]
+        if wrong is not None:
+            self._scenes[wrong] = sample_mistake(self._scenes[wrong], random.Random(0))
+        self.drawn = 0
+
+    def sketch(self, told: Script, prompt: str) -> Painted:
+        self.drawn += 1
+        return Painted(f"p{self.drawn - 1}", self._scenes[self.drawn - 1])
+
+    def go_on(self, *args: Any) -> list:
+        return []
+
+
+@settings(max_examples=40)
+@given(SEEDS)
+def test_a_model_goes_on_from_its_own_pictures_until_one_is_wrong(seed: int) -> None:
+    goal = sample_scene(random.Random(seed))
+    _, _, steps = opening(goal, random.Random(seed))
+    session: Any = Planned(steps)
+    case = own_case(session, goal, random.Random(seed))
+    if case is not None:  # else the last plan is the model's own, of which this one has none
+        assert case.sketch == Painted(f"p{len(steps) - 1}", steps[-1].after) and case.step == steps[-1]
+    if len(steps) > 1:
+        assert session.drawn >= len(steps) - 1
+        case = own_case(Planned(steps, wrong=0), goal, random.Random(seed))
+        assert case is not None and case.step == steps[0] and not case.told.scenes
+        script = case_script(case, random.Random(0))
+        assert script is None or script.tally["negative"] == 1
+    if len(steps) > 2:
+        case = own_case(Planned(steps, wrong=1), goal, random.Random(seed))
+        assert case is not None and case.told.scenes == [Painted("p0", steps[0].after)]
 
 
 @settings(max_examples=40)
