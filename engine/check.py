@@ -80,7 +80,7 @@ def report(found: Fit) -> str:
     from engine.checkpoints.quantise.convert import FORMATS, SLOW
 
     opened, profile, notes = found.opened, found.profile, list(found.notes)
-    weights = opened.weights
+    weights, head = opened.weights, profile.head and opened.head_fits  # as load and quantise take it
     files = weights.name if len(weights.paths) == 1 else f"{len(weights.paths)} shards"
     lines = [
         f"folder     {opened.folder}: whole; {len(weights.stored)} tensors in {files}, "
@@ -93,12 +93,12 @@ def report(found: Fit) -> str:
     ] or ["card       none; it runs on the processor"]
     lines.append(f"profile    {profile.name}: {profile.sentence}")
     lines.append(
-        f"precision  {profile.precision}{' with the word head' if profile.head else ''}; "
+        f"precision  {profile.precision}{' with the word head' if head else ''}; "
         f"autoencoder {f'in tiles of {profile.tile} pixels' if profile.tile else 'whole'}; "
         f"guidance branches {'in turn' if profile.in_turn else 'at once'}"
     )
     if profile.precision in FORMATS:
-        there = find_copy(weights, profile.precision, head=profile.head, notes=notes)
+        there = find_copy(weights, profile.precision, head=head, notes=notes)
         lines.append(f"copy       {there.files.name if there else 'none: quantised while loading'}")
     lines += [f"memory     {_size(size)}  {use}" for use, size in found.need.card.items()]
     lines.append(f"memory     {_size(found.need.bytes)}  together, expected at most")

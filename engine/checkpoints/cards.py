@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from engine.checkpoints.errors import CheckpointError
+from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 from engine.model.attention import Heads
 from engine.model.bagel import Bagel
+from engine.model.host_embedding import HostEmbedding
 from engine.model.language import Attend, Group
 
 LAYERS = "language_model.model.layers"
@@ -29,19 +31,20 @@ class Cards:
     layers: tuple[str, ...]
 
     @classmethod
-    def split(cls, model: Bagel, room: Mapping[str, int], dtype: torch.dtype) -> Cards:
+    def split(cls, model: Bagel, room: Mapping[str, int], dtype: torch.dtype, *, taken: int = 0) -> Cards:
         """Fills the cards of ``room`` (bytes each, in order) with the layers of a model on the meta device.
 
-        Raises ``CheckpointError`` when they don't fit.
+        ``taken`` are bytes of the first card that something else will need. Raises ``CheckpointError`` when
+        they don't fit.
         """
         from accelerate import infer_auto_device_map  # a second to import, and only here of use
 
         home, *_ = room
         layers = model.language_model.model.layers
-        apart = sum(
+        apart = taken + sum(
             _bytes(value, dtype)
-            for name, value in model.state_dict().items()
-            if not name.startswith(LAYERS + ".")
+            for name, value in _own_tensors(model).items()
+            if not name.startswith(LAYERS + ".") and not is_on_host(model, name)
         )
         left = dict(enumerate(room.values()))
         largest = max(sum(_bytes(v, dtype) for v in layer.state_dict().values()) for layer in layers)
@@ -95,6 +98,17 @@ def _journey(device: str, home: str):
         return moved, attend_at_home(attend)
 
     return before
+
+
+def is_on_host(model: Bagel, name: str) -> bool:
+    """Whether a tensor of the model stays in the computer's own memory, whatever the card."""
+    return name == EMBEDDING and isinstance(model.language_model.model.embed_tokens, HostEmbedding)
+
+
+def _own_tensors(model: Bagel) -> dict[str, Tensor]:
+    """What the model keeps, by name: a head that is the word table itself is there once."""
+    tied = model.config.language.tie_word_embeddings
+    return {name: value for name, value in model.state_dict().items() if not (tied and name == LM_HEAD)}
 
 
 def _bytes(value: Tensor, dtype: torch.dtype) -> int:

@@ -1,7 +1,8 @@
 """A quantised copy beside the original weights: loads to the same bytes without the quantising step.
 
 A copy belongs to exactly one set of weights. To know them again without reading all of them, it keeps
-their mark (:func:`mark`) beside their full digests.
+their mark (:func:`mark`) beside their full digests. A copy that is damaged, or was made from others, stops
+nothing: it is left alone, and a note says so.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from engine.checkpoints.tensor_writer import write_tensors
 
 KEY = "restroke"
 SAMPLES, SAMPLE = 64, 65536
+DAMAGED = "is cut short or damaged"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def mark(path: Path) -> str:
 
 
 def find_copy(weights: TensorFiles, precision: str, *, head: bool, notes: list[str]) -> Copy | None:
-    """The copy of these weights in this form, if there is one; ``notes`` says so when it is of others."""
+    """The copy of these weights in this form, if there is one; ``notes`` says why one is left alone."""
     path = copy_path(weights.paths[0].parent, precision, head=head)
     if not path.is_file():
         return None
@@ -56,23 +58,31 @@ def find_copy(weights: TensorFiles, precision: str, *, head: bool, notes: list[s
         said = json.loads(read_metadata(path)[KEY])
         digests = {str(name): str(digest) for name, digest in said["digests"].items()}
         fits = said["marks"] == _marks(weights)
+        files = TensorFiles([path])
+    except CheckpointError:
+        notes.append(_left_alone(path.name, DAMAGED))
+        return None
     except (KeyError, TypeError, AttributeError, ValueError):
         fits = False
     if not fits:
-        notes.append(f"{path.name} was not made from the weights beside it, so it was left alone.")
+        notes.append(_left_alone(path.name, "was not made from the weights beside it"))
         return None
-    return Copy(TensorFiles([path]), digests)
+    return Copy(files, digests)
 
 
-def check_copy(copy: Copy, model: nn.Module, *, tied: bool) -> None:
-    """Raises ``CheckpointError`` when a copy does not hold what the quantised ``model`` needs."""
+def holds_all(copy: Copy, model: nn.Module, *, tied: bool, notes: list[str]) -> bool:
+    """Whether a copy holds what the quantised ``model`` needs; ``notes`` says so when it doesn't."""
     state = model.state_dict()
     shapes = {name: tuple(value.shape) for name, value in state.items()}
-    check_tensors(copy.files.name, shapes, copy.files.shapes, (LM_HEAD,) if tied else ())
     quantised = {name: value.dtype for name, value in state.items() if not value.dtype.is_floating_point}
-    wrong = sorted(name for name, dtype in quantised.items() if copy.files.stored[name].dtype != dtype)
-    if wrong:
-        raise CheckpointError(f"{copy.files.name} holds other numbers than it says: {wrong[0]}. Delete it.")
+    try:
+        check_tensors(copy.files, shapes, (LM_HEAD,) if tied else ())
+        whole = all(copy.files.stored[name].dtype == dtype for name, dtype in quantised.items())
+    except CheckpointError:
+        whole = False
+    if not whole:
+        notes.append(_left_alone(copy.files.name, DAMAGED))
+    return whole
 
 
 def save_copy(
@@ -95,6 +105,13 @@ def save_copy(
     outline = {name: (value.dtype, tuple(value.shape)) for name, value in state.items()}
     write_tensors(path, outline, iter(state.items()), {"format": "pt", KEY: json.dumps(said)})
     return path
+
+
+def _left_alone(name: str, why: str) -> str:
+    return (
+        f"{name} {why}, so it was left alone: the model loads from its own weights, only more slowly. Delete "
+        "the copy, or save it again with the command quantise."
+    )
 
 
 def _marks(weights: TensorFiles) -> dict[str, str]:

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from engine.checkpoints.errors import CheckpointError, some
+from engine.checkpoints.errors import FETCH_AGAIN, CheckpointError, some
 
 WEIGHT_NAMES = ("ema.safetensors", "ema_bf16.safetensors", "model.safetensors")
 AUTOENCODER_NAME = "ae.safetensors"
@@ -139,13 +139,18 @@ class TensorFiles:
             found = _stored(path)
             twice = sorted(self.stored.keys() & found.keys())
             if twice:
-                raise CheckpointError(f"{path} holds {some(twice)}, which an earlier shard holds too.")
+                earlier = self.stored[twice[0]].path.name
+                raise CheckpointError(f"{path} holds {some(twice)}, which {earlier} holds too. {FETCH_AGAIN}")
             self.stored |= found
 
     @property
     def name(self) -> str:
         """What to call them in a sentence."""
-        return self.paths[0].name if len(self.paths) == 1 else f"{self.paths[0].name} and its shards"
+        return self.paths[0].name + (" and its other shards" if len(self.paths) > 1 else "")
+
+    def shard_of(self, name: str) -> str:
+        """Where a tensor lies, to be put behind its name in a sentence; "" when there is only one file."""
+        return f" (in {self.stored[name].path.name})" if len(self.paths) > 1 else ""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -185,7 +190,8 @@ def _stored(path: Path) -> dict[str, Stored]:
         ) from None
     except KeyError as error:
         raise CheckpointError(
-            f"{path} holds numbers of the kind {error}; only {some(list(DTYPES))} are read."
+            f"{path} holds numbers of the kind {error}; only {some(list(DTYPES))} are read. Nothing was "
+            "loaded. Fetch or convert the weights in one of these."
         ) from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read: {_looks_like(path)} ({error}).") from None
@@ -202,10 +208,16 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def _looks_like(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(64)
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError:
+        return "the system does not let it be opened; see whose file it is, or fetch it again"
     if head[:2] == b"PK" or (head[:1] == b"\x80" and head[8:9] != b"{"):  # the latter begins a header
-        return "it is a pickled file under another name; those can run code and are never read"
+        return (
+            "it is a pickled file under another name; those can run code and are never read; fetch the "
+            "weights as safetensors"
+        )
     if head.startswith(b"version https://git-lfs"):
         return "it is a Git LFS pointer, not the weights; run `git lfs pull`"
     return "it is cut short or not a safetensors file; fetch it again"

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.checkpoints.cards import Cards
-from engine.checkpoints.copies import Copy, check_copy, find_copy, save_copy
+from engine.checkpoints.cards import Cards, is_on_host
+from engine.checkpoints.copies import Copy, find_copy, holds_all, save_copy
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import (
     AUTOENCODER_NAME,
@@ -130,14 +130,14 @@ def open_files(folder: Path, weight_files: Sequence[Path], tokenizer_files: Path
     extras = read_optional_json(folder / "config.json", NEEDED_IF_STATED)
     try:
         ae_config = autoencoder_sizes(ae_file.shapes, extras)
-        config = model_sizes(weights.shapes, ae_config, llm, vit, extras, tied=_is_tied(weights, llm))
+        config = model_sizes(weights, ae_config, llm, vit, extras, tied=_is_tied(weights, llm))
     except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise _impossible(folder, error) from error
     opened = Opened(folder, config, ae_config, extras, weights, ae_file, Tokenizer.load(tokenizer_files))
     model, autoencoder = opened.on_meta()
     optional = (*POSITION_TABLES, LM_HEAD) if opened.tied else POSITION_TABLES
-    check_tensors(weights.name, _shapes(model), weights.shapes, optional)
-    check_tensors(ae_file.name, _shapes(autoencoder), ae_file.shapes)
+    check_tensors(weights, _shapes(model), optional)
+    check_tensors(ae_file, _shapes(autoencoder))
     return opened
 
 
@@ -190,10 +190,12 @@ def load_checkpoint(
         convert(model, precision, head=head)
     if embeddings_on_host and not opened.tied:
         _embeddings_to_host(model)
-    split = Cards.split(model, cards, dtype) if cards else None
+    whole = torch.float32 if torch.device(device).type == "cpu" else dtype
+    pixels = whole.itemsize * sum(value.numel() for value in autoencoder.state_dict().values())
+    split = Cards.split(model, cards, dtype, taken=pixels) if cards else None
     ready = find_copy(opened.weights, precision, head=head, notes=notes) if quantised else None
-    if ready:
-        check_copy(ready, model, tied=opened.tied)
+    if ready and not holds_all(ready, model, tied=opened.tied, notes=notes):
+        ready = None
     source = ready.files if ready else opened.weights
     loading = loading or Loading()
     loading.begin(source.bytes + opened.ae_file.bytes)
@@ -205,7 +207,6 @@ def load_checkpoint(
             filler.put(name, sincos_table(side, opened.config.language.hidden_size))
     if opened.tied:
         model.language_model.lm_head.weight = model.language_model.model.embed_tokens.weight
-    whole = torch.float32 if torch.device(device).type == "cpu" else dtype
     Filler(autoencoder, lambda _: device, whole).fill(stream(opened.ae_file, reading), loading)
     digests = _digests(reading, ready, opened.ae_file)
     if copy and quantised and not ready:
@@ -236,10 +237,9 @@ def _embeddings_to_host(model: Bagel) -> None:
 
 def _placing(device: str, model: Bagel, split: Cards | None) -> Callable[[str], str]:
     """On which device a tensor of a name belongs."""
-    on_host = isinstance(model.language_model.model.embed_tokens, HostEmbedding)
 
     def place(name: str) -> str:
-        if on_host and name == EMBEDDING:
+        if is_on_host(model, name):
             return "cpu"
         return split.device_of(name) if split else device
 

@@ -134,7 +134,10 @@ def _bytes(file, begin: int, end: int, reading: Reading) -> Tensor:
         try:
             got = os.preadv(file.fileno(), [view[at:]], begin + at)
         except OSError as error:
-            raise CheckpointError(f"{file.name} cannot be read: the disk says {error.strerror}.") from error
+            raise CheckpointError(
+                f"{file.name} cannot be read: the disk says {error.strerror}. Try again; if it stays so, "
+                "fetch the file onto another disk."
+            ) from error
         if not got:
             raise CheckpointError(f"{file.name} was cut short while it was being read. Fetch it again.")
         at += got

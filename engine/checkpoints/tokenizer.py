@@ -61,7 +61,10 @@ class Tokenizer:
         except CheckpointError:
             raise
         except Exception as error:  # the library raises bare Exception for every kind of broken file
-            raise CheckpointError(f"The tokenizer files in {folder} cannot be read ({error}).") from None
+            raise CheckpointError(
+                f"The tokenizer files in {folder} cannot be read ({error}). Copy the whole model folder "
+                "again."
+            ) from None
 
     def encode(self, text: str) -> list[int]:
         """Ids of plain text; nothing in it is a control token. No framing tokens are put around it."""

@@ -1,4 +1,4 @@
-"""Loading: shards, precisions, quantised copies, progress and stopping, several cards, bounded memory."""
+"""Loading: shards, precisions, quantised copies, progress and stopping, bounded memory."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from torch import Tensor, nn
 
 from benchmarks.load_speed import measure_load
 from engine.checkpoints import copies, stream
-from engine.checkpoints.cards import Cards
 from engine.checkpoints.copies import copy_path
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import TensorFiles, find_weights
 from engine.checkpoints.progress import Loading, LoadingCancelled
 from engine.checkpoints.quantise.convert import FORMATS
 from engine.checkpoints.random_folder import write_random_folder
-from engine.checkpoints.reader import load_checkpoint, open_folder
+from engine.checkpoints.reader import Checkpoint, load_checkpoint, open_folder
 from engine.checkpoints.stream import Reading
 from engine.inference.contexts import ContextCache
 from engine.inference.prefill import TextItem
@@ -86,8 +85,32 @@ def test_a_tensor_in_two_shards_is_named(folder: Path) -> None:
     path = folder / "model-00003-of-00003.safetensors"
     again = next(iter(load_file(folder / "model-00001-of-00003.safetensors").items()))
     save_file(dict([*load_file(path).items(), again]), path)
-    with pytest.raises(CheckpointError, match="holds .*, which an earlier shard holds too"):
+    with pytest.raises(CheckpointError, match="holds .*, which model-00001-of-00003.safetensors holds too"):
         load_checkpoint(folder)
+
+
+def test_wrong_tensors_are_named_with_their_shard(folder: Path) -> None:
+    shard(folder)
+    path = folder / "model-00002-of-00003.safetensors"
+    tensors = load_file(path)
+    gone, bent = [name for name in tensors if tensors[name].dim() == 1][:2]
+    tensors["stranger.weight"], tensors[bent] = tensors.pop(gone), torch.zeros(3)
+    save_file(tensors, path)
+    with pytest.raises(CheckpointError) as caught:
+        open_folder(folder)
+    said = str(caught.value)
+    assert "model-00001-of-00003.safetensors and its other shards do not fit the model" in said
+    assert f"missing: {gone};" in said
+    assert "unknown: stranger.weight (in model-00002-of-00003.safetensors);" in said
+    assert f"mis-shaped: {bent} (in model-00002-of-00003.safetensors) is [3], not " in said
+    assert "fetch the whole model folder again" in said
+
+
+def test_a_shard_that_cannot_be_opened_is_named(folder: Path) -> None:
+    (folder / "ema.safetensors").unlink()
+    (folder / "model-00001-of-00001.safetensors").mkdir()
+    with pytest.raises(CheckpointError, match="the system does not let it be opened; see whose"):
+        open_folder(folder)
 
 
 def test_numbers_of_an_unknown_kind_are_named(folder: Path) -> None:
@@ -142,6 +165,26 @@ def test_a_quantised_copy_loads_to_the_same_bytes(folder: Path, precision: str) 
     assert not load_checkpoint(folder, precision=precision).report.from_copy  # another form
 
 
+def damaged(loaded: Checkpoint) -> bool:
+    """Whether all came from the original weights, with a note about the copy and what to do about it."""
+    (note,) = loaded.notes
+    assert "quantised-nf4.safetensors is cut short or damaged, so it was left alone" in note
+    assert "Delete the copy, or save it again" in note
+    return not loaded.report.from_copy
+
+
+@pytest.mark.parametrize("left", [0, 7, 100, -100])
+def test_a_damaged_copy_stops_nothing(folder: Path, left: int) -> None:
+    first = load_checkpoint(folder, precision="nf4", copy=True)
+    path = copy_path(folder, "nf4", head=False)
+    path.write_bytes(path.read_bytes()[:left])
+    again = load_checkpoint(folder, precision="nf4")
+    assert damaged(again) and same(again.model, first.model) and again.digest == first.digest
+    load_checkpoint(folder, precision="nf4", copy=True)  # it is made again
+    mended = load_checkpoint(folder, precision="nf4")
+    assert mended.report.from_copy and not mended.notes
+
+
 def test_a_copy_of_other_weights_is_left_alone(folder: Path) -> None:
     load_checkpoint(folder, precision="nf4", copy=True)
     tensors = load_file(folder / "ema.safetensors")
@@ -152,14 +195,16 @@ def test_a_copy_of_other_weights_is_left_alone(folder: Path) -> None:
     assert any("was not made from the weights beside it" in note for note in loaded.notes)
 
 
-def test_a_copy_with_something_missing_is_named(folder: Path) -> None:
-    load_checkpoint(folder, precision="nf4", copy=True)
+def test_a_copy_with_something_missing_or_other_numbers_stops_nothing(folder: Path) -> None:
+    first = load_checkpoint(folder, precision="nf4", copy=True)
     path = copy_path(folder, "nf4", head=False)
     tensors, said = load_file(path), {copies.KEY: copies.read_metadata(path)[copies.KEY]}
     gone = "language_model.model.layers.0.mlp.up_proj.scale"
     save_file({name: value for name, value in tensors.items() if name != gone}, path, said)
-    with pytest.raises(CheckpointError, match=gone):
-        load_checkpoint(folder, precision="nf4")
+    again = load_checkpoint(folder, precision="nf4")
+    assert damaged(again) and same(again.model, first.model)
+    save_file(tensors | {gone: tensors[gone].view(torch.int8)}, path, said)
+    assert damaged(load_checkpoint(folder, precision="nf4"))
 
 
 def test_a_copy_needs_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,41 +268,3 @@ def test_what_bounds_a_load_is_measured(folder: Path) -> None:
     with pytest.raises(ValueError, match="has a quantised copy"):
         measure_load(folder, "cpu", "nf4")
     assert measure_load(folder, "cpu", "nf4", from_copy=True)[0].bound_by == "disk"
-
-
-def test_layers_are_split_by_what_each_card_holds() -> None:
-    with torch.device("meta"):
-        model = Bagel(checkpoint().model.config)
-    layer = sum(p.numel() * 2 for p in model.language_model.model.layers[0].parameters())
-    rest = sum(p.numel() * 2 for p in model.state_dict().values()) - 3 * layer
-    split = Cards.split(model, {"cuda:1": rest + int(1.5 * layer), "cuda:0": 3 * layer}, torch.bfloat16)
-    assert split.layers == ("cuda:1", "cuda:0", "cuda:0")
-    assert split.device_of("language_model.model.layers.2.mlp.up_proj.weight") == "cuda:0"
-    assert split.device_of("vit_model.vision_model.post_layernorm.bias") == "cuda:1"
-    with pytest.raises(CheckpointError, match="doesn't fit on these cards"):
-        Cards.split(model, {"cuda:0": rest + layer, "cuda:1": layer}, torch.bfloat16)
-
-
-def test_rows_travel_over_the_border_and_heads_come_home() -> None:
-    """The meta device stands for a second card: sending there works, sending back says that it was tried."""
-    model = load_checkpoint(CKPT).model
-    layers = model.language_model.model.layers
-    layers[1:].to("meta")
-    Cards("cpu", ("cpu", "meta", "meta")).connect(model)
-    arrived, attended = [], []
-    layers[1].register_forward_pre_hook(lambda _, given: arrived.append(given[0][0].hidden.device.type))
-
-    def attend(layer: int, heads: list) -> list[Tensor]:
-        attended.append((layer, heads[0][0].device.type))
-        return [heads[0][0].flatten(1)]
-
-    group = model.language_model.group("", torch.zeros(4, 64), torch.arange(4))
-    with pytest.raises(NotImplementedError, match="out of meta tensor"):
-        model.language_model([group], attend)
-    assert arrived == ["meta"] and attended == [(0, "cpu")]
-
-
-def test_a_split_over_two_places_of_the_processor_gives_the_same(folder: Path) -> None:
-    whole = 2**30
-    loaded = load_checkpoint(folder, "cpu", cards={"cpu": whole, "cpu:0": whole})
-    assert torch.equal(hidden(loaded.model), hidden(checkpoint().model))

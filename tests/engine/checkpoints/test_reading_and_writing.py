@@ -20,6 +20,7 @@ from tests.tiny import CKPT, checkpoint
 
 EMBEDDING = "language_model.model.embed_tokens.weight"
 HEAD = "language_model.lm_head.weight"
+AGAIN = "Nothing was loaded. Copy or fetch the whole model folder again, all files of one release."
 
 
 @pytest.fixture
@@ -126,19 +127,61 @@ def test_wrong_tensors_are_named(folder: Path) -> None:
     said = str(caught.value)
     assert "missing: connector.fc2.bias" in said and "unknown: stranger.weight" in said
     assert "vae2llm.bias is [3], not [64]" in said
+    assert said.startswith("The tensors of ema.safetensors do not fit") and said.endswith(AGAIN)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "words"),
+    [
+        ("llm2vae.weight", None, "llm2vae.weight is missing from ema.safetensors"),
+        (
+            "llm2vae.weight",
+            torch.zeros(4),
+            r"llm2vae.weight in ema.safetensors has shape \[4\]; 2 ",
+        ),
+        ("llm2vae.weight", torch.zeros(48, 64), "llm2vae.weight in ema.safetensors tells no size: 3 is not"),
+        ("llm2vae.weight", torch.zeros(17, 64), "makes 17 values a token.* of ae.safetensors"),
+        ("latent_pos_embed.pos_embed", torch.zeros(5, 64), "latent_pos_embed.pos_embed in ema.safetensors"),
+    ],
+)
+def test_tensors_that_tell_no_sizes_are_named_with_their_file(
+    folder: Path, name: str, tensor: torch.Tensor | None, words: str
+) -> None:
+    rewrite(folder, lambda t: t.pop(name) if tensor is None else t.update({name: tensor}))
+    with pytest.raises(CheckpointError, match=f"{words}.*{AGAIN}"):
+        load_checkpoint(folder)
 
 
 def test_disagreeing_configs_are_named(folder: Path) -> None:
     config = json.loads((folder / "llm_config.json").read_text())
     (folder / "llm_config.json").write_text(json.dumps({**config, "num_key_value_heads": 4}))
-    with pytest.raises(CheckpointError, match="num_key_value_heads is 4 but the tensors say 2"):
+    with pytest.raises(CheckpointError, match=f"num_key_value_heads is 4 but the tensors say 2. {AGAIN}"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "stated", "todo"),
+    [
+        ("llm_config.json", {"hidden_act": "relu"}, "Give the folder of another model"),
+        ("vit_config.json", {"hidden_act": "relu"}, "Give the folder of another model"),
+        ("vit_config.json", {"num_attention_heads": None}, "Copy or fetch the whole model folder again"),
+        ("config.json", {"connector_act": "relu"}, "Give the folder of another model"),
+    ],
+)
+def test_what_a_config_asks_for_in_vain_is_named(
+    folder: Path, file: str, stated: dict[str, object], todo: str
+) -> None:
+    config = json.loads((folder / file).read_text()) | stated
+    said = {key: value for key, value in config.items() if value is not None}
+    (folder / file).write_text(json.dumps(said))
+    with pytest.raises(CheckpointError, match=f"^{file} .*Nothing was loaded. {todo}"):
         load_checkpoint(folder)
 
 
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("ema.safetensors", pickle.dumps({"a": 1}), "pickled"),
+        ("ema.safetensors", pickle.dumps({"a": 1}), "pickled.*fetch the weights as safetensors"),
         ("ema.safetensors", b"PK\x03\x04" + b"0" * 100, "pickled"),
         ("ae.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         ("ema.safetensors", None, "cut short"),
