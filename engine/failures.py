@@ -16,6 +16,11 @@ from engine.trajectory import NOUNS
 log = logging.getLogger(__name__)
 
 SAFE = "Everything finished before is safe."
+FEWER = (
+    "The fewer pictures the model has in mind, the less it needs: choose “Start afresh from this” on the "
+    "newest one, or begin a new session with a smaller picture."
+)
+"""What helps when memory ran out in a step: the size of a picture is settled once there is one."""
 A_NOUN = {kind: f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}" for kind, noun in NOUNS.items()}
 
 
@@ -48,12 +53,12 @@ def explain(error: Exception) -> tuple[str, str]:
     if any(map(is_card_full, chain)):
         return (
             f"The graphics card had not enough memory for this step. {SAFE}",
-            "Choose a smaller picture, or start Restroke with a --profile that needs less, then continue.",
+            f"{FEWER} A --profile that needs less helps too.",
         )
     if any(map(is_memory_full, chain)):
         return (
             f"There was not enough memory for this step. {SAFE}",
-            "Close other programs or choose a smaller picture, then continue.",
+            f"Close other programs, then continue. {FEWER}",
         )
     if hasattr(error, "next_action"):  # a recorder's own error, in whole sentences already
         return str(error), error.next_action

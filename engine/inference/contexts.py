@@ -7,7 +7,8 @@ dropped costs one prefill, never correctness: a segment rebuilt after the same p
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
+from itertools import accumulate
 
 from engine.checkpoints.special_tokens import SpecialTokens
 from engine.inference.events import Check, Reuse, go_on
@@ -37,11 +38,13 @@ class Shelf:
         self.bytes -= segment.bytes if segment else 0
         return segment
 
-    def overflow(self, budget: int | None = None) -> list[Segment]:
-        """Takes off what is too much, least recently used first."""
+    def overflow(self, budget: int | None = None, but: Container[str] = ()) -> list[Segment]:
+        """Takes off what is too much, least recently used first; segments whose key is in ``but`` stay."""
         over, budget = [], self.budget if budget is None else budget
-        while self.bytes > budget and self._segments:
-            over.append(self.take(next(iter(self._segments))))
+        for key in [key for key in self._segments if key not in but]:
+            if self.bytes <= budget:
+                break
+            over.append(self.take(key))
         return over
 
 
@@ -73,16 +76,17 @@ class ContextCache:
         found: dict[str, Segment] = {}
         fresh: set[str] = set()
         contexts = []
+        wanted = {key for items in wishes for key in _keys(items)}
         try:
             for items in wishes:
                 context = Context()
-                for item in items:
-                    key = chain(context.key, item)
+                for key, item in zip(_keys(items), items, strict=True):
                     segment = found.get(key) or self._remembered(key)
                     if segment is None:
                         segment = prefill(self.model, self.tokens, context, item, check)
                         fresh.add(key)
                     found[key] = segment
+                    self._make_room(found, wanted)
                     context = Context((*context.segments, segment))
                 contexts.append(context)
         finally:
@@ -99,9 +103,15 @@ class ContextCache:
 
     def _remembered(self, key: str) -> Segment | None:
         segment = self.near.get(key)
-        if segment is None and (segment := self.far.take(key)):
-            segment = segment.to(self.model.device)
+        if segment is None and (waiting := self.far.get(key)):
+            segment = waiting.to(self.model.device)
+            self.far.take(key)  # only now: had the copy found no room, it would be in neither place
         return segment
+
+    def _make_room(self, live: Mapping[str, Segment], wanted: Container[str]) -> None:
+        """Segments being read count too: others leave for them, so that both together keep the budget."""
+        more = sum(segment.bytes for key, segment in live.items() if self.near.get(key) is None)
+        self._put_away(self.near.overflow(self.near.budget - more, but=wanted))
 
     def _keep(self, segments: Sequence[Segment]) -> None:
         """Marks segments as just used, beginnings most recently, so that leaves are the first to go."""
@@ -114,3 +124,8 @@ class ContextCache:
             if segment.bytes <= self.far.budget:
                 self.far.put(segment.to("cpu"))
         self.far.overflow()
+
+
+def _keys(items: Sequence[Item]) -> list[str]:
+    """The keys of the segments of a context, in order."""
+    return list(accumulate(items, chain, initial=""))[1:]

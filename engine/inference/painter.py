@@ -25,9 +25,9 @@ from engine.inference.decoding import ready_steps
 from engine.inference.events import Check, Choice, FlowUpdate, PaintError, Reuse, TextDelta, go_on
 from engine.inference.extrapolation import fewer
 from engine.inference.flow import Guidance, Update, sample
-from engine.inference.pictures import picture_items, transforms
+from engine.inference.pictures import picture_items, shown_size, transforms
 from engine.inference.prefill import Context, Item, TextItem
-from engine.inference.preprocess import Transform, to_rgb
+from engine.inference.preprocess import Transform, resized, to_rgb
 from engine.inference.preview import Preview
 from engine.inference.running import Running, healthy
 from engine.inference.text import Stream, decode
@@ -266,15 +266,19 @@ class Painter:
             return [TextItem(tuple(self.tokenizer.encode(segment.text)))]
         items = picture_items(
             segment.digest,
-            lambda: self.vae_transform.resize(to_rgb(pixels(segment.digest))),
+            lambda: self._as_shown(pixels(segment.digest)),
             self.encode,
             self.vit_transform,
         )
         return items[1:] if segment.seen_only else items
 
+    def _as_shown(self, picture: Pictures.Image) -> Pictures.Image:
+        size = shown_size(*picture.size, self.canvas, self.vae_transform)
+        return resized(to_rgb(picture), size)
+
     def _size_of_newest(self, segments: Sequence[Segment], pixels: Pixels) -> tuple[int, int] | None:
         for segment in reversed(segments):
             if not isinstance(segment, Text):
-                width, height = self.vae_transform.size(*pixels(segment.digest).size)
+                width, height = shown_size(*pixels(segment.digest).size, self.canvas, self.vae_transform)
                 return height, width
         return None

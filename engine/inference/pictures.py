@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from engine.canvas import Canvas
 from engine.inference.events import PaintError
 from engine.inference.prefill import CleanItem, Item, SeenItem
 from engine.inference.preprocess import Transform, normalised
@@ -29,6 +30,18 @@ def transforms(config: BagelConfig) -> tuple[tuple[int, int, int], tuple[int, in
 def _fitted(sides: tuple[int, int], unit: int, grid: int) -> tuple[int, int, int]:
     longest, shortest = (min(side, grid * unit) // unit * unit for side in sides)
     return longest, shortest, unit
+
+
+def shown_size(width: int, height: int, canvas: Canvas, rule: Transform) -> tuple[int, int]:
+    """(width, height) at which the model is shown a picture.
+
+    A size that it draws stays: the public rule makes small pictures larger, and then no session would keep
+    the size of its first picture, nor would a small one save memory. Any other size goes by the rule.
+    """
+    whole = width % canvas.unit == height % canvas.unit == 0
+    if whole and max(width, height) <= canvas.largest and not canvas.is_fixed:
+        return width, height
+    return rule.size(width, height)
 
 
 def picture_items(

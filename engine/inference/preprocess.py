@@ -52,12 +52,16 @@ class Transform:
 
     def resize(self, image: Image.Image) -> Image.Image:
         """Bicubic resize of an RGB picture to :meth:`size`."""
-        size = self.size(*image.size)
-        return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
+        return resized(image, self.size(*image.size))
 
     def pixels(self, image: Image.Image) -> Tensor:
         """Resized RGB picture as [3, H, W] float32 in [-1, 1]."""
         return normalised(self.resize(image))
+
+
+def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Bicubic resize of an RGB picture to (width, height)."""
+    return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
 
 
 def normalised(image: Image.Image) -> Tensor:

@@ -47,6 +47,13 @@ def test_torchs_own_words_for_too_little_memory_are_known() -> None:
         assert explain(RuntimeError(words))[0] == cause, "libraries of the card say it so"
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
+def test_too_little_memory_gets_advice_that_helps_in_the_middle_of_a_session(error: Exception) -> None:
+    _, action = explain(error)
+    assert "fewer pictures" in action and "Start afresh from this" in action
+    assert "a new session with a smaller picture" in action, "a later picture keeps the size of the first"
+
+
 def test_an_unexpected_error_keeps_its_name(caplog: pytest.LogCaptureFixture) -> None:
     cause, action = explain(ZeroDivisionError("oops"))
     assert "ZeroDivisionError: oops" in cause and action

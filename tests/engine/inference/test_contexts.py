@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.inference.decoding import PlainSteps
-from engine.inference.prefill import Context, Item
+from engine.inference.prefill import Context, Item, Segment
 from engine.inference.text import decode
 from tests.tiny import checkpoint, new_cache, picture, text
 
@@ -78,6 +78,26 @@ def test_the_least_recently_used_branch_goes_first() -> None:
     assert cache.build(parts["y"])[1].prefilled_tokens > 0
 
 
+def test_what_is_being_read_counts_against_the_budget_from_its_first_segment() -> None:
+    other = [text("another"), *picture(3), text("branch")]
+    cache = new_cache(size(story()), host_bytes=2**30)
+    cache.build(other)
+    before, seen = cache.near.bytes, []
+
+    def look() -> None:
+        seen.append((cache.near.bytes, cache.far.bytes))
+
+    whole, _ = cache.build(story(), look)
+    assert seen[0] == (before, 0), "nothing leaves before it has to"
+    assert seen[-1][0] < before, "the other branch leaves while this one is read, and not after"
+    kept = sum(segment.bytes for segment in whole.segments)
+    assert cache.near.bytes == kept <= cache.near.budget and cache.far.bytes == before
+    shared = new_cache(kept)
+    shared.build(story())
+    _, reuse = shared.build_all([[*story(), text("more")], story()[:4], [text("more")]])
+    assert reuse.reused_tokens == whole.length, "what a later wish needs does not leave for an earlier one"
+
+
 def test_extending_a_context_leaves_it_alone() -> None:
     cache = new_cache()
     base, _ = cache.build([text("A red car")])
@@ -126,6 +146,28 @@ def test_spilling_empties_the_models_memory_and_loses_nothing() -> None:
     forgetful.build(story())
     forgetful.spill()
     assert (forgetful.near.bytes, forgetful.far.bytes) == (0, 0)
+
+
+def test_a_segment_that_finds_no_room_on_its_way_back_stays_in_host_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cache = new_cache(host_bytes=2**30)
+    whole, _ = cache.build(story())
+    cache.spill()
+    total, moved = cache.far.bytes, iter(range(2))
+
+    def no_room_for_the_third(segment: Segment, device: torch.device | str) -> Segment:
+        if next(moved, None) is None:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return segment
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Segment, "to", no_room_for_the_third)
+        with pytest.raises(torch.OutOfMemoryError):
+            cache.build(story())
+    assert cache.near.bytes + cache.far.bytes == total, "every segment is in one of the two places"
+    again, reuse = cache.build(story())
+    assert reuse.prefilled_tokens == 0 and torch.equal(logits(whole), logits(again))
 
 
 def test_what_several_contexts_read_counts_once() -> None:

@@ -99,6 +99,34 @@ def test_sizes(painter: Painter) -> None:
     assert draw(painter, size=(32, 64))[-1].image.size == (64, 32), "the one asked for"
 
 
+@pytest.mark.parametrize("size", [(32, 32), (32, 48), (48, 16), (128, 96)])
+def test_later_pictures_keep_a_size_below_what_the_checkpoint_makes_of_a_given_one(
+    folder: Path, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    shutil.copytree(folder, tmp_path / "public")
+    config = json.loads((folder / "config.json").read_text()) | {"vae_transform": [128, 64, 16]}
+    (tmp_path / "public" / "config.json").write_text(json.dumps(config))
+    public = open_painter(tmp_path / "public")
+    story: list[Text | Image] = [Text("A red car")]
+    gallery = {"one": pixels("one")}
+    settings = Settings(timesteps=2, guidance=1, image_guidance=1)
+
+    def newest(**options) -> Pictures.Image:
+        free = {"text_free": story[:1], "image_free": story[:1]}
+        recipe = {"pixels": gallery.__getitem__, "settings": settings, "seed": 3}
+        return list(public.draw(story, **free, **recipe, **options))[-1].image
+
+    height, width = size
+    for name, options in (("first", {"size": size}), ("second", {}), ("third", {})):
+        gallery[name] = newest(**options)
+        assert gallery[name].size == (width, height)
+        story += [Image(name), Text("at night")]
+    (context,), _ = public._contexts([story], gallery.__getitem__)
+    assert context.segments[1].length == height * width // 16**2 + 2, "and is read at that size"
+    story.append(Image("one"))
+    assert newest().size == (96, 80) == public.vae_transform.size(*gallery["one"].size), "a given picture"
+
+
 def test_the_same_recipe_gives_the_same_bytes(painter: Painter, folder: Path) -> None:
     warm, cold = draw(painter)[-1].image, draw(open_painter(folder))[-1].image
     assert warm.tobytes() == cold.tobytes()
