@@ -12,11 +12,12 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints.errors import CheckpointError
-from engine.checkpoints.memory import GIB, Need, need
+from engine.checkpoints.memory import GIB, Need, need, pictures_that_fit
 from engine.checkpoints.precision import PRECISIONS
 from engine.checkpoints.profiles import PROFILES, Profile
 from engine.checkpoints.quantise.convert import FORMATS
 from engine.checkpoints.reader import Opened, open_folder
+from engine.protocols.memory import MOST_PICTURES
 
 SMALL = 4 * GIB
 """A model whose float32 weights take no more than this runs on the processor unasked."""
@@ -25,6 +26,9 @@ MARGIN = 0.03
 """The share of the free memory that is left alone: blocks of an allocator never fit exactly."""
 
 MOST_CONTEXT = 8 * GIB
+LEAST_PICTURES = 2
+"""A round may have two pictures, and the model must see them to go on."""
+
 OWN_FP8 = (8, 9)
 """The first compute capability whose cards multiply 8-bit floats."""
 
@@ -62,8 +66,25 @@ class Fit:
             for number, card in enumerate(self.cards)
         }
 
+    @property
+    def most_pictures(self) -> int:
+        """How many pictures the model is shown at once: no more than the first card has room for.
 
-WORKING = ("contexts kept", "keys and values of a picture", "drawing or coding a picture", "room for a text")
+        Over several cards weights fill what is not set aside, so no more than that is counted on.
+        """
+        if not self.cards:
+            return MOST_PICTURES
+        room = sum(self.need.card[use] for use in SHARED)
+        if self.split is None:
+            room += int(self.cards[0].free * (1 - MARGIN)) - self.need.bytes
+        fits = pictures_that_fit(self.opened, self.profile, self.device, room, MOST_PICTURES)
+        return max(LEAST_PICTURES, fits)
+
+
+SHARED = ("contexts kept", "keys and values of a picture", "drawing or coding a picture")
+"""What contexts and the picture being drawn take, the more of one the less of the others."""
+
+WORKING = (*SHARED, "room for a text")
 
 
 def cards_here() -> list[Card]:

@@ -78,6 +78,7 @@ def running_of(found: Fit) -> Running:
         context_bytes=found.profile.context_bytes,
         host_bytes=spare,
         in_turn=found.profile.in_turn,
+        most_pictures=found.most_pictures,
         static_text=usual.static_text and found.split is None,
     )
 

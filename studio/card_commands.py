@@ -78,7 +78,7 @@ def add(
     how = _how(room, owner, sid, [*room.store.trajectory(owner, sid, tip), new]) if run else None
     saved = room.store.add_step(owner, sid, new, branch)
     moved, steps = room.store.branch(owner, sid, branch), room.store.steps(owner, sid)
-    made = tell_branch(room, owner, sid, moved, [step_view(saved, steps)])
+    made = tell_branch(room, owner, sid, moved, [step_view(saved, steps, room.most_pictures)])
     if how:
         start_run(room, owner, sid, moved, how, urgent=True)
     return {"branch": branch, "step": saved.id, "made": made}
@@ -183,7 +183,9 @@ def _fork(
     steps = room.store.steps(owner, sid)
     saved = steps[branch.tip]
     shown = [steps[str(saved.parent)], saved] if start else [saved]
-    made = tell_branch(room, owner, sid, branch, [step_view(step, steps) for step in shown])
+    made = tell_branch(
+        room, owner, sid, branch, [step_view(step, steps, room.most_pictures) for step in shown]
+    )
     if how:
         start_run(room, owner, sid, branch, how, urgent=True)
     return {"branch": branch.id, "step": saved.id, "made": made}
@@ -195,7 +197,7 @@ def begin_from(room: Room, owner: str, sid: str, start: Step, name: str) -> dict
     taken = [branch.name for branch in room.store.branches(owner, sid)]
     branch = room.store.fork(owner, sid, start, name=branch_name(taken, name))
     steps = room.store.steps(owner, sid)
-    made = tell_branch(room, owner, sid, branch, [step_view(steps[start.id], steps)])
+    made = tell_branch(room, owner, sid, branch, [step_view(steps[start.id], steps, room.most_pictures)])
     start_run(room, owner, sid, branch, how, attempt=_unused(room, owner, sid, start, how), urgent=True)
     return {"branch": branch.id, "step": start.id, "made": made}
 

@@ -13,6 +13,7 @@ from typing import Any
 from PIL.Image import Image
 
 from engine.events import Answered, Event, Preview, StepFailed, StepFinished, StepStarted, TextDelta
+from engine.protocols.memory import MOST_PICTURES
 from engine.serving.local import LocalWorker
 from engine.serving.queue import Job
 from engine.trajectory import Step
@@ -137,9 +138,9 @@ class StudioRecorder:
         steps = self._store.steps(job.owner, job.session_id)
         branch = self._store.branch(job.owner, job.session_id, job.branch_id)
         self._forget(job)
-        self._log.append(
-            job.session_id, "step", run=job.run_id, step=step_view(step, steps), branch=branch_view(branch)
-        )
+        most = self.worker.snapshot().most_pictures if self.worker else MOST_PICTURES
+        view = step_view(step, steps, most)
+        self._log.append(job.session_id, "step", run=job.run_id, step=view, branch=branch_view(branch))
         self._log.append(f"owner:{job.owner}", "sessions", key="sessions")
         if self.worker:
             working = worker_view(self.worker.snapshot())

@@ -8,7 +8,6 @@ from typing import Any
 
 from engine import protocols
 from engine.checkpoints.progress import Loading
-from engine.protocols.memory import MOST_PICTURES
 from engine.serving.local import LocalWorker
 from engine.serving.queue import Job
 from engine.settings import Settings
@@ -77,6 +76,11 @@ class Room:
         """All of a person's tabs read their list of sessions again."""
         self.log.append(f"owner:{owner}", "sessions", key="sessions")
 
+    @property
+    def most_pictures(self) -> int:
+        """How many pictures the model is shown at once."""
+        return self.worker.snapshot().most_pictures
+
     def about(self) -> dict[str, Any]:
         """What never changes while the studio runs."""
         return {
@@ -90,7 +94,7 @@ class Room:
             "own_computer": self.loopback_only,
             "canvas": canvas_view(self.worker.snapshot().canvas),
             "answers": self.worker.snapshot().answers,
-            "most_pictures": MOST_PICTURES,
+            "most_pictures": self.most_pictures,
         }
 
     def summaries(self, owner: str, search: str = "") -> list[dict[str, Any]]:
@@ -120,7 +124,7 @@ class Room:
             "title": session.title,
             "seed": seed,
             "settings": settings.as_dict(),
-            "steps": [step_view(step, steps) for step in steps.values()],
+            "steps": [step_view(step, steps, working.most_pictures) for step in steps.values()],
             "branches": [branch_view(branch) for branch in branches],
             "branch": newest.id,
             "runs": [run_view(run) for run in reversed(runs)],

@@ -33,7 +33,7 @@ def settings_of(session: Session) -> tuple[Settings, int]:
     return settings, seed if isinstance(seed, int) else session.seed
 
 
-def step_view(step: Step, steps: Mapping[str, Step]) -> View:
+def step_view(step: Step, steps: Mapping[str, Step], most: int) -> View:
     """Seeds have more digits than JavaScript's numbers hold, so they travel as text."""
     result, recipe = step.result, step.recipe
     view: View = {
@@ -53,7 +53,7 @@ def step_view(step: Step, steps: Mapping[str, Step]) -> View:
         "draft": bool(step.image) and recipe.get("settings", {}).get("quality") == "draft",
         "repaired": result.get("repaired"),
         "start": recipe.get("start"),
-        "memory": memory_view(path_to(steps, step.id)) if step.id in steps else None,
+        "memory": memory_view(path_to(steps, step.id), most) if step.id in steps else None,
     }
     old = steps.get(str(recipe.get("edited_from")))
     if old and old.kind == step.kind and step.fields:
@@ -62,11 +62,11 @@ def step_view(step: Step, steps: Mapping[str, Step]) -> View:
     return view
 
 
-def memory_view(path: Sequence[Step]) -> View:
+def memory_view(path: Sequence[Step], most: int) -> View:
     """How many pictures the model has in mind after a step: with rejected sketches, and without."""
     return {
-        "all": pictures_remembered(path),
-        "accepted": pictures_remembered(path, keep_rejected=False),
+        "all": pictures_remembered(path, most=most),
+        "accepted": pictures_remembered(path, keep_rejected=False, most=most),
     }
 
 

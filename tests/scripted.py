@@ -24,6 +24,7 @@ from engine import protocols as grammars
 from engine.canvas import Canvas
 from engine.inference.events import Check, Choice, FlowUpdate, Reuse, TextDelta, go_on
 from engine.protocols.base import Image, Segment, Text
+from engine.protocols.memory import MOST_PICTURES
 from engine.protocols.process import inspect_text, plan_text, prompt_text
 from engine.protocols.thoughts import reflection, thought_text
 from engine.settings import Settings
@@ -65,6 +66,7 @@ class ScriptedPainter:
         protocols: Sequence[str] = ("process", "direct"),
         guided: bool = False,
         canvas: Canvas | None = None,
+        most_pictures: int = MOST_PICTURES,
         on_token: Callable[[int], None] | None = None,
         on_update: Callable[[int], None] | None = None,
     ) -> None:
@@ -80,6 +82,9 @@ class ScriptedPainter:
         self.protocols = tuple(protocols)
         drivers = grammars.guided() if guided else grammars.native(grammars.house_prompts()["ask"])
         self.grammars = {name: drivers[name] for name in protocols}
+        self.most_pictures = most_pictures
+        for grammar in self.grammars.values():
+            grammar.most_pictures = most_pictures
         self.canvas = canvas or Canvas((size[1], size[0]), 16, max(size), max(size))
         self.rounds, self.fault_rounds, self.updates, self.size = rounds, fault_rounds, updates, size
         self.token_delay, self.update_delay = token_delay, update_delay

@@ -25,6 +25,9 @@ GIB = 2**30
 PAST = 9000
 """Tokens of context beside the picture being drawn: an edited 1024x1024 picture, and its prompt."""
 
+ROUND = 250
+"""Tokens of text that a context holds for each of its pictures: the plan and the inspection."""
+
 WRITTEN = 2048
 """Tokens for which a graphics card keeps room to write a text, recorded once (inference.decoding)."""
 
@@ -47,10 +50,28 @@ class Need:
 def need(opened: Opened, profile: Profile, device: str) -> Need:
     """The memory that ``profile`` takes for the largest picture the checkpoint's own settings draw."""
     weights = _weights(opened, profile, device)
-    host = {"word table": weights.pop("word table")} if profile.embeddings_on_host else {}
-    height, width = picture_size(opened)
-    working = _working(opened, profile, device, height, width)
+    host = {"word table": weights.pop("word table")} if _words_on_host(opened, profile) else {}
+    working = _working(opened, profile, device)
     return Need({**weights, "contexts kept": profile.context_bytes, **working}, host)
+
+
+def pictures_that_fit(opened: Opened, profile: Profile, device: str, room: int, most: int) -> int:
+    """How many pictures of the usual size, up to ``most``, a context may hold in ``room`` bytes.
+
+    ``room`` is what the weights leave. While the next picture is drawn, keys and values lie there twice: as
+    they are kept, and in one piece with the new rows of three branches at most. Nothing is coded meanwhile.
+    """
+    config, (height, width) = opened.config, picture_size(opened)
+    cells = height * width // config.latent_downsample**2 + 2
+    seen = min(height * width // config.vision.patch_size**2, config.vit_side**2) + 2
+    token = _a_token(opened, profile, device)
+
+    def takes(pictures: int) -> int:
+        context = pictures * (cells + seen + ROUND) * token
+        drawing = _drawing(opened, profile, device, cells) + context + 3 * cells * token
+        return max(profile.context_bytes, context) + max(drawing, _coding(opened, profile, device))
+
+    return next((pictures for pictures in range(most, 0, -1) if takes(pictures) <= room), 0)
 
 
 def picture_size(opened: Opened) -> tuple[int, int]:
@@ -66,12 +87,17 @@ def _weights(opened: Opened, profile: Profile, device: str) -> dict[str, int]:
     for name, count, kept in _tensors(opened.config, profile.precision, head):
         if name == LM_HEAD and opened.tied:
             continue
-        part = "word table" if name == EMBEDDING and profile.embeddings_on_host else part_of(name)
+        part = "word table" if name == EMBEDDING and _words_on_host(opened, profile) else part_of(name)
         each = dtype.itemsize if kept == torch.float32 else kept.itemsize
         found[part] = found.get(part, 0) + count * each
     with torch.device("meta"):
         pixels = sum(value.numel() for value in Autoencoder(opened.autoencoder).state_dict().values())
     return {**found, "autoencoder": pixels * _pixel_bytes(profile, device)}
+
+
+def _words_on_host(opened: Opened, profile: Profile) -> bool:
+    """A table that is the word head too stays on the card: there it is multiplied with."""
+    return profile.embeddings_on_host and not opened.tied
 
 
 @lru_cache(maxsize=8)
@@ -89,20 +115,40 @@ def _pixel_bytes(profile: Profile, device: str) -> int:
     return 4 if torch.device(device).type == "cpu" else rest_of(profile.precision, device).itemsize
 
 
-def _working(opened: Opened, profile: Profile, device: str, height: int, width: int) -> dict[str, int]:
-    language = opened.config.language
-    each = rest_of(profile.precision, device).itemsize
-    branches = 1 if profile.in_turn else 3
+def _working(opened: Opened, profile: Profile, device: str) -> dict[str, int]:
+    height, width = picture_size(opened)
     tokens = height * width // opened.config.latent_downsample**2 + 2
     past = min(PAST, 2 * tokens + 500)
-    key_values = 2 * language.num_layers * language.num_kv_heads * language.head_dim * each
-    inner = (8 * language.hidden_size + 3 * language.intermediate_size) * each
-    pixels = min(height * width, profile.tile**2 if profile.tile else height * width)
-    painting = branches * tokens * inner
-    coding = pixels * opened.autoencoder.ch * AUTOENCODER * _pixel_bytes(profile, device)
+    key_values = _a_token(opened, profile, device)
     # A longer text has buffers of its own, no larger than a picture's, and no picture is drawn meanwhile.
     writing = {"room for a text": WRITTEN * key_values} if torch.device(device).type == "cuda" else {}
     return writing | {
-        "keys and values of a picture": branches * (tokens + past) * key_values,
-        "drawing or coding a picture": max(painting, coding),
+        "keys and values of a picture": _branches(profile) * (tokens + past) * key_values,
+        "drawing or coding a picture": max(
+            _drawing(opened, profile, device, tokens), _coding(opened, profile, device)
+        ),
     }
+
+
+def _branches(profile: Profile) -> int:
+    """How many branches of guidance run at once."""
+    return 1 if profile.in_turn else 3
+
+
+def _drawing(opened: Opened, profile: Profile, device: str, tokens: int) -> int:
+    language = opened.config.language
+    inner = 8 * language.hidden_size + 3 * language.intermediate_size
+    return _branches(profile) * tokens * inner * rest_of(profile.precision, device).itemsize
+
+
+def _coding(opened: Opened, profile: Profile, device: str) -> int:
+    height, width = picture_size(opened)
+    pixels = min(height * width, profile.tile**2 if profile.tile else height * width)
+    return pixels * opened.autoencoder.ch * AUTOENCODER * _pixel_bytes(profile, device)
+
+
+def _a_token(opened: Opened, profile: Profile, device: str) -> int:
+    """Bytes of the keys and values of one token of a context."""
+    language = opened.config.language
+    each = rest_of(profile.precision, device).itemsize
+    return 2 * language.num_layers * language.num_kv_heads * language.head_dim * each

@@ -63,7 +63,8 @@ class Painter:
 
     ``protocols`` are those the checkpoint offers, by name, and ``grammars`` the same with the driver of
     each; ``canvas`` says what sizes it draws, ``sampling`` are the settings it recommends, ``world`` is the
-    only one it knows ("" when it isn't bound to one). ``about`` is a line about what runs and how fast.
+    only one it knows ("" when it isn't bound to one). ``about`` is a line about what runs and how fast,
+    ``most_pictures`` how many pictures the model is shown at once.
 
     Segments are :class:`engine.protocols.base.Text` and ``Image``; ``pixels`` gives the picture of a
     digest and is asked only for pictures that are not in the cache. ``check`` is called between the pieces
@@ -91,7 +92,9 @@ class Painter:
             self.grammars = protocols.driven(extras, prompts_of(checkpoint.folder))
         except ValueError as error:
             raise CheckpointError(f"{checkpoint.folder} can't be used: {error}.") from error
-        self.protocols = tuple(self.grammars)
+        for grammar in self.grammars.values():
+            grammar.most_pictures = running.most_pictures
+        self.protocols, self.most_pictures = tuple(self.grammars), running.most_pictures
         if torch.device(device).type == "cpu":
             lay_out_for_text(self.model.language_model)
         self.cache = ContextCache(self.model, self.tokens, running.context_bytes, running.host_bytes)

@@ -13,6 +13,7 @@ import torch
 
 from engine.exhaustion import is_card_full, is_memory_full
 from engine.inference.contexts import ContextCache
+from engine.protocols.memory import MOST_PICTURES
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,15 @@ class Running:
 
     ``context_bytes`` of contexts are kept beside the model and ``host_bytes`` more in the computer's own
     memory. ``in_turn`` runs guidance branches one after the other, for cards without room for all at once.
-    ``static_text`` writes through a recorded CUDA graph.
+    ``static_text`` writes through a recorded CUDA graph. ``most_pictures`` are shown to the model at once, no
+    more: there may be no room for them.
     """
 
     context_bytes: int = 512 * 2**20
     host_bytes: int = 0
     in_turn: bool = False
     static_text: bool = False
+    most_pictures: int = MOST_PICTURES
 
     @classmethod
     def usual(cls, device: str) -> Running:
@@ -39,6 +42,8 @@ class Running:
     def as_fingerprint(self) -> dict[str, Any]:
         """What of it may change the last bits, where it isn't the plain way."""
         ways = {"branches": "in turn" * self.in_turn, "text": "static" * self.static_text}
+        if self.most_pictures < MOST_PICTURES:
+            ways["pictures"] = f"at most {self.most_pictures}"
         return {name: way for name, way in ways.items() if way}
 
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from engine.protocols.answers import read_inspection, read_plan, says_done
 from engine.protocols.base import Choose, Draw, Image, ParseError, Segment, Stop, Text, Write, neutral
 from engine.protocols.edits import EDIT
-from engine.protocols.memory import remembered
 from engine.protocols.process import Process, rounds_spent
 from engine.protocols.prompts import Prompts, short_name
 from engine.settings import Settings
@@ -50,14 +49,14 @@ class GuidedProcess(Process):
         return Write("plan", (*ask.segments[:-1], one_more))
 
     def write(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Write:
-        pictures = _pictures(trajectory, settings)
+        pictures = self._pictures(trajectory, settings)
         words = "next_plan" if pictures else "first_plan"
         text = self._plan(trajectory, words) if kind == "plan" else self._inspection(trajectory)
         return Write(kind, (*pictures, Text(text)), may_end=kind == "plan" and bool(pictures))
 
     def draw(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Draw:
         """From the newest picture, as an edit; the first one from words alone."""
-        pictures, text = _pictures(trajectory, settings), Text(self._drawn_by(trajectory))
+        pictures, text = self._pictures(trajectory, settings), Text(self._drawn_by(trajectory))
         return Draw(kind, (*pictures, text), pictures, (text,), EDIT if pictures else {})
 
     def repair(self, ask: Write, raw: str, reason: str) -> Write:
@@ -81,6 +80,10 @@ class GuidedProcess(Process):
             prompt=_prompt(trajectory), done=" ".join(done), form=self.texts["plan_form"]
         )
 
+    def _pictures(self, trajectory: Sequence[Step], settings: Settings) -> tuple[Segment, ...]:
+        shown = self.remembered(trajectory, settings)
+        return tuple(Image(step.image) for step in shown if step.image)
+
     def _inspection(self, trajectory: Sequence[Step]) -> str:
         return self.texts["inspect"].format(
             prompt=_prompt(trajectory), instruction=_last_words(trajectory), form=self.texts["inspect_form"]
@@ -98,11 +101,6 @@ class GuidedProcess(Process):
         return self.texts["draw_first" if is_first else "draw_next"].format(
             instruction=instruction, picture=whole
         )
-
-
-def _pictures(trajectory: Sequence[Step], settings: Settings) -> tuple[Segment, ...]:
-    shown = remembered(trajectory, keep_rejected=settings.keep_rejected)
-    return tuple(Image(step.image) for step in shown if step.image)
 
 
 def _prompt(trajectory: Sequence[Step]) -> str:

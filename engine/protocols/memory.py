@@ -1,6 +1,7 @@
 """What of a long trajectory the model is still shown: its memory. The steps themselves are never touched.
 
-Quality stays level up to about 20 pictures in a context and falls apart after that (papers, UniLongGen).
+Quality stays level up to about 20 pictures in a context and falls apart after that (papers, UniLongGen); a
+small graphics card has room for fewer.
 So the prompt, the accepted pictures and the last round stay, rejected sketches may go, and when there are
 still too many pictures the oldest rounds go, several at once: every change near the root costs the whole
 context's prefill, so it shall be rare.
@@ -15,34 +16,40 @@ from engine.trajectory import Step, round_numbers
 MOST_PICTURES = 20
 """More pictures than this are never shown to the model at once."""
 LEAVE_AT_ONCE = 8
-"""So many pictures leave the memory together when it is full."""
+"""So many pictures leave the memory together when it is full, or half of what a smaller one holds."""
 
 
-def remembered(trajectory: Sequence[Step], *, keep_rejected: bool = True) -> list[Step]:
+def remembered(
+    trajectory: Sequence[Step], *, keep_rejected: bool = True, most: int = MOST_PICTURES
+) -> list[Step]:
     """The steps of a trajectory that the model is shown, in order.
 
     Without ``keep_rejected``, a sketch of an earlier round that was drawn again leaves with the inspection
-    that rejected it. Above :data:`MOST_PICTURES` they leave anyway, then the oldest rounds do, whole. The
-    prompt, a picture the trajectory starts from, and the last round always stay.
+    that rejected it. Above ``most`` pictures they leave anyway, then the oldest rounds do, whole. The prompt,
+    a picture the trajectory starts from, the round of the newest picture and the last round always stay.
     """
     rounds = round_numbers(trajectory)
     kept = list(zip(trajectory, rounds, strict=True))
     if not kept:
         return []
-    if not keep_rejected or _pictures(kept) > MOST_PICTURES:
+    if not keep_rejected or _pictures(kept) > most:
         gone = _rejected(kept)
         kept = [pair for pair in kept if pair[0].id not in gone]
-    too_many = _pictures(kept) - MOST_PICTURES
+    too_many = _pictures(kept) - most
     if too_many > 0:
-        leave = -(-too_many // LEAVE_AT_ONCE) * LEAVE_AT_ONCE
+        at_once = max(1, min(LEAVE_AT_ONCE, most // 2))
+        leave = -(-too_many // at_once) * at_once
         first = _first_kept_round(kept, leave)
         kept = [pair for pair in kept if pair[1] == 0 or pair[1] >= first]
     return [step for step, _ in kept]
 
 
-def pictures_remembered(trajectory: Sequence[Step], *, keep_rejected: bool = True) -> int:
+def pictures_remembered(
+    trajectory: Sequence[Step], *, keep_rejected: bool = True, most: int = MOST_PICTURES
+) -> int:
     """How many pictures the model is shown after this trajectory."""
-    return sum(step.image is not None for step in remembered(trajectory, keep_rejected=keep_rejected))
+    shown = remembered(trajectory, keep_rejected=keep_rejected, most=most)
+    return sum(step.image is not None for step in shown)
 
 
 Numbered = Sequence[tuple[Step, int]]
@@ -66,9 +73,12 @@ def _rejected(steps: Numbered) -> set[str]:
 
 
 def _first_kept_round(steps: Numbered, leave: int) -> int:
-    """The first round that stays when at least ``leave`` pictures of the oldest ones go; at most the last."""
-    last, gone, first = steps[-1][1], 0, 1
-    while first < last and gone < leave:
+    """The first round that stays when at least ``leave`` pictures of the oldest ones go.
+
+    At most that of the newest picture: without any, the next one would not go on from it.
+    """
+    newest, gone, first = max(number for step, number in steps if step.image), 0, 1
+    while first < newest and gone < leave:
         gone += sum(step.image is not None for step, number in steps if number == first)
         first += 1
     return first

@@ -26,7 +26,6 @@ from engine.protocols.base import (
     neutral,
     unquoted,
 )
-from engine.protocols.memory import remembered
 from engine.protocols.thoughts import thought_text
 from engine.settings import Settings
 from engine.trajectory import Step, round_numbers
@@ -98,7 +97,7 @@ class Process(Protocol):
     ) -> Write | Choose | Stop:
         """What follows a finished round: the model chooses between another one and the end."""
         if chosen is None:
-            shown = remembered(trajectory, keep_rejected=settings.keep_rejected)
+            shown = self.remembered(trajectory, settings)
             return Choose(self.segments(shown), {"text": "plan", "end": "end"})
         if chosen == "end":
             return Stop(COMPLETE, finished=True)

@@ -49,7 +49,7 @@ class Snapshot:
     ``loaded`` is the share of the model that is there, from 0 to 1. ``about`` is one honest line about what
     runs, where and how fast, as measured when it was opened. ``protocols`` are those that the model offers,
     ``canvas`` the sizes it draws, ``answers`` whether it learned to answer questions; all four only once it
-    is ready.
+    is ready. ``most_pictures`` are shown to the model at once.
     """
 
     state: str
@@ -59,6 +59,7 @@ class Snapshot:
     protocols: tuple[str, ...]
     canvas: Canvas | None
     answers: bool
+    most_pictures: int
     fingerprint: dict[str, Any]
     cause: str
     next_action: str

@@ -30,6 +30,7 @@ from engine.events import (
 from engine.failures import SAFE, explain_opening, failure
 from engine.going import after_step
 from engine.inference.events import PaintError
+from engine.protocols.memory import MOST_PICTURES
 from engine.runner import advance
 from engine.serving.contract import Recorder, Snapshot
 from engine.serving.queue import FairQueue, Job, StepClock, Turn, places
@@ -63,6 +64,7 @@ class LocalWorker:
         self._state, self._title, self._about, self._fingerprint = "loading", "", "", {}
         self._protocols: tuple[str, ...] = ()
         self._canvas: Canvas | None = None
+        self._most_pictures = MOST_PICTURES
         self._answers = False
         self._cause, self._next_action = "", ""
         self._closing = False
@@ -116,6 +118,7 @@ class LocalWorker:
                 protocols=self._protocols,
                 canvas=self._canvas,
                 answers=self._answers,
+                most_pictures=self._most_pictures,
                 fingerprint=dict(self._fingerprint),
                 cause=self._cause,
                 next_action=self._next_action,
@@ -162,6 +165,7 @@ class LocalWorker:
             self._title, self._about = painter.title, painter.about
             self._protocols, self._canvas = tuple(painter.protocols), painter.canvas
             self._answers = any(protocol.asks for protocol in painter.grammars.values())
+            self._most_pictures = painter.most_pictures
         self._tell_change()
         return painter
 

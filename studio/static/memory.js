@@ -16,7 +16,7 @@ export class MemoryChip {
   render(pictures, most) {
     this.node.hidden = !pictures;
     setText(this.text, `${pictures} of ${most}`);
-    const whole = `The model has ${count(pictures, "picture")} in mind; up to about ${most} it works well`;
+    const whole = `The model has ${count(pictures, "picture")} in mind, of at most ${most}`;
     this.node.title = whole;
     this.node.setAttribute("aria-label", whole);
     this.fill.style.width = `${Math.min(100, (100 * pictures) / most)}%`;
@@ -29,7 +29,7 @@ export function editMemory({ pictures, most, kept }) {
   return openDialog("What the model has in mind", (close) => {
     const box = h("input", { type: "checkbox", checked: kept, "data-field": "keep_rejected" });
     return [
-      h("p", {}, `It sees your words, ${count(pictures, "picture")} and the texts of this branch. Up to about ${most} pictures it works well; then the oldest rounds leave its mind first. Nothing is deleted: every card stays here.`),
+      h("p", {}, `It sees your words, ${count(pictures, "picture")} and the texts of this branch. Up to ${most} pictures it works well on this computer; then the oldest rounds leave its mind first. Nothing is deleted: every card stays here.`),
       h("label.option", {}, box, h("span", {}, h("b", {}, "Keep rejected sketches in mind"),
         h("small", {}, "Sketches of earlier rounds that were drawn again. Off: only what was accepted, and the last round."))),
       h("p.info", {}, "To go on with a fresh mind, choose “Start afresh from this” on any picture."),

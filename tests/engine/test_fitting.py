@@ -105,6 +105,35 @@ def test_half_of_what_is_left_over_goes_to_contexts() -> None:
     assert choice(card(15.5)).profile.context_bytes == PROFILES["16gb"].context_bytes
 
 
+@pytest.mark.parametrize(("free", "pictures"), [(139, 20), (23.5, 6), (15.5, 4), (11.6, 2)])
+@pytest.mark.usefixtures("seven")
+def test_no_more_pictures_are_shown_at_once_than_the_card_has_room_for(free: float, pictures: int) -> None:
+    found = choice(card(free))
+    assert found.most_pictures == pictures == running_of(found).most_pictures
+    token = 2 * 28 * 4 * 128 * 2
+    context = pictures * (4098 + 4902 + 250) * token
+    weights = sum(size for use, size in found.need.card.items() if use not in fitting.SHARED)
+    new = (3 * token + (8 * 3584 + 3 * 18944) * 2 * (1 if found.profile.in_turn else 3)) * 4098
+    assert weights + max(found.profile.context_bytes, context) + context + new < free * GIB
+
+
+@pytest.mark.usefixtures("seven")
+def test_on_a_processor_and_over_several_cards_pictures_are_bounded_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert choice(card(23.5), card(23.2, number=1)).most_pictures == 5
+    monkeypatch.setattr(fitting, "free_memory", lambda: 90 * GIB)
+    assert choice(profile="cpu").most_pictures == 20
+
+
+def test_a_word_table_that_is_the_head_too_stays_on_the_card() -> None:
+    language = replace(BAGEL_7B.language, tie_word_embeddings=True)
+    tied = replace(SEVEN, config=replace(BAGEL_7B, language=language))
+    apart, both = (need(opened, PROFILES["12gb"], "cuda") for opened in (SEVEN, tied))
+    assert apart.host and not both.host and tied.tied
+    assert both.card["words in and out"] > apart.card["words in and out"]
+
+
 @pytest.mark.usefixtures("seven")
 def test_two_cards_are_split_before_anything_is_quantised() -> None:
     found = choice(card(23.5), card(23.2, number=1))

@@ -64,6 +64,25 @@ def test_then_the_oldest_rounds_leave_several_at_once_and_the_last_stays_whole()
     assert counts == [MOST_PICTURES, *run_up, *run_up, low]
 
 
+def test_with_room_for_fewer_the_oldest_accepted_pictures_leave_first_and_the_newest_never():
+    for most in range(1, MOST_PICTURES):
+        for rounds in range(1, 12):
+            steps = path(*FAULT * rounds, "plan")
+            shown = remembered(steps, most=most)
+            pictures = [step for step in shown if step.image]
+            accepted = [step for step in steps if step.kind == "refine"]
+            assert 1 <= len(pictures) == pictures_remembered(steps, most=most) <= most
+            assert pictures[-1] == accepted[-1] and shown[0] == steps[0] and shown[-1] == steps[-1]
+            if len(pictures) < 2 * rounds:  # what is left of them is accepted, newest last, without gaps
+                assert pictures == accepted[len(accepted) - len(pictures) :]
+
+
+def test_the_last_round_stays_whole_however_little_room_there_is():
+    steps = path(*FAULT * 4)
+    assert [step.id for step in remembered(steps, most=2)] == [steps[0].id, *(s.id for s in steps[-4:])]
+    assert pictures_remembered(steps, keep_rejected=False, most=2) == 2
+
+
 def test_a_picture_to_start_from_always_stays():
     root = path()[0]
     steps = [root, Step(root.id, "image", "person", image="f" * 64, recipe={"start": "upload"})]
@@ -84,6 +103,17 @@ def test_never_too_many_never_out_of_order_and_never_without_prompt_and_end(roun
     assert shown[0] == steps[0] and shown[-1] == steps[-1]
     places = [steps.index(step) for step in shown]
     assert places == sorted(set(places))
+
+
+def test_every_driver_keeps_to_the_room_there_is():
+    steps = path(*FINE * 6)
+    for grammar in (*protocols.native().values(), *protocols.guided().values()):
+        if grammar.name == "direct":
+            continue  # one picture is all it draws
+        grammar.most_pictures = 3
+        ask = grammar.next(steps, Settings(max_rounds=9, turns=3))
+        shown = [segment.digest for segment in ask.segments if isinstance(segment, Image)]
+        assert shown == [step.image for step in steps if step.image][-len(shown) :] and 1 <= len(shown) <= 3
 
 
 def test_every_driver_is_shown_what_is_remembered_and_counts_what_is_there():

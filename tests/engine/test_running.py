@@ -135,6 +135,9 @@ def test_a_draft_says_so_in_its_recipe_and_a_final_one_is_exact(painter: Painter
 def test_ways_that_round_differently_are_in_the_fingerprint(folder: Path, painter: Painter) -> None:
     other = open_painter(folder, running=Running(in_turn=True, static_text=True))
     assert other.fingerprint == {**painter.fingerprint, "branches": "in turn", "text": "static"}
+    small = open_painter(folder, running=Running(most_pictures=3))
+    assert small.fingerprint == {**painter.fingerprint, "pictures": "at most 3"}
+    assert {grammar.most_pictures for grammar in small.grammars.values()} == {3} == {small.most_pictures}
     assert Running.usual("cpu") == Running() and Running.usual("cuda:1").static_text
     first, second = Desk(painter).make(planned()).step, Desk(other).make(planned()).step
     assert first.result["forwards"] == second.result["forwards"]

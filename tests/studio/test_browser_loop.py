@@ -66,7 +66,7 @@ def test_carrying_on_from_a_picture_begins_afresh_and_both_ways_are_shown(tab: T
     tab.painted()
     chip = tab.page.locator("[data-do=memory]")
     expect(chip).to_have_text("3 of 20")
-    whole = "The model has 3 pictures in mind; up to about 20 it works well"
+    whole = "The model has 3 pictures in mind, of at most 20"
     expect(chip).to_have_attribute("aria-label", whole)
     expect(chip).to_have_attribute("title", whole)
     tab.do("sketch", "carry-on", 1)

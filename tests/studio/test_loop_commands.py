@@ -161,6 +161,23 @@ class TestCarryingOn:
             s.image is not None for s in steps(room, sid)
         )
 
+    def test_the_counter_counts_what_a_small_card_has_room_for(self, tmp_path: Path):
+        small = ScriptedPainter(rounds=6, fault_rounds=(), most_pictures=3)
+        with Store.open(tmp_path / "small") as store:
+            room = Room.open(store, lambda: small, loopback_only=False)
+            wait(lambda: room.worker.snapshot().state == "ready")
+            sid = begin(room)
+            views = {view["id"]: view for view in room.session_snapshot("local", sid)["steps"]}
+            told = [views[step.id]["memory"]["all"] for step in steps(room, sid) if step.kind == "inspect"]
+            room.worker.close()
+        shown = [
+            sum(isinstance(segment, Image) for segment in call["segments"])
+            for call in small.asked
+            if call["call"] == "choose"
+        ]
+        assert told == shown == [1, 2, 3, 3, 3, 3]
+        assert room.about()["most_pictures"] == 3
+
 
 class TestStartingFromAPicture:
     def test_a_session_begins_with_it_at_the_size_the_model_sees(self, room: Room, client: TestClient):

@@ -130,7 +130,7 @@ SETS: dict[str, ArmSet] = {
     ),
     "critiques": ArmSet(
         "Where critiques come from",
-        (SKETCHER, *(Arm("varied", critique) for critique in ("symbolic", "self-sampled", "both"))),
+        (SKETCHER, *(Arm("varied", critique) for critique in ("symbolic", "self-sampled"))),
         BY_PROCESS,
     ),
     "modes": ArmSet("Interleaved reflection: fine pictures, trajectories, modes", MIXES, BY_TURN),
