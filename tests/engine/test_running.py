@@ -90,6 +90,26 @@ def test_memory_that_runs_out_fails_the_step_and_the_next_one_works(painter: Pai
     assert isinstance(again, StepFinished) and again.step.result["prefilled_tokens"] == 0
 
 
+@pytest.mark.parametrize("doing", ["reading", "seeing", "writing", "choosing"])
+def test_memory_that_runs_out_elsewhere_leaves_the_engine_whole_too(painter: Painter, doing: str) -> None:
+    desk, path = Desk(painter), planned()
+    sketch = Step(path[-1].id, "sketch", "person", image="mine")
+    fine = Step(sketch.id, "inspect", "person", {"verdict": "All is well.", "correction": ""})
+    word_head = painter.model.language_model.lm_head
+    part, path = {
+        "reading": (painter.autoencoder.encoder, [*path, sketch]),
+        "seeing": (painter.model.vit_model, [*path, sketch]),
+        "writing": (word_head, path[:1]),
+        "choosing": (word_head, [*path, sketch, fine]),
+    }[doing]
+    hook = part.register_forward_pre_hook(lambda *_: torch.empty(2**60))
+    failed = desk.make(path)
+    hook.remove()
+    assert isinstance(failed, StepFailed) and "not enough memory" in failed.cause
+    again = desk.make(path)
+    assert not isinstance(again, StepFailed) or "could not be read" in again.cause
+
+
 def test_a_stop_while_the_trajectory_is_read_ends_the_step(painter: Painter) -> None:
     desk, path = Desk(painter), planned()
     path.append(Step(path[-1].id, "sketch", "person", image="mine"))
