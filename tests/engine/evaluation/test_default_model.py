@@ -30,6 +30,16 @@ def test_the_cost_of_one_real_picture(tmp_path: Path) -> None:
     assert "seconds, image" in page.read_text()
 
 
+def test_what_ships_beside_the_weights_was_measured_on_them() -> None:
+    folder = default_checkpoint()
+    weights = open_painter(folder).fingerprint["checkpoint"]
+    examples, report = (
+        json.loads((folder / name).read_text()) for name in ("examples.json", "evaluation.json")
+    )
+    runs = [examples["run"], *(run for suite in report["runs"].values() for run in suite.values())]
+    assert {run["fingerprint"]["checkpoint"] for run in runs} == {weights}
+
+
 def test_a_prompt_of_geneval_is_drawn_where_its_scorer_looks(tmp_path: Path) -> None:
     line = {"tag": "colors", "prompt": "a photo of a red cat"}
     prompts, out, runner = tmp_path / "metadata.jsonl", tmp_path / "out", RUNNERS["geneval"]
