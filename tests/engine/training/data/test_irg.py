@@ -9,8 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.training.data.irg import HOW_TO_IMPROVE, HOW_TO_THINK, MODES, Mode, irg_script, parts_of
-from engine.training.data.script import Painted, Script
+from engine.training.data.irg import (
+    BETTER,
+    HOW_TO_IMPROVE,
+    HOW_TO_THINK,
+    MODES,
+    WEAK,
+    Mode,
+    irg_script,
+    parts_of,
+    sample_irg_script,
+)
+from engine.training.data.script import Painted, Rough, Script
+from engine.training.data.split import sample_training_scene
 from engine.world.critique import differences
 from engine.world.mistakes import sample_mistake
 from engine.world.sampling import sample_scene
@@ -85,3 +96,17 @@ def test_a_right_picture_can_only_be_painted_more_finely() -> None:
     assert re.search("edges|shape|colour", parts.improvements)
     with pytest.raises(ValueError, match="nothing to criticise"):
         reflection(scene, scene, random.Random(0))
+
+
+def test_half_of_the_weak_pictures_are_a_model_s_own_where_there_are_any() -> None:
+    rng = random.Random(2)
+    goals = [sample_training_scene(rng) for _ in range(20)]
+    own = [(goal, Painted(f"p{n}", sample_mistake(goal, rng))) for n, goal in enumerate(goals)]
+    scripts = [sample_irg_script(rng, own) for _ in range(300)]
+    weak = [script.scenes[script.parts[WEAK].scene] for script in scripts]
+    assert 0.4 < sum(isinstance(shown, Painted) for shown in weak) / len(weak) < 0.6
+    for script, shown in zip(scripts, weak, strict=True):
+        if isinstance(shown, Painted):
+            assert (script.scenes[script.parts[BETTER].scene], shown) in own
+        else:
+            assert isinstance(shown, Rough)
