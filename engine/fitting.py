@@ -27,7 +27,7 @@ MARGIN = 0.03
 
 MOST_CONTEXT = 8 * GIB
 LEAST_PICTURES = 2
-"""A round may have two pictures, and the model must see them to go on."""
+"""A picture that the session starts from and the newest one: the model must see both to go on."""
 
 OWN_FP8 = (8, 9)
 """The first compute capability whose cards multiply 8-bit floats."""

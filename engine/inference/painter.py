@@ -37,7 +37,7 @@ from engine.protocols.base import Segment, Text
 from engine.protocols.prompts import prompts_of
 from engine.settings import PUBLIC, Settings
 
-ENGINE_VERSION = "0.2.0"
+ENGINE_VERSION = "0.3.0"
 """Changes whenever the same recipe may give other bytes than before."""
 
 log = logging.getLogger(__name__)

@@ -25,8 +25,8 @@ def remembered(
     """The steps of a trajectory that the model is shown, in order.
 
     Without ``keep_rejected``, a sketch of an earlier round that was drawn again leaves with the inspection
-    that rejected it. Above ``most`` pictures they leave anyway, then the oldest rounds do, whole. The prompt,
-    a picture the trajectory starts from, the round of the newest picture and the last round always stay.
+    that rejected it. Above ``most`` pictures they leave anyway, then the oldest rounds do, whole, and at last
+    such a sketch of the last round. The prompt, a picture the trajectory starts from and the newest one stay.
     """
     rounds = round_numbers(trajectory)
     kept = list(zip(trajectory, rounds, strict=True))
@@ -41,6 +41,9 @@ def remembered(
         leave = -(-too_many // at_once) * at_once
         first = _first_kept_round(kept, leave)
         kept = [pair for pair in kept if pair[1] == 0 or pair[1] >= first]
+    if _pictures(kept) > most:
+        gone = _rejected(kept, last_too=True)
+        kept = [pair for pair in kept if pair[0].id not in gone]
     return [step for step, _ in kept]
 
 
@@ -59,13 +62,13 @@ def _pictures(steps: Numbered) -> int:
     return sum(step.image is not None for step, _ in steps)
 
 
-def _rejected(steps: Numbered) -> set[str]:
+def _rejected(steps: Numbered, *, last_too: bool = False) -> set[str]:
     """Sketches of earlier rounds that another picture of their round replaced, and their inspections."""
     last = steps[-1][1]
     newest = {number: step.id for step, number in steps if step.image}
     gone: set[str] = set()
     for (step, number), (after, _) in zip(steps, [*steps[1:], (None, 0)], strict=True):
-        if 0 < number < last and step.image and newest[number] != step.id:
+        if number > 0 and (last_too or number < last) and step.image and newest[number] != step.id:
             gone.add(step.id)
             if after is not None and after.is_fault:
                 gone.add(after.id)

@@ -32,9 +32,6 @@ A noised image is seen by nobody and takes no position, so copies do not know of
 BRANCH = 0.1
 """How often a picture of irg is drawn as a guidance branch: without its text, or without the one before."""
 
-REFINE, TRIES = "<refine>", 20
-"""What an inspection that finds a mistake has in it, and in how many lessons one is looked for."""
-
 THOUGHTS = 0.2
 """The share of told sessions that are a prompt and the thought about it."""
 
@@ -80,12 +77,12 @@ class SampleMaker:
             return self.look(rng.choice(self.library.direct))
         if family in MODES:
             return self.mode(family, rng.choice(self.library.irg), rng, generator)
-        if family == "words":
-            return self.words(rng, generator)
         lesson = self.trajectory(rng)
         if family == "whole":
             return self.splits(lesson, lesson.parts, generator)
-        return self.edit(lesson, rng, generator)
+        if family == "edit":
+            return self.edit(lesson, rng, generator)
+        return self.words(lesson, rng, generator)
 
     def told(self, rng: random.Random) -> list[Split]:
         """The words alone of a session in which nothing goes wrong, or of a thought; fresh every time.
@@ -143,20 +140,13 @@ class SampleMaker:
         parts = [*map(without_loss, before), lesson.parts[at]]
         return self.splits(lesson, parts, generator, droppable=len(parts) - 2, copies=COPIES["edit"])
 
-    def words(self, rng: random.Random, generator: torch.Generator) -> list[Split]:
-        """The prompt, a plan, its picture and what is to be said of it: in every other one, what is wrong.
-
-        In whole trajectories three inspections in four find nothing wrong. Who knows only those says that
-        all is well whenever it is in doubt.
-        """
-        wrong = rng.random() < 0.5
-        for _ in range(TRIES):
-            lesson = self.trajectory(rng)
-            spoken = [at for at in said_of_pictures(lesson) if (REFINE in lesson.parts[at].text) == wrong]
-            if spoken:
-                break
-        else:
-            spoken = said_of_pictures(lesson)
+    def words(self, lesson: Lesson, rng: random.Random, generator: torch.Generator) -> list[Split]:
+        """The prompt, a plan, its picture and the inspection to be written."""
+        spoken = [
+            i
+            for i, part in enumerate(lesson.parts)
+            if part.kind == "text" and part.loss and lesson.parts[i - 1].kind == "image"
+        ]
         if not spoken:
             return self.splits(lesson, lesson.parts, generator)
         at = rng.choice(spoken)
@@ -222,16 +212,6 @@ def spread_draws(count: int, generator: torch.Generator) -> list[float]:
 def image_targets(lesson: Lesson) -> list[int]:
     """Where in the lesson a picture is to be drawn."""
     return [i for i, part in enumerate(lesson.parts) if part.kind == "image" and part.loss]
-
-
-def said_of_pictures(lesson: Lesson) -> list[int]:
-    """Where in the lesson the model speaks right after a picture."""
-    parts = lesson.parts
-    return [
-        i
-        for i, part in enumerate(parts)
-        if part.kind == "text" and part.loss and parts[i - 1].kind == "image"
-    ]
 
 
 def without_loss(part: Part) -> Part:

@@ -83,6 +83,15 @@ def test_the_last_round_stays_whole_however_little_room_there_is():
     assert pictures_remembered(steps, keep_rejected=False, most=2) == 2
 
 
+def test_a_start_picture_and_the_newest_are_all_when_there_is_room_for_two():
+    root = path()[0]
+    start = Step(root.id, "image", "person", image="f" * 64, recipe={"start": "upload"})
+    for stages in (FAULT, FAULT * 2, (*FAULT, "plan"), (*FAULT, *FAULT[:3])):
+        steps = [root, start, *path(*stages)[1:]]
+        shown = [step.image for step in remembered(steps, most=2) if step.image]
+        assert shown == [start.image, next(step.image for step in reversed(steps) if step.image)]
+
+
 def test_a_picture_to_start_from_always_stays():
     root = path()[0]
     steps = [root, Step(root.id, "image", "person", image="f" * 64, recipe={"start": "upload"})]

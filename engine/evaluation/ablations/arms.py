@@ -98,10 +98,12 @@ BY_PROCESS = (
         "knowledge",
         "process",
         (
-            "inspect: precision, own sketch",
-            "inspect: recall, own sketch",
+            "inspect: precision, rendered",
+            "inspect: recall, rendered",
+            "inspect: false alarms, rendered",
             "inspect: false alarms, not drawn yet",
             "refine: mended",
+            "refine: overdone",
         ),
     ),
 )

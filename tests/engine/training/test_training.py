@@ -84,14 +84,6 @@ class TestSamples:
                 assert kinds[index + 1] is SeenImage
         assert NoisedImage in kinds
 
-    def test_every_other_inspection_finds_a_mistake(self, maker: SampleMaker) -> None:
-        rng, generator = random.Random(0), torch.Generator()
-        parts = [part for lesson in maker.library.process for part in lesson.parts]
-        mistakes = {tuple(maker.ids(part.text)) for part in parts if "<refine>" in part.text}
-        said = [maker.draw("words", rng, generator)[-1] for _ in range(60)]
-        found = sum(isinstance(one, Text) and tuple(one.ids) in mistakes for one in said)
-        assert 20 <= found <= 40
-
     @pytest.mark.parametrize("family", ["direct", "edit"])
     def test_a_short_sample_ends_with_its_only_target_under_several_noises(
         self, maker: SampleMaker, family: str
