@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.serving.queue import Job
+from studio import settling
 from studio.checks import RefusedError, checked_text
 from studio.room import Room
 from studio.views import settings_of
@@ -20,12 +21,26 @@ def ask(room: Room, owner: str, *, sid: str, step: str, question: str) -> dict:
             f"The question has {len(words):,} signs; at most {LONGEST_QUESTION} fit. Shorten it; nothing was "
             "lost."
         )
-    settings, seed = settings_of(room.store.session(owner, sid))
+    session = room.store.session(owner, sid)
+    settings, seed = settings_of(session)
+    waits = settling.waits(session)
     earlier = sum(note.step_id == step for note in room.store.notes(owner, sid))
     note = room.store.add_note(owner, sid, step, words)
     room.recorder.notes.tell(note)
     room.worker.submit(
-        Job(note.id, owner, sid, "", settings, seed, attempt=earlier, urgent=True, question=words, about=step)
+        Job(
+            note.id,
+            owner,
+            sid,
+            "",
+            settings,
+            seed,
+            attempt=earlier,
+            urgent=True,
+            provisional=waits,
+            question=words,
+            about=step,
+        )
     )
     return {"note": note.id}
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from engine.settings import Settings
 from engine.trajectory import IMAGE_KINDS, NOUNS, TEXT_FIELDS, Step
-from sessions import Branch, Conflict, Run, Session
+from sessions import Branch, Conflict
 from studio.checks import RefusedError, checked_text
+from studio.earlier import broke_off_one_more, broke_off_polishing, failures, unused_attempt
 from studio.room import Room
 from studio.views import branch_view, settings_of, step_view
 from studio.wording import branch_name, edit_name
@@ -38,7 +39,7 @@ def edit(
 ) -> dict:
     """Saves a rewritten card beside the old one, on a branch of its own.
 
-    Rewritten words keep the picture that ``branch`` starts from.
+    Words of a prompt, rewritten or not, keep the picture that ``branch`` starts from.
     ``known``: the versions of this card that the tab knew. When somebody rewrote it meanwhile, this is a
     :class:`Conflict` and the tab may ask again with ``force``.
     """
@@ -46,14 +47,14 @@ def edit(
     if old.kind not in TEXT_FIELDS:
         raise RefusedError("This card holds a picture. Paint over it or replace it.")
     texts = _texts(old.kind, fields)
+    start = _start_of(room, owner, sid, branch) if old.kind == "prompt" else None
     if texts == dict(old.fields):
-        return _run_from(room, owner, sid, old) if run else {}
+        return _go_on(room, owner, sid, start or old, branch) if run else {}
     _nobody_else(room, owner, sid, old, known, force)
     recipe: dict[str, Any] = {"edited_from": old.id}
     if old.kind == "prompt":
         recipe["session_seed"] = room.store.session(owner, sid).seed
     new = Step(old.parent, old.kind, "person", texts, recipe=recipe)
-    start = _start_of(room, owner, sid, branch) if old.kind == "prompt" else None
     return _fork(room, owner, sid, old, new, edit_name(old, texts), run, start)
 
 
@@ -98,7 +99,7 @@ def replace(room: Room, owner: str, *, sid: str, step: str, upload: str, run: bo
 
 
 def again(room: Room, owner: str, *, sid: str, step: str) -> dict:
-    """Makes a step once more with a new seed, on a branch of its own."""
+    """Makes a step once more with a new seed, on a branch of its own; a plan that was wished for stays so."""
     old = room.store.step(owner, sid, step)
     if old.parent is None:
         return _run_from(room, owner, sid, old)
@@ -108,7 +109,8 @@ def again(room: Room, owner: str, *, sid: str, step: str) -> dict:
     attempt = 1 + max((int(s.recipe.get("attempt", 0)) for s in siblings), default=0)
     path = room.store.trajectory(owner, sid, old.parent)
     how = _how(room, owner, sid, path, polish=old.kind == "reflect")
-    return _branch_and_run(room, owner, sid, old.parent, f"another {NOUNS[old.kind]}", how, attempt)
+    name, more = f"another {NOUNS[old.kind]}", "wish" in old.recipe
+    return _branch_and_run(room, owner, sid, old.parent, name, how, attempt=attempt, more=more)
 
 
 def polish(room: Room, owner: str, *, sid: str, step: str) -> dict:
@@ -126,16 +128,7 @@ def run(
 
     ``more``: with one more round, even if the model holds the picture to be complete.
     """
-    old = room.store.step(owner, sid, step)
-    here = room.store.branch(owner, sid, branch)
-    if here.tip != old.id:
-        return _run_from(room, owner, sid, old)
-    runs = [r for r in room.store.runs(owner, sid) if r.branch_id == here.id]
-    attempt = sum(r.state == "failed" for r in runs) if again else 0
-    polish = _broke_off_polishing(room.store.session(owner, sid), runs, old)
-    how = _how(room, owner, sid, room.store.trajectory(owner, sid, old.id), polish=polish)
-    start_run(room, owner, sid, here, how, attempt=attempt, more=more, urgent=True)
-    return {"branch": here.id}
+    return _go_on(room, owner, sid, room.store.step(owner, sid, step), branch, again=again, more=more)
 
 
 def stop(room: Room, owner: str, *, sid: str, run: str) -> dict:
@@ -148,9 +141,10 @@ def stop(room: Room, owner: str, *, sid: str, run: str) -> dict:
 
 def _texts(kind: str, fields: Mapping[str, str]) -> dict[str, str]:
     """The fields of a text step, checked; a plan needs what to do next, the others any words at all."""
-    texts = {name: checked_text(fields.get(name, ""), name) for name in TEXT_FIELDS[kind]}
+    found = {name: checked_text(fields.get(name, ""), name) for name in TEXT_FIELDS[kind]}
+    texts = {name: text if text.strip() else "" for name, text in found.items()}  # blanks ask for nothing
     needed = [texts["instruction"]] if kind == "plan" else texts.values()
-    if not any(text.strip() for text in needed):
+    if not any(needed):
         raise RefusedError("There is no text to go on from. Write something, or discard the change.")
     return texts
 
@@ -198,7 +192,7 @@ def begin_from(room: Room, owner: str, sid: str, start: Step, name: str) -> dict
     branch = room.store.fork(owner, sid, start, name=branch_name(taken, name))
     steps = room.store.steps(owner, sid)
     made = tell_branch(room, owner, sid, branch, [step_view(steps[start.id], steps, room.most_pictures)])
-    start_run(room, owner, sid, branch, how, attempt=_unused(room, owner, sid, start, how), urgent=True)
+    start_run(room, owner, sid, branch, how, attempt=unused_attempt(steps, start, how), urgent=True)
     return {"branch": branch.id, "step": start.id, "made": made}
 
 
@@ -222,12 +216,27 @@ def _path(room: Room, owner: str, sid: str, tip: str | None) -> list[Step]:
     return room.store.trajectory(owner, sid, tip) if tip else []
 
 
-def _broke_off_polishing(session: Session, runs: Sequence[Run], tip: Step) -> bool:
-    """Whether a branch's newest run was to polish the picture at its end and made nothing of it."""
-    newest = runs[0] if runs else None
-    if newest is None or newest.state not in ("failed", "cancelled", "lost") or tip.image is None:
-        return False
-    return newest.settings.get("protocol") == "irg" != session.settings.get("protocol")
+def _go_on(
+    room: Room,
+    owner: str,
+    sid: str,
+    step: Step,
+    branch: str | None,
+    *,
+    again: bool = False,
+    more: bool = False,
+) -> dict:
+    """As :func:`run`. What a run that broke off was asked for is asked for again."""
+    here = room.store.branch(owner, sid, branch) if branch else None
+    if here is None or here.tip != step.id:
+        return _run_from(room, owner, sid, step)
+    path = room.store.trajectory(owner, sid, step.id)
+    runs = [found for found in room.store.runs(owner, sid) if found.branch_id == here.id]
+    how = _how(room, owner, sid, path, polish=broke_off_polishing(room.store.session(owner, sid), runs, step))
+    attempt = failures(runs, path) if again else 0
+    more = more or broke_off_one_more(runs, step)
+    start_run(room, owner, sid, here, how, attempt=attempt, more=more, urgent=True)
+    return {"branch": here.id}
 
 
 def _run_from(
@@ -235,38 +244,18 @@ def _run_from(
 ) -> dict:
     """Goes on from a card that others already go on from: with a seed these settings did not have there."""
     how = _how(room, owner, sid, room.store.trajectory(owner, sid, step.id), polish=polish)
-    attempt = _unused(room, owner, sid, step, how)
-    return _branch_and_run(room, owner, sid, step.id, name or f"on from {NOUNS[step.kind]}", how, attempt)
-
-
-def _unused(room: Room, owner: str, sid: str, step: Step, how: Settings) -> int:
-    """The first number of a wish for a new seed that these settings did not have after this step."""
-    used = {
-        s.recipe.get("attempt", 0)
-        for s in room.store.steps(owner, sid).values()
-        if s.parent == step.id and _went_by(s.recipe, how)
-    }
-    return next(number for number in range(len(used) + 1) if number not in used)
-
-
-def _went_by(recipe: Mapping[str, Any], wish: Settings) -> bool:
-    """Whether a step was made by these settings.
-
-    A text made again is written at a temperature of its own, and a protocol may have a preset for a
-    picture; neither is a wish of the person's. A setting that was unknown then had its usual value.
-    """
-    made = Settings().as_dict() | recipe.get("settings", {})  # a step may be older than a setting
-    own = {"temperature", *recipe.get("preset", ())}
-    return all(made.get(name) == value for name, value in wish.as_dict().items() if name not in own)
+    attempt = unused_attempt(room.store.steps(owner, sid), step, how)
+    name = name or f"on from {NOUNS[step.kind]}"
+    return _branch_and_run(room, owner, sid, step.id, name, how, attempt=attempt)
 
 
 def _branch_and_run(
-    room: Room, owner: str, sid: str, tip: str, name: str, how: Settings, attempt: int
+    room: Room, owner: str, sid: str, tip: str, name: str, how: Settings, **wishes: Any
 ) -> dict:
     taken = (b.name for b in room.store.branches(owner, sid))
     branch = room.store.create_branch(owner, sid, tip, branch_name(taken, name))
     made = tell_branch(room, owner, sid, branch)
-    start_run(room, owner, sid, branch, how, attempt=attempt, urgent=True)
+    start_run(room, owner, sid, branch, how, urgent=True, **wishes)
     return {"branch": branch.id, "made": made}
 
 

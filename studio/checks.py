@@ -25,9 +25,10 @@ def checked_text(text: str, what: str) -> str:
     return clean_text(text)
 
 
-def checked_settings(values: Mapping[str, Any]) -> Settings:
+def checked_settings(values: Mapping[str, Any], usual: Settings) -> Settings:
+    """Settings with those of ``usual`` where ``values`` says nothing."""
     try:
-        return Settings.from_dict(values)
+        return Settings.from_dict({**usual.as_dict(), **values})
     except (TypeError, ValueError) as error:
         raise RefusedError(f"These settings don't fit: {error}. Change them and save again.") from error
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sessions import Conflict, StoreError
-from studio import asking, card_commands, starts
+from studio import asking, card_commands, settling, starts
 from studio.card_commands import start_run, tell_branch
 from studio.checks import RefusedError, checked_seed, checked_settings, checked_text
 from studio.identity import DeniedError
@@ -56,15 +56,18 @@ def create(
     sid: None,
     upload: str | None = None,
 ) -> dict:
-    """Begins a session and its first run; with ``upload``, from a person's picture."""
-    wish, drawn = (
-        checked_settings(settings),
-        random.randrange(100_000) if seed is None else checked_seed(seed),
-    )
+    """Begins a session and its first run; with ``upload``, from a person's picture.
+
+    ``settings``: those that were chosen. The rest are the model's own, as soon as it is there.
+    """
+    drawn = random.randrange(100_000) if seed is None else checked_seed(seed)
     working = room.worker.snapshot()
-    must_be_offered(wish, working.protocols)
-    must_fit(wish, working.canvas)
-    session = room.store.create_session(owner, checked_text(prompt, "prompt"), wish.as_dict(), drawn)
+    wish = checked_settings(settings, room.settings)
+    kept = wish.as_dict() if working.state == "ready" else settling.waiting(settings)
+    if working.state == "ready":
+        must_be_offered(wish, working.protocols)
+        must_fit(wish, working.canvas)
+    session = room.store.create_session(owner, checked_text(prompt, "prompt"), kept, drawn)
     room.tell_owner(owner)
     branch = room.store.branches(owner, session.id)[0]
     if upload:
@@ -79,12 +82,14 @@ def create(
 def settings(
     room: Room, owner: str, *, sid: str, settings: Mapping[str, Any], seed: int | None = None
 ) -> dict:
-    """Settings for what is made from now on."""
-    session = room.store.session(owner, sid)
-    wish = checked_settings(settings)
+    """Settings for what is made from now on; those that aren't given stay."""
+    session = room.session(owner, sid)
+    usual, drawn = settings_of(session)
+    wish = checked_settings(settings, usual)
     must_fit(wish, room.worker.snapshot().canvas)
-    drawn = settings_of(session)[1] if seed is None else checked_seed(seed)
-    room.store.update_settings(owner, sid, {**wish.as_dict(), "seed": drawn})
+    drawn = drawn if seed is None else checked_seed(seed)
+    kept = {**session.settings, **settings} if settling.waits(session) else wish.as_dict()
+    room.store.update_settings(owner, sid, {**kept, "seed": drawn})
     room.log.append(sid, "session", values={"settings": wish.as_dict(), "seed": drawn})
     for found in room.store.runs(owner, sid):
         if found.state in ("queued", "running"):

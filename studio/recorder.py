@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +17,13 @@ from engine.events import Answered, Event, Preview, StepFailed, StepFinished, St
 from engine.protocols.memory import MOST_PICTURES
 from engine.serving.local import LocalWorker
 from engine.serving.queue import Job
+from engine.settings import Settings
 from engine.trajectory import Step
-from sessions import Store, StoreError
+from sessions import NotFound, Store, StoreError
 from studio.answers import NoteDesk
 from studio.live import EVERYONE, LiveLog
 from studio.previews import Previews
+from studio.uploads import UPLOADED, fit_start
 from studio.views import branch_view, place_view, run_view, step_view, worker_view
 
 
@@ -30,25 +33,50 @@ class StudioRecorder:
     def __init__(self, store: Store, log: LiveLog, previews: Previews) -> None:
         self._store, self._log, self._previews = store, log, previews
         self._job: Job | None = None
+        self._uploaded: str | None = None
         self._lock = threading.Lock()
         self._live: dict[str, dict[str, Any]] = {}
         self._frames = 0
         self.notes = NoteDesk(store, log)
         self.worker: LocalWorker | None = None
         """Set once it exists: the worker needs this recorder first."""
+        self.settled: Callable[[str, str], Settings] | None = None
+        """The settings of an owner's session, complete; the room sets it."""
         self.reasons: dict[str, str] = {}
         """Why a run was stopped, when it was not the Stop button."""
 
+    def settings(self, job: Job) -> Settings:
+        assert self.settled is not None, "jobs come from a room"
+        return self.settled(job.owner, job.session_id)
+
     def trajectory(self, job: Job) -> list[Step]:
         self._job = job  # the pictures asked for next are this job's: one worker, one step at a time
+        path = self._path(job)
+        start = path[1] if len(path) > 1 and self._was_uploaded(job, path[1]) else None
+        self._uploaded = start.image if start else None
+        return path
+
+    def _path(self, job: Job) -> list[Step]:
         if job.question:
             return self.notes.trajectory(job)
         branch = self._store.branch(job.owner, job.session_id, job.branch_id)
         return self._store.trajectory(job.owner, job.session_id, branch.tip)
 
+    def _was_uploaded(self, job: Job, step: Step) -> bool:
+        """Whether a step is a person's picture to start from, or what became of it under their brush."""
+        try:
+            while origin := step.recipe.get("edited_from"):
+                step = self._store.step(job.owner, job.session_id, str(origin))
+        except NotFound:  # a session that was opened from a picture has only the steps to that picture
+            return False
+        return step.recipe.get("start") == UPLOADED
+
     def pixels(self, digest: str) -> Image:
+        """A picture of the job's. One to start from may be older than the model's answer to its size."""
         assert self._job is not None, "pictures are read for a trajectory"
-        return self._store.pixels(self._job.owner, self._job.session_id, digest)
+        picture = self._store.pixels(self._job.owner, self._job.session_id, digest)
+        canvas = self.worker.snapshot().canvas if self.worker else None
+        return fit_start(picture, canvas)[0] if canvas and digest == self._uploaded else picture
 
     def keep_image(self, image: Image) -> str:
         return self._store.put_image(image)

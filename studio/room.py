@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine import protocols
@@ -11,7 +12,8 @@ from engine.checkpoints.progress import Loading
 from engine.serving.local import LocalWorker
 from engine.serving.queue import Job
 from engine.settings import Settings
-from sessions import Run, Store
+from sessions import Run, Session, Store, StoreError
+from studio import settling
 from studio.examples import EXAMPLES
 from studio.identity import Tokens
 from studio.live import LiveLog
@@ -46,6 +48,7 @@ class Room:
     hint: Callable[[str], str] | None = None
     """A gentle sentence about words the model doesn't know; None when nothing is known about its words."""
     loopback_only: bool = True
+    _settling: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def open(
@@ -60,14 +63,36 @@ class Room:
         recorder = StudioRecorder(store, log, previews)
         worker = LocalWorker(open_painter, recorder, loading, recorder.tell_worker)
         recorder.worker = worker
-        return cls(store, worker, log, recorder, previews, Tokens.of(store.home), **more)
+        room = cls(store, worker, log, recorder, previews, Tokens.of(store.home), **more)
+        recorder.settled = lambda owner, sid: settings_of(room.session(owner, sid))[0]
+        return room
+
+    def session(self, owner: str, sid: str) -> Session:
+        """A session. One begun before the model was there gets the rest of its settings once it is."""
+        with self._settling:
+            session, working = self.store.session(owner, sid), self.worker.snapshot()
+            if working.state != "ready" or working.canvas is None or not settling.waits(session):
+                return session
+            wish = settling.filled(session.settings, self.settings, working.protocols, working.canvas)
+            values = {**wish.as_dict(), "seed": settings_of(session)[1]}
+            self.log.append(sid, "session", values={"settings": wish.as_dict()})
+            try:
+                return self.store.update_settings(owner, sid, values)
+            except StoreError:  # a full disk: it opens all the same, and is filled in again next time
+                return replace(session, settings=values)
 
     def start_run(self, owner: str, sid: str, branch_id: str, settings: Settings, **wishes: Any) -> None:
         """The run is a row before the worker hears of it. ``wishes``: as of :class:`Job`."""
-        _, seed = settings_of(self.store.session(owner, sid))
-        run = self.store.create_run(owner, sid, branch_id, settings.as_dict())
+        session = self.store.session(owner, sid)
+        _, seed = settings_of(session)
+        waits = settling.waits(session)
+        beside = {
+            "after": self.store.branch(owner, sid, branch_id).tip,
+            "more": wishes.get("more", False),
+        }
+        run = self.store.create_run(owner, sid, branch_id, ({} if waits else settings.as_dict()) | beside)
         self.tell_run(sid, run)
-        self.worker.submit(Job(run.id, owner, sid, branch_id, settings, seed, **wishes))
+        self.worker.submit(Job(run.id, owner, sid, branch_id, settings, seed, provisional=waits, **wishes))
 
     def tell_run(self, sid: str, run: Run) -> None:
         self.log.append(sid, "run", run=run_view(run))
@@ -82,7 +107,7 @@ class Room:
         return self.worker.snapshot().most_pictures
 
     def about(self) -> dict[str, Any]:
-        """What never changes while the studio runs."""
+        """What the studio offers; much of it is the model's, so it is known only once that is there."""
         return {
             "examples": list(self.examples),
             "settings": self.settings.as_dict(),
@@ -105,6 +130,7 @@ class Room:
         return {
             "seq": seq,
             "sid": None,
+            "about": self.about(),
             "sessions": self.summaries(owner),
             "worker": worker_view(self.worker.snapshot()),
         }
@@ -112,7 +138,7 @@ class Room:
     def session_snapshot(self, owner: str, sid: str) -> dict[str, Any]:
         """Everything of a session. Raises ``NotFound``."""
         seq = self.log.seq  # first: better told twice than never
-        session = self.store.session(owner, sid)
+        session = self.session(owner, sid)
         settings, seed = settings_of(session)
         steps, branches = self.store.steps(owner, sid), self.store.branches(owner, sid)
         runs = self.store.runs(owner, sid)
@@ -121,6 +147,7 @@ class Room:
         return {
             "seq": seq,
             "sid": sid,
+            "about": self.about(),
             "title": session.title,
             "seed": seed,
             "settings": settings.as_dict(),

@@ -57,7 +57,6 @@ def build(room: Room) -> gr.Blocks:
         return {
             "type": "hello",
             "token": room.tokens.mint("page", owner),
-            "about": room.about(),
             "snapshot": _first_view(room, owner, request.query_params.get("session")),
         }
 

@@ -11,8 +11,7 @@ from engine.trajectory import NOUNS, Step
 from studio.card_commands import begin_from
 from studio.checks import RefusedError
 from studio.room import Room
-
-UPLOADED = "upload"
+from studio.uploads import UPLOADED
 
 
 def started(room: Room, owner: str, sid: str, prompt: Step, upload: str) -> Step:

@@ -7,6 +7,9 @@ from PIL import Image, ImageOps
 from engine.canvas import Canvas
 from sessions import safe_picture
 
+UPLOADED = "upload"
+"""What the recipe of a picture to start from says when it is a person's own."""
+
 
 def fit_picture(data: bytes, size: tuple[int, int]) -> tuple[Image.Image, str]:
     """(the picture at ``size`` = (width, height), a remark for the person or "").
@@ -21,11 +24,15 @@ def fit_picture(data: bytes, size: tuple[int, int]) -> tuple[Image.Image, str]:
 def start_picture(data: bytes, canvas: Canvas | None) -> tuple[Image.Image, str]:
     """(a picture to start from, a remark or ""): at the size at which the model sees it.
 
-    ``canvas``: None while the model is being opened; then it stays as it is. Raises ``UploadError``.
+    ``canvas``: None while the model is being opened; then it stays as it is, and is fitted when the model
+    is first shown it. Raises ``UploadError``.
     """
     picture = safe_picture(data)
-    if canvas is None:
-        return picture, ""
+    return fit_start(picture, canvas) if canvas else (picture, "")
+
+
+def fit_start(picture: Image.Image, canvas: Canvas) -> tuple[Image.Image, str]:
+    """(a picture to start from at the size at which the model sees it, a remark or ""); twice is fine."""
     height, width = canvas.fitting(picture.height, picture.width)
     return _fitted(picture, (width, height), ", the size this model sees it at")
 

@@ -100,6 +100,7 @@ def run_view(run: Run) -> View:
         "id": run.id,
         "branch": run.branch_id,
         "state": run.state,
+        "after": run.settings.get("after"),
         "complete": run.state == "done" and run.cause == COMPLETE,
         "cause": run.cause,
         "next_action": run.next_action,

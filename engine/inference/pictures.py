@@ -36,10 +36,13 @@ def shown_size(width: int, height: int, canvas: Canvas, rule: Transform) -> tupl
     """(width, height) at which the model is shown a picture.
 
     A size that it draws stays: the public rule makes small pictures larger, and then no session would keep
-    the size of its first picture, nor would a small one save memory. Any other size goes by the rule.
+    the size of its first picture, nor would a small one save memory. Any other size goes by the rule. A model
+    that knows one size only is shown no other, whatever shape came with a session from elsewhere.
     """
+    if canvas.is_fixed:
+        return canvas.usual[1], canvas.usual[0]
     whole = width % canvas.unit == height % canvas.unit == 0
-    if whole and max(width, height) <= canvas.largest and not canvas.is_fixed:
+    if whole and max(width, height) <= canvas.largest:
         return width, height
     return rule.size(width, height)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.canvas import Canvas
 from engine.events import Answered, Event
 from engine.serving.queue import Job, Place
+from engine.settings import Settings
 from engine.trajectory import Step
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ class Recorder(Protocol):
     running, paused, done, failed, cancelled, lost. A job with a question is told of the same way; its
     trajectory ends with the picture that is asked about.
     """
+
+    def settings(self, job: Job) -> Settings:
+        """Those of a ``provisional`` job, now that the model is there."""
 
     def trajectory(self, job: Job) -> list[Step]: ...
 

@@ -22,7 +22,8 @@ class Job:
 
     ``urgent`` marks an edit just made: its first step goes before other runs. ``attempt`` counts the
     wishes for a new seed and holds for the first step; so does ``more``, the wish for one more round than
-    the model would make. ``steps_limit`` pauses the run after so many.
+    the model would make. ``provisional``: it was asked for before the model was there, so its settings are
+    asked for again when it begins. ``steps_limit`` pauses the run after so many.
     With a ``question`` it is no run but asks about the picture of step ``about``; ``run_id`` names the note.
     """
 
@@ -35,6 +36,7 @@ class Job:
     attempt: int = 0
     more: bool = False
     urgent: bool = False
+    provisional: bool = False
     steps_limit: int | None = None
     question: str = ""
     about: str = ""

@@ -1,33 +1,23 @@
 // What a person can do. Every command is a short message to the server; what it changes comes back over the log.
 
 import { askText, askYes, choosePicture } from "./dialogs.js";
-import { drafts } from "./drafts.js";
-import { paintOver } from "./paint.js";
 import { PictureActions } from "./picture_actions.js";
 import { editSettings } from "./settings.js";
+import { changes, keepWish, newWish } from "./wishes.js";
 
 const MORE = "The model holds the picture to be complete: have it look for one more thing to do all the same";
+const ACCEPTED = "Accepted as it is.";
 
 export class Actions extends PictureActions {
   // Home -----------------------------------------------------------------------------------------------------
 
   /** Begins a session. Resolves with a sentence when that was not possible. */
   async create(prompt, upload = null) {
-    const wish = this.#newWish();
+    const wish = newWish(this.about);
     const reply = await this.act("create", { prompt, ...wish, upload, sid: null }, { quietly: true });
     if (!reply.ok) return reply.error;
     await this.open(reply.session);
     return null;
-  }
-
-  /** The settings for new sessions: those chosen in this browser, of the names this Restroke knows. */
-  #newWish() {
-    const saved = drafts.get("settings") || {}, usual = this.about.settings;
-    const known = Object.entries(saved.settings || {}).filter(([name]) => name in usual);
-    const settings = { ...usual, ...Object.fromEntries(known) };
-    if (!this.#offers(settings.protocol)) settings.protocol = usual.protocol; // chosen for another model
-    if (!this.about.canvas) Object.assign(settings, { height: null, width: null });
-    return { settings, seed: saved.seed ?? null };
   }
 
   #offers(protocol) {
@@ -35,8 +25,9 @@ export class Actions extends PictureActions {
   }
 
   async newSettings() {
-    const wish = await editSettings({ ...this.#newWish(), protocols: this.about.protocols, canvas: this.about.canvas, seedOptional: true });
-    if (wish) drafts.set("settings", wish);
+    const { about } = this, { settings, seed } = newWish(about), shown = { ...about.settings, ...settings };
+    const wish = await editSettings({ settings: shown, seed, protocols: about.protocols, canvas: about.canvas, seedOptional: true });
+    if (wish) keepWish(wish, shown);
   }
 
   searchSessions(query) {
@@ -132,8 +123,10 @@ export class Actions extends PictureActions {
     };
   }
 
+  /** An inspection needs words: one that was nothing but its correction gets some. */
   accept(step) {
-    return this.act("edit", { step: step.id, fields: { ...step.fields, correction: "" }, run: true, force: true });
+    const verdict = step.fields.verdict.trim() ? step.fields.verdict : ACCEPTED;
+    return this.act("edit", { step: step.id, fields: { verdict, correction: "" }, run: true, force: true });
   }
 
   /** The picture of this branch that may be polished, or null: once is best, so none that was reflected on. */
@@ -159,45 +152,16 @@ export class Actions extends PictureActions {
     return this.act("run", { step: this.model.branch(this.branch).tip, branch: this.branch, again: true });
   }
 
-  async paint(step) {
-    if (!step) return;
-    const done = await paintOver(this.imageUrl(step.image));
-    if (done) await this.#putPicture(step, done.blob, done.run);
-  }
-
-  replace(step) {
-    if (!step) return;
-    const picker = Object.assign(document.createElement("input"), { type: "file", accept: "image/*" });
-    picker.dataset.picker = "replace";
-    picker.onchange = () => this.#replaceWith(step, picker.files[0]);
-    picker.hidden = true;
-    this.node.append(picker);
-    picker.click();
-    window.addEventListener("focus", () => setTimeout(() => picker.remove(), 60000), { once: true });
-  }
-
-  async #replaceWith(step, file) {
-    if (!file) return;
-    const run = await askYes("Use this picture?", "It takes the place of the picture on a new branch, and the model goes on from it.", "Use it and run from here");
-    if (run) await this.#putPicture(step, file, true);
-  }
-
-  async #putPicture(step, blob, run) {
-    const kept = await this.upload(`studio/${this.model.sid}/upload?step=${step.id}`, blob);
-    if (!kept.ok) return this.toasts.show(kept.error, { bad: true });
-    if (kept.remark) this.toasts.show(kept.remark);
-    return this.act("replace", { step: step.id, upload: kept.upload, run });
-  }
-
   // Settings of the session ------------------------------------------------------------------------------------
 
   setMode(mode) {
-    return this.act("settings", { settings: { ...this.model.settings, mode }, seed: null });
+    return this.act("settings", { settings: { mode }, seed: null });
   }
 
   async sessionSettings() {
-    const wish = await editSettings({ settings: this.model.settings, seed: this.model.seed, protocols: this.about.protocols, canvas: this.about.canvas });
-    if (wish) await this.act("settings", wish);
+    const { sid, settings, seed } = this.model;
+    const wish = await editSettings({ settings, seed, protocols: this.about.protocols, canvas: this.about.canvas });
+    if (wish) await this.act("settings", { sid, settings: changes(settings, wish.settings), seed: wish.seed });
   }
 
   async renameBranch() {

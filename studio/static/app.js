@@ -14,14 +14,14 @@ export class App extends Actions {
   /** `trigger(payload)` sends a command; `hello` is what the server said when the page was opened. */
   constructor(root, trigger, hello) {
     super(trigger);
-    Object.assign(this, { root, token: hello.token, about: hello.about, sessions: [], query: "", model: null, stoppers: [] });
+    Object.assign(this, { root, token: hello.token, about: hello.snapshot.about, sessions: [], query: "", model: null, stoppers: [] });
     this.base = new URL(".", document.baseURI);
     this.reset();
     this.toasts = new Toasts();
     this.said = h("div.unseen", { "aria-live": "polite", "aria-atomic": "true", "data-said": true });
     this.banner = h("div.banner", { role: "alert", hidden: true },
       h("b", {}, "Restroke isn't answering."), " Your text is kept here; this page goes on by itself when it is back.");
-    this.home = new Home(this, hello.about);
+    this.home = new Home(this);
     this.session = new SessionView(this);
     this.node = h("div.rs", {}, this.banner, this.home.node, this.session.node, this.toasts.node, this.said);
     root.replaceChildren(this.node);
@@ -32,7 +32,7 @@ export class App extends Actions {
       onEvent: (event) => this.#heard(event),
       onState: (up) => this.#linked(up),
     });
-    window.addEventListener("popstate", () => this.open(new URL(location.href).searchParams.get("session"), { push: false }));
+    window.addEventListener("popstate", () => this.#wentBack());
     this.#listenDrops();
     this.#show(hello.snapshot);
   }
@@ -86,9 +86,19 @@ export class App extends Actions {
     }
   }
 
+  /** The browser went to another address of its history. */
+  #wentBack() {
+    const asked = new URL(location.href).searchParams, branch = asked.get("branch");
+    const here = this.model?.sid === asked.get("session") && this.model.branches.some(({ id }) => id === branch);
+    if (here) this.travel(branch, { push: false });
+    else this.open(asked.get("session"), { push: false });
+  }
+
   #show(snapshot) {
-    const same = this.model && this.model.sid === snapshot.sid;
+    const same = this.worker && (this.model?.sid || null) === snapshot.sid;
     this.sessions = snapshot.sessions ?? this.sessions;
+    this.about = snapshot.about;
+    this.home.learn(this.about);
     this.worker = snapshot.worker;
     if (!snapshot.sid) this.model = null;
     else if (same) this.model.load(snapshot);
@@ -98,19 +108,27 @@ export class App extends Actions {
     }
     if (!same) {
       this.reset();
-      const wish = new URL(location.href).searchParams.get("branch");
-      if (this.model) this.branch = this.model.branches.some((b) => b.id === wish) ? wish : snapshot.branch;
       window.scrollTo(0, 0);
     }
+    if (this.model) this.#branchOfAddress(snapshot.branch);
     if (snapshot.problem) this.toasts.show(snapshot.problem, { bad: true });
-    if (!snapshot.sid) history.replaceState(null, "", this.pageUrl(null));
+    history.replaceState(null, "", this.pageUrl(snapshot.sid, this.branch)); // with its branch, to come back to from another
     this.link.follow(snapshot.seq);
     this.render();
   }
 
+  /** The branch that the address names; without one the open branch stays, else it is the newest. */
+  #branchOfAddress(newest) {
+    const wish = new URL(location.href).searchParams.get("branch");
+    const branch = this.model.branches.some(({ id }) => id === wish) ? wish : this.branch || newest;
+    if (branch !== this.branch) Object.assign(this, { branch, chosen: null, focused: null });
+  }
+
   async resync() {
+    const sid = this.model?.sid;
     try {
-      this.#show(await this.read(`studio/${this.model?.sid || "home"}/snapshot`));
+      const snapshot = await this.read(`studio/${sid || "home"}/snapshot`);
+      if (this.model?.sid === sid) this.#show(snapshot); // else another one was opened meanwhile
     } catch (error) {
       this.toasts.show(error.message, { bad: true });
     }
@@ -132,11 +150,10 @@ export class App extends Actions {
     this.schedule();
   }
 
-  /** The model's state. Once it is there, the page learns from a reload what it can do. */
+  /** The model's state. Once it is there, the page learns what it can do; what a person is at meanwhile stays. */
   #working(worker) {
-    const opened = this.worker.state === "loading" && worker.state === "ready";
-    this.worker = worker;
-    if (opened) location.reload();
+    if (this.worker.state === "loading" && worker.state === "ready") this.resync();
+    else this.worker = worker;
   }
 
   #announce(event) {

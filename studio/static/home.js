@@ -9,7 +9,7 @@ import { StartPicture } from "./start.js";
 const LIMIT = 4000;
 
 export class Home {
-  constructor(app, about) {
+  constructor(app) {
     this.app = app;
     this.words = h("textarea.first-words", {
       rows: 2, dir: "auto", placeholder: "A red house left of a green tree at night", "aria-label": "What shall the picture show?",
@@ -23,12 +23,12 @@ export class Home {
     grow(this.words);
     this.problem = h("p.problem", { role: "alert" });
     this.hint = h("p.hint", { "aria-live": "polite" });
-    if (this.words.value) this.#hint();
     this.button = h("button.btn.main.big", { type: "submit" }, icon("stroke"), "Paint it");
     this.start = new StartPicture(app, (text) => setText(this.problem, text));
     const file = h("input", { type: "file", accept: "image/png", class: "unseen", "aria-label": "A Restroke picture to open again", onchange: () => app.importFile(file.files[0]).finally(() => (file.value = "")) });
     this.list = new SessionList(app, "grid");
     this.model = h("span");
+    this.examples = h("ul.examples", { "aria-label": "Examples" });
     this.node = h("div.home", {},
       h("header.home-top", {}, h("span.brand", {}, icon("stroke"), "Restroke"), h("p.model", {}, this.model, app.stopLoading())),
       h("div.home-main", {},
@@ -42,17 +42,26 @@ export class Home {
         }, this.words, this.start.shown, this.hint, this.problem, h("div.row", {}, this.button,
           h("div.row.ways", {}, this.start.button,
             h("button.btn", { type: "button", onclick: () => app.newSettings() }, icon("gear"), "Settings")))),
-        h("ul.examples", { "aria-label": "Examples" }, ...about.examples.map((text) => h("li", {}, h("button.chip", {
-          type: "button",
-          onclick: () => {
-            this.words.value = text;
-            this.#typed();
-            this.words.dispatchEvent(new Event("input"));
-            this.words.focus();
-          },
-        }, text)))),
+        this.examples,
         h("section.before", { "aria-label": "Made before" }, h("div.before-head", {}, h("h2", {}, "Made before"),
           h("label.btn.file", {}, icon("picture"), "Open a Restroke picture", file)), this.list.node)));
+  }
+
+  /** Takes what the server says it can do: once at the beginning, and again when the model is there. */
+  learn(about) {
+    const news = JSON.stringify(about);
+    if (news === this.known) return;
+    this.known = news;
+    this.examples.replaceChildren(...about.examples.map((text) => h("li", {}, h("button.chip", {
+      type: "button",
+      onclick: () => {
+        this.words.value = text;
+        this.#typed();
+        this.words.dispatchEvent(new Event("input"));
+        this.words.focus();
+      },
+    }, text))));
+    if (this.words.value) this.#hint();
   }
 
   #typed() {

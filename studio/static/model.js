@@ -125,8 +125,17 @@ export class Model {
     return this.homes.get(step.id) ?? Infinity;
   }
 
+  /** The newest run of a branch; null also when the person added a card to where it had ended. */
   run(branchId) {
-    return [...this.runs.values()].filter((run) => run.branch === branchId).at(-1) || null;
+    const run = [...this.runs.values()].filter((other) => other.branch === branchId).at(-1);
+    return run && !this.#isPast(run) ? run : null;
+  }
+
+  /** A run makes cards of the model's only, so one of the person's that it did not begin from is newer than its end. */
+  #isPast(run) {
+    if (!run.after || ["queued", "running"].includes(run.state)) return false;
+    const tip = this.steps.get(this.branch(run.branch).tip);
+    return tip?.author === "person" && tip.id !== run.after;
   }
 
   liveOn(branchId) {

@@ -35,9 +35,10 @@ export class Notes {
           event.stopPropagation();
           this.#close();
         },
-      }, !this.app.about.answers && h("p.info", {}, "This model has only learned to inspect: it says what it makes of the picture, whatever you ask."),
+      }, this.limits = h("p.info", {}, "This model has only learned to inspect: it says what it makes of the picture, whatever you ask."),
       this.field, this.button, h("button.btn", { type: "button", onclick: () => this.#close() }, "Cancel"), this.problem);
       this.place.replaceChildren(this.form);
+      this.#warn();
       this.node.hidden = false;
     }
     if (focus) this.field.focus();
@@ -64,7 +65,14 @@ export class Notes {
     this.app.session.timeline.card(this.step.id)?.node.focus({ preventScroll: true });
   }
 
+  /** What the model can't do is known only once it is there. */
+  #warn() {
+    const { answers, protocols } = this.app.about;
+    this.limits.hidden = answers || !protocols.length;
+  }
+
   render() {
+    if (this.form) this.#warn();
     const notes = this.app.model.notesOf(this.step.id);
     arrange(this.list, notes.map((note) => this.#row(note)));
     this.node.hidden = !notes.length && !this.form;

@@ -1,26 +1,43 @@
 // Painting over a picture: one canvas, a brush, an eraser that brings the old picture back, and undo.
 
 import { openDialog } from "./dialogs.js";
-import { h, icon } from "./dom.js";
+import { h, icon, setText } from "./dom.js";
 
 const COLOURS = [["red", "#c8443c"], ["orange", "#e2852e"], ["yellow", "#f2c63f"], ["green", "#4a9b57"], ["blue", "#3f6fd1"],
   ["purple", "#8a5bb0"], ["white", "#fbf8f0"], ["black", "#26221f"]];
 const UNDO = 20;
 
-/** Resolves with {blob, run} or null. `url` is the picture to paint over. */
-export async function paintOver(url) {
+/**
+ * Resolves with what `send({blob, run, dropped})` replied once it was ok, or with null. `url` is the picture to paint over.
+ * When sending fails, the dialog says why and the strokes are still there. `dropped()`: whether it was closed meanwhile.
+ */
+export async function paintOver(url, send) {
   const picture = new Image();
   picture.src = url;
   await picture.decode();
-  const board = new Board(picture);
-  const done = await openDialog("Paint over", (close) => [board.node,
-    h("div.row.end", {},
-      h("button.btn", { type: "button", onclick: () => close() }, "Cancel"),
-      h("button.btn", { type: "button", onclick: () => close({ run: false }) }, "Save only"),
-      h("button.btn.main", { type: "button", onclick: () => close({ run: true }) }, "Save and run from here"))], { wide: true });
-  if (!done) return null;
-  const blob = await new Promise((resolve) => board.canvas.toBlob(resolve, "image/png"));
-  return { blob, run: done.run };
+  const board = new Board(picture), problem = h("p.problem", { role: "alert" });
+  let dropped = false;
+  const closed = openDialog("Paint over", (close) => {
+    const sending = (now) => {
+      for (const button of saving) button.disabled = now;
+      board.node.inert = now; // a stroke made now would not be sent
+    };
+    const save = async (run) => {
+      sending(true);
+      setText(problem, "");
+      const blob = await new Promise((resolve) => board.canvas.toBlob(resolve, "image/png"));
+      const reply = await send({ blob, run, dropped: () => dropped });
+      sending(false);
+      if (reply.ok) close(reply);
+      else setText(problem, reply.error);
+    };
+    const saving = [h("button.btn", { type: "button", onclick: () => save(false) }, "Save only"),
+      h("button.btn.main", { type: "button", onclick: () => save(true) }, "Save and run from here")];
+    return [board.node, problem, h("div.row.end", {}, h("button.btn", { type: "button", onclick: () => close() }, "Cancel"), ...saving)];
+  }, { wide: true });
+  const done = await closed;
+  dropped = !done;
+  return done;
 }
 
 class Board {

@@ -25,7 +25,7 @@ const number = (label, help, props) => {
   return [input, h("label.stack", {}, h("b", {}, label), input, h("small", {}, help))];
 };
 
-/** Resolves with {settings, seed} or null. `seed` null means "a new one each time". */
+/** Resolves with {settings, seed} or null. `seed` null means "a new one each time". No `protocols`: the model is not there yet. */
 export function editSettings({ settings, seed, protocols, canvas, seedOptional }) {
   return openDialog("Settings", (close) => {
     const offered = (name) => protocols.find((protocol) => protocol.name === name);
@@ -54,7 +54,7 @@ export function editSettings({ settings, seed, protocols, canvas, seedOptional }
         event.preventDefault();
         close({
           settings: {
-            ...settings, protocol: form.elements.protocol.value, mode: form.elements.going.value,
+            ...settings, protocol: form.elements.protocol?.value || settings.protocol, mode: form.elements.going.value,
             quality: form.elements.quality.value,
             reflection: form.elements.reflection?.value || settings.reflection, ...size?.value,
             max_rounds: Number(rounds.value), max_images: Number(pictures.value), turns: Number(turns.value), timesteps: Number(strokes.value) + 1, guidance: Number(guidance.value),
@@ -63,7 +63,8 @@ export function editSettings({ settings, seed, protocols, canvas, seedOptional }
         });
       },
     },
-    h("fieldset", {}, h("legend", {}, "Way of working"), ...pick("protocol", protocols.map((p) => [p.name, p.title, p.sentence]), (offered(settings.protocol) || protocols[0]).name)),
+    protocols.length ? h("fieldset", {}, h("legend", {}, "Way of working"), ...pick("protocol", protocols.map((p) => [p.name, p.title, p.sentence]), (offered(settings.protocol) || protocols[0]).name))
+      : h("p.info", {}, "The model is not there yet. What you leave as it is here will be as the model has it; its ways of working and sizes can be chosen then."),
     h("fieldset", {}, h("legend", {}, "How to go on"), ...pick("going", MODES, settings.mode)),
     h("fieldset", {}, h("legend", {}, "Quality of pictures"), ...pick("quality", QUALITIES, settings.quality)),
     size?.node,

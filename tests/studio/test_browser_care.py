@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Route, expect
 
-from tests.studio.pages import quiet_tab
+from tests.studio.pages import Tab, quiet_tab
 
 HOSTILE = '<img src=x onerror="document.title=1"> ${document.title=2} {{x}} </ins><|vision_start|> 🦊 שלום'
 
@@ -91,6 +91,50 @@ def test_painting_over_a_picture(tab):
     tab.page.get_by_role("button", name="Save and run from here").click()
     expect(tab.card("sketch")).to_contain_text("your picture")
     tab.ends("The model says that the picture is complete.")
+
+
+def stroke(tab: Tab) -> None:
+    """Opens the painting dialog on the first sketch and paints a stroke."""
+    tab.do("sketch", "edit")
+    box = tab.page.locator("canvas.board").bounding_box()
+    tab.page.mouse.click(box["x"] + 90, box["y"] + 90)
+
+
+def test_a_painting_that_did_not_arrive_is_still_there(tab):
+    tab.painted()
+    tab.page.route("**/upload*", lambda route: route.abort())
+    stroke(tab)
+    board = tab.page.locator("canvas.board")
+    painted = board.evaluate("c => c.toDataURL()")
+    tab.page.get_by_role("button", name="Save only").click()
+    expect(tab.page.locator("dialog .problem")).to_contain_text("did not reach Restroke")
+    assert board.evaluate("c => c.toDataURL()") == painted
+    assert "ERR_FAILED" in tab.wrong.pop()
+    tab.page.unroute("**/upload*")
+    tab.page.get_by_role("button", name="Save only").click()
+    expect(tab.card("sketch")).to_contain_text("your picture")
+    expect(tab.card("sketch")).to_be_focused()
+
+
+def test_a_painting_reaches_its_session_when_another_is_opened_meanwhile(tab):
+    tab.painted("a purple boat")
+    tab.painted("a yellow sun")
+    tab.page.locator(".side .sess", has_text="a purple boat").first.locator("a, button").first.click()
+    expect(tab.page.locator(".room h1")).to_have_text("a purple boat")
+    held: list[Route] = []
+    tab.page.route("**/upload*", lambda route: held.append(route))
+    stroke(tab)
+    with tab.page.expect_request("**/upload*"):
+        tab.page.get_by_role("button", name="Save only").click()
+    tab.page.evaluate("history.back()")
+    expect(tab.page.locator(".room h1")).to_have_text("a yellow sun")
+    held[0].continue_()
+    toast = tab.page.locator(".toast", has_text="in the session it belongs to")
+    expect(tab.page.locator("dialog")).to_have_count(0)
+    assert tab.branches() == ["first idea"]
+    toast.get_by_role("button", name="Open it").click()
+    expect(tab.page.locator(".room h1")).to_have_text("a purple boat")
+    expect(tab.card("sketch")).to_contain_text("your picture")
 
 
 def test_a_downloaded_picture_opens_its_session_again(tab, tmp_path: Path):

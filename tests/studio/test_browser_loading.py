@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.studio.pages import HERE, Served
+from tests.studio.rooms import png
 
 
 @pytest.fixture
@@ -26,6 +27,47 @@ def test_the_page_waits_with_the_model_and_then_offers_it(served: Served, contex
     line = "Scripted painter · no model · about 0.1 s a picture of 64x64"
     expect(page.locator(".home-top .model span")).to_have_text(line, timeout=20_000)
     expect(page.get_by_role("button", name="Stop loading")).to_be_hidden()
+
+
+def test_what_a_person_is_at_stays_when_the_model_arrives(served: Served, context: BrowserContext) -> None:
+    page, wrong = context.new_page(), []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(served.url)
+    picture = {"name": "mine.png", "mimeType": "image/png", "buffer": png((48, 32))}
+    page.locator("[data-picker=start]").set_input_files(picture)
+    expect(page.locator(".starting")).to_be_visible()
+    page.get_by_role("button", name="Settings").click()
+    expect(page.locator("dialog")).to_contain_text("The model is not there yet")
+    page.get_by_label("How closely it follows the words").fill("3.5")
+    (served.home / "go").touch()
+    expect(page.locator(".home-top .model span")).to_contain_text("Scripted painter", timeout=20_000)
+    expect(page.get_by_label("How closely it follows the words")).to_have_value("3.5")
+    page.get_by_role("button", name="Save settings").click()
+    expect(page.locator(".starting")).to_be_visible()
+    page.get_by_role("button", name="Settings").click()
+    expect(page.get_by_role("group", name="Way of working")).to_be_visible()
+    expect(page.get_by_label("How closely it follows the words")).to_have_value("3.5")
+    page.keyboard.press("Escape")
+    page.locator(".first-words").fill("a red house")
+    page.get_by_role("button", name="Paint it").click()
+    expect(page.locator('.timeline .card[data-kind="image"]')).to_contain_text("yours, to start from")
+    expect(page.locator(".status .saying")).to_have_text("The model says that the picture is complete.")
+    assert not wrong, wrong
+
+
+def test_the_settings_of_a_waiting_session_can_be_changed(served: Served, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(served.url)
+    page.locator(".first-words").fill("a red house")
+    page.get_by_role("button", name="Paint it").click()
+    page.locator("[data-do=settings]").click()
+    page.get_by_label("Strokes for each picture").fill("7")
+    page.get_by_role("button", name="Save settings").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    (served.home / "go").touch()
+    expect(page.locator(".status .saying")).to_have_text("The model says that the picture is complete.")
+    page.locator("[data-do=settings]").click()
+    expect(page.get_by_label("Strokes for each picture")).to_have_value("7")
 
 
 @pytest.mark.parametrize("width", [1440, 390])

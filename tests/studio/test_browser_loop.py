@@ -193,3 +193,23 @@ def test_all_of_it_fits_a_phone(phone: Tab):
     for box in (".room", "dialog .dialog-box", ".sizes .tiles"):
         wide = phone.page.locator(box).evaluate("node => node.scrollWidth - node.clientWidth")
         assert wide <= 1, f"{box} is {wide} pixels too wide"
+
+
+def test_the_browsers_back_and_forward_lead_between_branches(tab: Tab):
+    tab.painted()
+    first = tab.page.locator(".bar select").input_value()
+    tab.do("plan", "edit")
+    tab.page.locator('textarea[data-field="instruction"]').fill("draw a blue boat")
+    tab.page.get_by_role("button", name="Save only").click()
+    expect(tab.page.locator(".bar select option")).to_have_count(2)
+    expect(tab.page.locator(".bar select")).not_to_have_value(first)
+    second = tab.page.locator(".bar select").input_value()
+    tab.page.go_back()
+    expect(tab.page.locator(".bar select")).to_have_value(first)
+    expect(tab.card("plan")).not_to_contain_text("draw a blue boat")
+    tab.page.go_forward()
+    expect(tab.page.locator(".bar select")).to_have_value(second)
+    expect(tab.card("plan")).to_contain_text("draw a blue boat")
+    tab.page.go_back()
+    tab.page.go_back()
+    expect(tab.page.locator(".home h1")).to_be_visible()

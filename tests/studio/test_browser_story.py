@@ -64,6 +64,31 @@ def test_accept_anyway_skips_the_refine(tab):
     assert "accepted as it is" in tab.branches()
 
 
+def test_accept_anyway_takes_an_inspection_of_nothing_but_a_correction(tab):
+    tab.painted()
+    tab.do("inspect", "refine")
+    tab.page.locator('textarea[data-field="verdict"]').fill("")
+    tab.page.locator('textarea[data-field="correction"]').fill("The house is too pale.")
+    tab.page.get_by_role("button", name="Save only").click()
+    tab.ends("Saved. Nothing has run from here yet.")
+    tab.do("inspect", "accept")
+    expect(tab.card("inspect")).to_contain_text("Accepted as it is.")
+    tab.ends("The model says that the picture is complete.")
+
+
+def test_a_card_of_ones_own_that_was_only_saved_is_what_the_line_below_tells_of(tab):
+    tab.painted()
+    tab.page.get_by_role("button", name="Add a plan of your own").click()
+    tab.page.locator('textarea[data-field="instruction"]').fill("Add a green tree.")
+    tab.page.get_by_role("button", name="Save only").click()
+    tab.ends("Saved. Nothing has run from here yet.")
+    tab.page.reload()
+    tab.ends("Saved. Nothing has run from here yet.")
+    tab.page.locator('.status [data-do="go"]').click()
+    expect(tab.cards).to_have_count(len(ROUNDS) + 3)
+    tab.ends("The model says that the picture is complete.")
+
+
 def test_a_plan_of_ones_own_goes_on_at_the_end(tab):
     tab.painted("a red house")
     tab.page.get_by_role("button", name="Add a plan of your own").click()

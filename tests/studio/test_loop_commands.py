@@ -212,6 +212,21 @@ class TestStartingFromAPicture:
         assert (edited[0].fields["text"], edited[1].image) == ("b True", start.image)
         assert [s.kind for s in steps(room, sid, 1)] == ["prompt", "image"]
 
+    def test_words_left_as_they_are_run_from_the_picture_too(self, room: Room, client: TestClient):
+        kept = upload(client, room, png((64, 64)))
+        wish = {"settings": {**Settings().as_dict(), "protocol": "direct"}, "seed": 7}
+        sid = do(room, "create", sid=None, prompt="a", upload=kept["upload"], **wish)["session"]
+        settle(room, sid)
+        root, start, drawn = steps(room, sid)
+        branch = room.store.branches("local", sid)[0].id
+        assert do(room, "edit", sid=sid, step=root.id, fields=dict(root.fields), run=True, branch=branch)[
+            "ok"
+        ]
+        settle(room, sid)
+        found = steps(room, sid)
+        assert [step.id for step in found[:-1]] == [root.id, start.id]
+        assert (found[-1].kind, len(found)) == ("image", 3) and found[-1].id != drawn.id
+
     def test_a_replaced_picture_is_still_where_the_branch_starts(self, room: Room, client: TestClient):
         kept = upload(client, room, png((64, 64)))
         wish = {**Settings().as_dict(), "protocol": "direct"}

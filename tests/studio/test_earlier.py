@@ -1,0 +1,135 @@
+"""What earlier runs mean for the next: a wish for one more round is kept, and failures are counted fairly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.inference.events import PaintError
+from engine.trajectory import Step
+from sessions import Store
+from studio.room import Room
+from tests.scripted import ScriptedPainter
+from tests.studio.rooms import begin, do, settle, steps, wait
+
+ROUND = ["plan", "sketch", "inspect"]
+
+
+@pytest.fixture
+def painter() -> ScriptedPainter:
+    return ScriptedPainter(rounds=1, fault_rounds=())
+
+
+@pytest.fixture
+def room(tmp_path: Path, painter: ScriptedPainter) -> Iterator[Room]:
+    with Store.open(tmp_path) as store:
+        made = Room.open(store, lambda: painter, loopback_only=False)
+        yield made
+        made.worker.close()
+
+
+def go_on(room: Room, sid: str, **wishes: bool) -> None:
+    branch = room.store.branches("local", sid)[0]
+    assert do(room, "run", sid=sid, step=branch.tip, branch=branch.id, **wishes)["ok"]
+
+
+def made_since(room: Room, sid: str, branch: int = -1) -> list[Step]:
+    """The steps after the first round, which the model held to be all."""
+    return steps(room, sid, branch)[4:]
+
+
+class TestOneMoreRound:
+    def test_again_on_the_plan_it_made_makes_another(self, room: Room):
+        sid = begin(room)
+        go_on(room, sid, more=True)
+        settle(room, sid)
+        first = made_since(room, sid)[0]
+        assert do(room, "again", sid=sid, step=first.id)["ok"]
+        assert settle(room, sid) == "done"
+        other = made_since(room, sid)
+        assert [step.kind for step in other] == ROUND
+        assert other[0].recipe["wish"] == first.recipe["wish"]
+        assert other[0].recipe["seed"] != first.recipe["seed"]
+
+    def test_a_plan_that_failed_is_still_wished_for_however_often(self, room: Room, painter: ScriptedPainter):
+        sid = begin(room)
+        painter._texts = [PaintError("Out of words.")] * 2
+        go_on(room, sid, more=True)
+        for _ in range(2):
+            assert settle(room, sid) == "failed"
+            go_on(room, sid, again=True)
+        assert settle(room, sid) == "done"
+        assert [step.kind for step in made_since(room, sid)] == ROUND
+
+    def test_a_plan_that_was_stopped_is_still_wished_for(self, room: Room, painter: ScriptedPainter):
+        sid = begin(room)
+        painter.token_delay = 0.2
+        go_on(room, sid, more=True)
+        wait(lambda: bool(room.recorder.live(sid)))
+        do(room, "stop", sid=sid, run=room.store.runs("local", sid)[0].id)
+        assert settle(room, sid) == "cancelled"
+        painter.token_delay = 0
+        go_on(room, sid)
+        assert settle(room, sid) == "done"
+        assert [step.kind for step in made_since(room, sid)] == ROUND
+
+    def test_once_the_plan_is_made_it_is_not_wished_for_again(self, room: Room, painter: ScriptedPainter):
+        sid = begin(room)
+        painter._texts = ["<ins>Add a tree.</ins><des>A tree.</des>", PaintError("Out of words.")]
+        go_on(room, sid, more=True)
+        assert settle(room, sid) == "failed"
+        go_on(room, sid, again=True)
+        assert settle(room, sid) == "done"
+        assert [step.kind for step in made_since(room, sid)] == ROUND
+        assert not room.store.runs("local", sid)[0].settings["more"]
+
+
+class TestFailures:
+    def fail(self, room: Room, painter: ScriptedPainter, sid: str, **wishes: bool) -> None:
+        painter._texts = [PaintError("Out of words.")]
+        go_on(room, sid, **wishes)
+        assert settle(room, sid) == "failed"
+
+    def test_each_is_a_wish_for_another_seed(self, room: Room, painter: ScriptedPainter):
+        sid = begin(room)
+        self.fail(room, painter, sid, more=True)
+        self.fail(room, painter, sid, again=True)
+        go_on(room, sid, again=True)
+        settle(room, sid)
+        assert made_since(room, sid)[0].recipe["attempt"] == 2
+
+    def test_those_before_a_card_of_the_persons_count_no_more(self, room: Room, painter: ScriptedPainter):
+        sid = begin(room)
+        self.fail(room, painter, sid, more=True)
+        branch = room.store.branches("local", sid)[0]
+        fields = {"instruction": "Add a green tree.", "description": ""}
+        wish = {"branch": branch.id, "tip": branch.tip, "kind": "plan", "fields": fields, "run": False}
+        added = do(room, "add", sid=sid, **wish)
+        assert room.session_snapshot("local", sid)["runs"][-1]["after"] == branch.tip != added["step"]
+        go_on(room, sid, again=True)
+        settle(room, sid)
+        sketch = made_since(room, sid)[1]
+        assert (sketch.kind, sketch.recipe["attempt"]) == ("sketch", 0)
+
+
+class TestUnchangedWords:
+    def test_save_and_run_goes_on_from_the_end_of_the_branch(self, room: Room):
+        """As the play button of that card does: no second branch."""
+        sid = begin(room)
+        plan = steps(room, sid)[1]
+        fields = {**plan.fields, "instruction": "Add a blue house."}
+        saved = do(room, "edit", sid=sid, step=plan.id, fields=fields, run=False)
+        wish = {"step": saved["step"], "fields": fields, "run": True, "branch": saved["branch"]}
+        assert do(room, "edit", sid=sid, **wish)["branch"] == saved["branch"]
+        assert settle(room, sid) == "done"
+        assert [step.kind for step in steps(room, sid)] == ["prompt", *ROUND]
+
+
+def test_a_correction_of_blanks_is_none(room: Room):
+    sid = begin(room)
+    inspect = steps(room, sid)[3]
+    fields = {"verdict": "It is fine so.", "correction": " \n "}
+    assert do(room, "edit", sid=sid, step=inspect.id, fields=fields, run=False)["ok"]
+    assert steps(room, sid)[3].fields == {"verdict": "It is fine so.", "correction": ""}
