@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
@@ -21,13 +21,12 @@ def phone(served: Served, browser: Browser) -> Iterator[Tab]:
     context.close()
 
 
-def start_from(tab: Tab, words: str) -> None:
+def start_from(tab: Tab, words: str, data: bytes) -> None:
     """From the first page: a picture of one's own, then words; without waiting until it has arrived."""
-    file = {"name": "mine.png", "mimeType": "image/png", "buffer": png((300, 200))}
+    file = {"name": "mine.png", "mimeType": "image/png", "buffer": data}
     tab.page.locator("[data-picker=start]").set_input_files(file)
     tab.page.locator(".first-words").fill(words)
     tab.page.get_by_role("button", name="Paint it").click()
-    tab.ends(DONE)
 
 
 def test_a_question_is_answered_under_its_picture_and_survives_a_reload(tab: Tab):
@@ -119,7 +118,8 @@ def test_a_size_is_chosen_for_the_first_picture(tab: Tab):
 
 def test_a_picture_of_ones_own_is_gone_on_from_and_can_be_taken_back(tab: Tab):
     tab.home()
-    start_from(tab, "a red house")
+    start_from(tab, "a red house", png((300, 200)))
+    tab.ends(DONE)
     assert tab.kinds()[:2] == ["image", "plan"]
     expect(tab.card("image")).to_contain_text("yours, to start from")
     expect(tab.card("image").locator('[data-do="again"]')).to_have_count(0)
@@ -134,25 +134,31 @@ def test_a_picture_of_ones_own_is_gone_on_from_and_can_be_taken_back(tab: Tab):
     expect(tab.page.locator(".starting")).to_be_hidden()
 
 
-def late(route: Route) -> None:
-    time.sleep(1)
-    route.continue_()
+@contextmanager
+def slow_upload(tab: Tab) -> Iterator[None]:
+    """Inside, a picture to start from is on its way; afterwards it arrives, however slow this machine is."""
+    held: list[Route] = []
+    tab.page.route("**/studio/home/start*", lambda route: held.append(route))
+    yield
+    while not held:
+        tab.page.wait_for_timeout(10)
+    held.pop().continue_()
 
 
 def test_whoever_is_quicker_than_the_upload_still_starts_from_the_picture(tab: Tab):
-    tab.page.route("**/studio/home/start*", late)
     tab.home()
-    start_from(tab, "a red house")
+    with slow_upload(tab):
+        start_from(tab, "a red house", png((300, 200)))
+        expect(tab.page.locator(".begin .main")).to_be_disabled()
+    tab.ends(DONE)
     assert tab.kinds()[0] == "image"
 
 
 def test_who_is_quicker_than_a_refusal_begins_nothing(tab: Tab):
-    tab.page.route("**/studio/home/start*", late)
     tab.home()
-    file = {"name": "mine.png", "mimeType": "image/png", "buffer": b"no picture"}
-    tab.page.locator(".first-words").fill("a red house")
-    tab.page.locator("[data-picker=start]").set_input_files(file)
-    tab.page.get_by_role("button", name="Paint it").click()
+    with slow_upload(tab):
+        start_from(tab, "a red house", b"no picture")
+        expect(tab.page.locator(".begin .main")).to_be_disabled()
     expect(tab.page.locator(".begin .problem")).not_to_be_empty()
     expect(tab.page.get_by_role("button", name="Paint it")).to_be_enabled()
     expect(tab.page.locator(".first-words")).to_have_value("a red house")
@@ -177,7 +183,8 @@ def test_the_bar_above_the_timeline_is_one_row(tab: Tab, width: int):
 
 def test_all_of_it_fits_a_phone(phone: Tab):
     phone.home()
-    start_from(phone, "a red house left of a green tree")
+    start_from(phone, "a red house left of a green tree", png((300, 200)))
+    phone.ends(DONE)
     phone.do("sketch", "ask")
     phone.page.get_by_label("Your question about this picture").fill("How many trees are there in it?")
     phone.page.locator(".asking button[type=submit]").click()
