@@ -121,16 +121,9 @@ def measure(folder: Path, repeats: int) -> list[Row]:
     what = "updates: bfloat16 against float32"
     if not _has_bfloat16():
         return [*rows, Row(what, None, remark="this CPU has no bfloat16 instructions")]
-    two = Subject(folder, _bfloat16())
+    two = Subject(folder, "bf16")
     halved = in_turns({"float32": one.draw, "bfloat16": two.draw}, repeats, time.process_time)
     return [*rows, at_least(what, halved["float32"] / halved["bfloat16"], 1.8)]
-
-
-def _bfloat16() -> str:
-    """What this engine calls it."""
-    from engine.checkpoints import reader
-
-    return next(name for name in reader.PRECISIONS if name in ("bfloat16", "bf16"))
 
 
 def _has_bfloat16() -> bool:

@@ -13,10 +13,11 @@ import torch
 
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.memory import GIB, Need, need, pictures_that_fit
+from engine.checkpoints.opened import Opened, open_folder
 from engine.checkpoints.precision import PRECISIONS
 from engine.checkpoints.profiles import PROFILES, Profile
 from engine.checkpoints.quantise.convert import FORMATS
-from engine.checkpoints.reader import Opened, open_folder
+from engine.checkpoints.reader import laid_out
 from engine.protocols.memory import MOST_PICTURES
 
 SMALL = 4 * GIB
@@ -62,7 +63,9 @@ class Fit:
             return None
         working = [self.need.card[use] for use in self.need.card if use in WORKING]
         return {
-            card.device: int(card.free * (1 - MARGIN)) - (sum(working) if number == 0 else max(working))
+            card.device: max(
+                0, int(card.free * (1 - MARGIN)) - (sum(working) if number == 0 else max(working))
+            )
             for number, card in enumerate(self.cards)
         }
 
@@ -178,10 +181,20 @@ def _best(opened: Opened, precision: str | None, cards: Sequence[Card]) -> Fit:
 
 
 def _over_all(opened: Opened, profile: Profile, found: Need, cards: Sequence[Card]) -> Fit:
+    """The layers over all cards, if each finds one that takes it whole; asked of what loading will do."""
     spread = Fit(opened, profile, cards[0].device, found, tuple(cards))
-    weights = sum(size for use, size in found.card.items() if use not in WORKING)
-    if weights > sum(spread.split.values()):
-        raise CheckpointError(_too_large(profile, found, cards))
+    try:
+        laid_out(
+            opened,
+            profile.precision,
+            spread.device,
+            head=profile.head,
+            embeddings_on_host=profile.embeddings_on_host,
+            tile=profile.tile,
+            cards=spread.split,
+        )
+    except CheckpointError as error:
+        raise CheckpointError(_too_large(profile, found, cards)) from error
     return spread
 
 

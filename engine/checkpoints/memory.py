@@ -11,11 +11,11 @@ from functools import lru_cache
 
 import torch
 
+from engine.checkpoints.opened import Opened
 from engine.checkpoints.parts import part_of
 from engine.checkpoints.precision import rest_of
 from engine.checkpoints.profiles import Profile
 from engine.checkpoints.quantise.convert import FORMATS, convert
-from engine.checkpoints.reader import Opened
 from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 from engine.model.autoencoder import Autoencoder
 from engine.model.bagel import Bagel

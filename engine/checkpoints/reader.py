@@ -8,7 +8,7 @@ on another device than the one asked for. Choosing precision and device is ``eng
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,38 +18,19 @@ from torch import nn
 
 from engine.checkpoints.cards import Cards, is_on_host
 from engine.checkpoints.copies import Copy, find_copy, holds_all, save_copy
-from engine.checkpoints.errors import CheckpointError
-from engine.checkpoints.files import (
-    AUTOENCODER_NAME,
-    TensorFiles,
-    find_weights,
-    folder_digest,
-    read_json,
-    read_optional_json,
-)
+from engine.checkpoints.files import TensorFiles, folder_digest
 from engine.checkpoints.fill import Filler
+from engine.checkpoints.opened import Opened, open_folder
 from engine.checkpoints.precision import label, rest_of
 from engine.checkpoints.progress import Loading
 from engine.checkpoints.quantise.convert import FORMATS, convert
-from engine.checkpoints.sizes import (
-    EMBEDDING,
-    LM_HEAD,
-    POSITION_TABLES,
-    autoencoder_sizes,
-    check_tensors,
-    model_sizes,
-)
+from engine.checkpoints.sizes import POSITION_TABLES
 from engine.checkpoints.stream import Reading, stream
 from engine.checkpoints.tokenizer import Tokenizer
-from engine.model.autoencoder import Autoencoder, AutoencoderConfig
+from engine.model.autoencoder import Autoencoder
 from engine.model.bagel import Bagel
-from engine.model.config import BagelConfig
 from engine.model.host_embedding import HostEmbedding
 from engine.model.patches import sincos_table
-from engine.model.tiles import TiledAutoencoder
-
-NEEDED_IF_STATED = ("vae_config", "latent_patch_size", "max_latent_size", "interpolate_pos")
-"""Keys of a ``config.json`` that holds sizes and scales; the published one has none of them."""
 
 
 @dataclass(frozen=True)
@@ -83,76 +64,6 @@ class Checkpoint:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A folder whose files were checked and whose weights were not read yet."""
-
-    folder: Path
-    config: BagelConfig
-    autoencoder: AutoencoderConfig
-    extras: dict[str, Any]
-    weights: TensorFiles
-    ae_file: TensorFiles
-    tokenizer: Tokenizer
-
-    @property
-    def tied(self) -> bool:
-        return self.config.language.tie_word_embeddings
-
-    @property
-    def head_fits(self) -> bool:
-        """Whether the head may be quantised: it is a matrix of its own, with a row for every token."""
-        return not self.tied and self.tokenizer.size <= self.config.language.vocab_size
-
-    def on_meta(self, tile: int | None = None) -> tuple[Bagel, Autoencoder]:
-        """Both networks without weights. Raises ``CheckpointError`` when the sizes make no model."""
-        try:
-            with torch.device("meta"):
-                pixels = TiledAutoencoder(self.autoencoder, tile) if tile else Autoencoder(self.autoencoder)
-                return Bagel(self.config), pixels
-        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
-            raise _impossible(self.folder, error) from error
-
-
-def open_folder(folder: Path | str) -> Opened:
-    """Checks every file of a folder: there, whole, not pickled, and the shapes of one model.
-
-    Raises ``CheckpointError`` with a sentence for everything wrong with it. Reads no weights.
-    """
-    folder = Path(folder)
-    return open_files(folder, find_weights(folder), folder)
-
-
-def open_files(folder: Path, weight_files: Sequence[Path], tokenizer_files: Path) -> Opened:
-    """A folder with weights and tokenizer files of other names or places. Raises as :func:`open_folder`."""
-    weights, ae_file = TensorFiles(weight_files), TensorFiles([folder / AUTOENCODER_NAME])
-    llm, vit = read_json(folder / "llm_config.json"), read_json(folder / "vit_config.json")
-    extras = read_optional_json(folder / "config.json", NEEDED_IF_STATED)
-    try:
-        ae_config = autoencoder_sizes(ae_file.shapes, extras)
-        config = model_sizes(weights, ae_config, llm, vit, extras, tied=_is_tied(weights, llm))
-    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
-        raise _impossible(folder, error) from error
-    opened = Opened(folder, config, ae_config, extras, weights, ae_file, Tokenizer.load(tokenizer_files))
-    model, autoencoder = opened.on_meta()
-    optional = (*POSITION_TABLES, LM_HEAD) if opened.tied else POSITION_TABLES
-    check_tensors(weights, _shapes(model), optional)
-    check_tensors(ae_file, _shapes(autoencoder))
-    return opened
-
-
-def read_sizes(folder: Path) -> tuple[BagelConfig, AutoencoderConfig]:
-    """The sizes of a folder's model and autoencoder. Raises as :func:`open_folder`."""
-    opened = open_folder(folder)
-    return opened.config, opened.autoencoder
-
-
-def _impossible(folder: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(
-        f"The sizes that {folder} states cannot make a model: {error}. Copy the whole model folder again."
-    )
-
-
 def load_checkpoint(
     folder: Path | str | Opened,
     device: str = "cpu",
@@ -183,16 +94,11 @@ def load_checkpoint(
     """
     began, dtype = time.perf_counter(), rest_of(precision, device)
     opened = folder if isinstance(folder, Opened) else open_folder(folder)
-    model, autoencoder = opened.on_meta(tile)
     quantised, head = precision in FORMATS, head and opened.head_fits
     notes: list[str] = []
-    if quantised:
-        convert(model, precision, head=head)
-    if embeddings_on_host and not opened.tied:
-        _embeddings_to_host(model)
-    whole = torch.float32 if torch.device(device).type == "cpu" else dtype
-    pixels = whole.itemsize * sum(value.numel() for value in autoencoder.state_dict().values())
-    split = Cards.split(model, cards, dtype, taken=pixels) if cards else None
+    model, autoencoder, split = laid_out(
+        opened, precision, device, head=head, embeddings_on_host=embeddings_on_host, tile=tile, cards=cards
+    )
     ready = find_copy(opened.weights, precision, head=head, notes=notes) if quantised else None
     if ready and not holds_all(ready, model, tied=opened.tied, notes=notes):
         ready = None
@@ -207,7 +113,9 @@ def load_checkpoint(
             filler.put(name, sincos_table(side, opened.config.language.hidden_size))
     if opened.tied:
         model.language_model.lm_head.weight = model.language_model.model.embed_tokens.weight
-    Filler(autoencoder, lambda _: device, whole).fill(stream(opened.ae_file, reading), loading)
+    Filler(autoencoder, lambda _: device, _dtype_of_pixels(precision, device)).fill(
+        stream(opened.ae_file, reading), loading
+    )
     digests = _digests(reading, ready, opened.ae_file)
     if copy and quantised and not ready:
         own = {path.name: digests[path.name] for path in opened.weights.paths}
@@ -227,6 +135,36 @@ def load_checkpoint(
     )
     _fit_vocabulary(checkpoint)
     return checkpoint
+
+
+def laid_out(
+    opened: Opened,
+    precision: str,
+    device: str,
+    *,
+    head: bool,
+    embeddings_on_host: bool,
+    tile: int | None,
+    cards: Mapping[str, int] | None,
+) -> tuple[Bagel, Autoencoder, Cards | None]:
+    """Both networks on the meta device, as ``load_checkpoint`` fills them, and which card has which layer.
+
+    Raises ``CheckpointError`` when the layers don't fit on the cards one by one, however much is free in all.
+    """
+    model, autoencoder = opened.on_meta(tile)
+    if precision in FORMATS:
+        convert(model, precision, head=head and opened.head_fits)
+    if embeddings_on_host and not opened.tied:
+        _embeddings_to_host(model)
+    if not cards:
+        return model, autoencoder, None
+    each = _dtype_of_pixels(precision, device).itemsize
+    taken = each * sum(value.numel() for value in autoencoder.state_dict().values())
+    return model, autoencoder, Cards.split(model, cards, rest_of(precision, device), taken=taken)
+
+
+def _dtype_of_pixels(precision: str, device: str) -> torch.dtype:
+    return torch.float32 if torch.device(device).type == "cpu" else rest_of(precision, device)
 
 
 def _embeddings_to_host(model: Bagel) -> None:
@@ -251,19 +189,6 @@ def _digests(reading: Reading, ready: Copy | None, ae_file: TensorFiles) -> dict
     if ready is None:
         return reading.digests
     return {**ready.digests, ae_file.paths[0].name: reading.digests[ae_file.paths[0].name]}
-
-
-def _is_tied(weights: TensorFiles, llm: dict[str, Any]) -> bool:
-    """Whether words come out through the embedding matrix: no head is stored, or a copy of it is."""
-    if LM_HEAD not in weights.shapes:
-        return True
-    if not llm.get("tie_word_embeddings") or weights.shapes[LM_HEAD] != weights.shapes.get(EMBEDDING):
-        return False
-    return torch.equal(weights.tensor(LM_HEAD), weights.tensor(EMBEDDING))
-
-
-def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    return {k: tuple(v.shape) for k, v in module.state_dict().items()}
 
 
 def _fit_vocabulary(checkpoint: Checkpoint) -> None:

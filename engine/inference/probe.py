@@ -9,11 +9,11 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from engine.checkpoints.opened import Opened
 from engine.checkpoints.precision import rest_of
 from engine.checkpoints.profiles import Profile
 from engine.checkpoints.quantise.base import ROWS, QuantisedLinear
 from engine.checkpoints.quantise.convert import FORMATS, convert
-from engine.checkpoints.reader import Opened
 from engine.checkpoints.special_tokens import SpecialTokens
 from engine.inference.flow import Guidance, sample
 from engine.inference.prefill import Context, TextItem, prefill

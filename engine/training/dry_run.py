@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
+from engine.checkpoints.opened import read_sizes
 from engine.checkpoints.parts import part_of
 from engine.checkpoints.random_folder import BAGEL_7B
-from engine.checkpoints.reader import read_sizes
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig
 from engine.training.optimiser import TOGETHER, split_parameters

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.files import AUTOENCODER_NAME, TensorFiles
-from engine.checkpoints.reader import Opened
+from engine.checkpoints.opened import Opened
 from engine.checkpoints.sizes import LM_HEAD
 from engine.checkpoints.tensor_writer import write_tensors
 from engine.checkpoints.tokenizer import FILES

@@ -18,7 +18,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from engine.checkpoints.files import AUTOENCODER_NAME
-from engine.checkpoints.reader import Opened, load_checkpoint, open_files, open_folder
+from engine.checkpoints.opened import Opened, open_files, open_folder
+from engine.checkpoints.reader import load_checkpoint
 from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 from engine.checkpoints.tensor_writer import write_tensors
 from engine.checkpoints.tokenizer import FILES

@@ -14,10 +14,11 @@ from engine import fitting
 from engine.__main__ import main
 from engine.check import report
 from engine.checkpoints.memory import need
+from engine.checkpoints.opened import open_folder
 from engine.checkpoints.profiles import MIB, PROFILES
-from engine.checkpoints.reader import load_checkpoint, open_folder
+from engine.checkpoints.reader import load_checkpoint
 from engine.checkpoints.sizes import LM_HEAD
-from engine.fitting import MARGIN, WORKING, Card, fit
+from engine.fitting import MARGIN, Card, fit
 from tests.card import CARD, Watched
 from tests.tiny import CKPT
 
@@ -33,10 +34,10 @@ def card(free: int, number: int = 0) -> Card:
 
 
 def sharing(device: str) -> list[Card]:
-    """Two cards that must share the layers of the tiny model: each lacks the room for half the weights."""
+    """Two cards that must share the layers of the tiny model: the first lacks the room for half of them."""
     wanted = need(open_folder(CKPT), PROFILES["48gb"], device)
-    weights = sum(size for use, size in wanted.card.items() if use not in WORKING)
-    free = int((wanted.bytes - weights // 2) / (1 - MARGIN))
+    layers = sum(wanted.card[part] for part in ("understanding expert", "drawing expert"))
+    free = int((wanted.bytes - layers * 0.4) / (1 - MARGIN))
     return [Card(device, "Card 0", free, free, True), card(free, 1)]
 
 

@@ -14,9 +14,10 @@ from engine.__main__ import main
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import TensorFiles
 from engine.checkpoints.memory import GIB, need
+from engine.checkpoints.opened import Opened
 from engine.checkpoints.profiles import PROFILES
 from engine.checkpoints.random_folder import BAGEL_7B
-from engine.checkpoints.reader import Opened, load_checkpoint
+from engine.checkpoints.reader import load_checkpoint
 from engine.fitting import Card, fit
 from engine.inference.decoding import StaticSteps
 from engine.inference.prefill import Context
@@ -141,6 +142,18 @@ def test_two_cards_are_split_before_anything_is_quantised() -> None:
     assert found.split["cuda:0"] < found.split["cuda:1"]  # contexts and pictures are on the first
     small = choice(card(15.2), card(10, number=1))
     assert small.profile.name == "16gb" and small.split is None
+
+
+@pytest.mark.usefixtures("seven")
+def test_crumbs_of_memory_on_many_cards_make_no_room_for_a_layer() -> None:
+    """A layer of the 7B takes 0.9 GiB: cards with less to spare help nobody, however many."""
+    found = need(SEVEN, PROFILES["48gb"], "cuda:0")
+    set_aside = max(found.card[use] for use in fitting.WORKING) / GIB
+    first = card(found.bytes / GIB - 2)
+    enough, crumbs = ([card((set_aside + each) / 0.97, number=n) for n in range(1, 9)] for each in (1.2, 0.7))
+    assert len(choice(first, *enough, profile="48gb").split) == 9
+    with pytest.raises(CheckpointError, match="does not fit"):
+        choice(first, *crumbs, profile="48gb")
 
 
 @pytest.mark.parametrize(

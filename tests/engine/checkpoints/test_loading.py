@@ -16,10 +16,11 @@ from engine.checkpoints import copies, stream
 from engine.checkpoints.copies import copy_path
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import TensorFiles, find_weights
+from engine.checkpoints.opened import open_folder
 from engine.checkpoints.progress import Loading, LoadingCancelled
 from engine.checkpoints.quantise.convert import FORMATS
 from engine.checkpoints.random_folder import write_random_folder
-from engine.checkpoints.reader import Checkpoint, load_checkpoint, open_folder
+from engine.checkpoints.reader import Checkpoint, load_checkpoint
 from engine.checkpoints.stream import Reading
 from engine.inference.contexts import ContextCache
 from engine.inference.prefill import TextItem

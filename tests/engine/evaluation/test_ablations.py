@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.checkpoints.reader import open_folder
+from engine.checkpoints.opened import open_folder
 from engine.evaluation import options
 from engine.evaluation.ablations import arms
 from engine.evaluation.ablations.__main__ import main, measured, parser
