@@ -69,6 +69,7 @@ class Calls:
 
     def __init__(self, painter: Painter, settings: Settings) -> None:
         self.painter, self.settings, self.process = painter, settings, Process()
+        self.process.most_pictures = painter.most_pictures
         width_height = tuple(reversed(painter.default_size))
         self.album = Album(width_height)
         self.prefilled = 0
@@ -154,8 +155,12 @@ def measure(folder: Path, repeats: int) -> list[Row]:
 def edited(
     painter: Painter, calls: Calls, forget: Callable[[], None], repeats: int, clock: Callable[[], float]
 ) -> list[Row]:
-    """Rewriting the last plan of a trajectory of ten pictures: until the first token after it."""
-    path, number = given_rounds(LONG)[:-1], itertools.count()
+    """Rewriting the last plan of a trajectory of ten pictures, or of all that there is room for.
+
+    Timed until the first token after it.
+    """
+    long = min(LONG, painter.most_pictures)
+    path, number = given_rounds(long)[:-1], itertools.count()
     *before, old, _ = path
 
     def first_token() -> None:
@@ -178,7 +183,7 @@ def edited(
     # Warm goes second in each turn: the cold way has just read everything.
     seconds = in_turns({"cold": cold, "warm": first_token}, repeats, clock)
     return [
-        Row(f"edit at the last plan of {LONG} pictures: tokens read, warm", warm_tokens, "tokens"),
+        Row(f"edit at the last plan of {long} pictures: tokens read, warm", warm_tokens, "tokens"),
         Row("first token, warm", seconds["warm"] * 1000, "ms"),
         Row("first token, cold", seconds["cold"] * 1000, "ms"),
         at_least("times as soon", seconds["cold"] / seconds["warm"], 10.0),

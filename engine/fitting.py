@@ -6,13 +6,14 @@ Nothing is put on a disk, and nothing large on the processor, unless somebody as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from engine.checkpoints.errors import CheckpointError
-from engine.checkpoints.memory import GIB, Need, need, pictures_that_fit
+from engine.checkpoints.memory import GIB, Need, need, pictures_that_fit, room_for
 from engine.checkpoints.opened import Opened, open_folder
 from engine.checkpoints.precision import PRECISIONS
 from engine.checkpoints.profiles import PROFILES, Profile
@@ -27,8 +28,8 @@ MARGIN = 0.03
 """The share of the free memory that is left alone: blocks of an allocator never fit exactly."""
 
 MOST_CONTEXT = 8 * GIB
-LEAST_PICTURES = 2
-"""A picture that the session starts from and the newest one: the model must see both to go on."""
+SPREAD_PICTURES = (6, 1)
+"""For how many pictures the first of several cards keeps room; the second number where layers need it."""
 
 OWN_FP8 = (8, 9)
 """The first compute capability whose cards multiply 8-bit floats."""
@@ -47,7 +48,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Fit:
-    """What will run: the profile, where, and what it takes. ``cards`` are all that share the layers."""
+    """What will run: the profile, where, and what it takes. ``cards`` are all that share the layers.
+
+    Of several the first keeps room for contexts of so many ``pictures``.
+    """
 
     opened: Opened
     profile: Profile
@@ -55,18 +59,19 @@ class Fit:
     need: Need
     cards: tuple[Card, ...] = ()
     notes: tuple[str, ...] = ()
+    pictures: int = 1
 
     @property
     def split(self) -> dict[str, int] | None:
         """Bytes for weights on each card, when there is more than one."""
         if len(self.cards) < 2:
             return None
-        working = [self.need.card[use] for use in self.need.card if use in WORKING]
+        working = {use: size for use, size in self.need.card.items() if use in WORKING}
+        first = self._room + sum(size for use, size in working.items() if use not in SHARED)
+        aside = [first, *[max(working.values())] * (len(self.cards) - 1)]
         return {
-            card.device: max(
-                0, int(card.free * (1 - MARGIN)) - (sum(working) if number == 0 else max(working))
-            )
-            for number, card in enumerate(self.cards)
+            card.device: max(0, int(card.free * (1 - MARGIN)) - kept)
+            for card, kept in zip(self.cards, aside, strict=True)
         }
 
     @property
@@ -77,14 +82,21 @@ class Fit:
         """
         if not self.cards:
             return MOST_PICTURES
-        room = sum(self.need.card[use] for use in SHARED)
-        if self.split is None:
+        room = self._room
+        if len(self.cards) < 2:
             room += int(self.cards[0].free * (1 - MARGIN)) - self.need.bytes
-        fits = pictures_that_fit(self.opened, self.profile, self.device, room, MOST_PICTURES)
-        return max(LEAST_PICTURES, fits)
+        return max(1, pictures_that_fit(self.opened, self.profile, self.device, room, MOST_PICTURES))
+
+    @property
+    def _room(self) -> int:
+        """Bytes for contexts and the picture being drawn: as counted, of several cards as wished for."""
+        counted = sum(self.need.card[use] for use in SHARED)
+        if len(self.cards) < 2:
+            return counted
+        return max(counted, room_for(self.opened, self.profile, self.device, pictures=self.pictures))
 
 
-SHARED = ("contexts kept", "keys and values of a picture", "drawing or coding a picture")
+SHARED = ("contexts kept", "drawing or coding a picture")
 """What contexts and the picture being drawn take, the more of one the less of the others."""
 
 WORKING = (*SHARED, "room for a text")
@@ -154,7 +166,8 @@ def _wished(opened: Opened, profile: Profile, cards: Sequence[Card]) -> Fit:
     if found.bytes <= cards[0].free * (1 - MARGIN):
         return Fit(opened, _roomier(profile, found, cards[0]), cards[0].device, found, (cards[0],))
     if len(cards) > 1:
-        return _over_all(opened, profile, found, cards)
+        with suppress(CheckpointError):  # perhaps the first card alone can
+            return _over_all(opened, profile, found, cards)
     if found.bytes - found.card["contexts kept"] > cards[0].free:
         raise CheckpointError(_too_large(profile, found, cards))
     note = f"It is tight: {found.bytes / GIB:.1f} GiB expected, {cards[0].free / GIB:.1f} free."
@@ -165,6 +178,8 @@ def _best(opened: Opened, precision: str | None, cards: Sequence[Card]) -> Fit:
     """The first profile that fits on one card; with several cards, sooner split than quantised."""
     first = cards[0]
     on_cards = [_with(profile, precision) for profile in PROFILES.values() if profile.name != "cpu"]
+    if precision:
+        _must_multiply(on_cards[0], first)
     found = None
     for profile in on_cards:
         if profile.precision == "fp8" and not first.fp8 and not precision:
@@ -182,20 +197,25 @@ def _best(opened: Opened, precision: str | None, cards: Sequence[Card]) -> Fit:
 
 def _over_all(opened: Opened, profile: Profile, found: Need, cards: Sequence[Card]) -> Fit:
     """The layers over all cards, if each finds one that takes it whole; asked of what loading will do."""
-    spread = Fit(opened, profile, cards[0].device, found, tuple(cards))
-    try:
-        laid_out(
-            opened,
-            profile.precision,
-            spread.device,
-            head=profile.head,
-            embeddings_on_host=profile.embeddings_on_host,
-            tile=profile.tile,
-            cards=spread.split,
-        )
-    except CheckpointError as error:
-        raise CheckpointError(_too_large(profile, found, cards)) from error
-    return spread
+    for card in cards:
+        _must_multiply(profile, card)
+    refused = None
+    for pictures in SPREAD_PICTURES:
+        spread = Fit(opened, profile, cards[0].device, found, tuple(cards), pictures=pictures)
+        try:
+            laid_out(
+                opened,
+                profile.precision,
+                spread.device,
+                head=profile.head,
+                embeddings_on_host=profile.embeddings_on_host,
+                tile=profile.tile,
+                cards=spread.split,
+            )
+            return spread
+        except CheckpointError as error:
+            refused = error
+    raise CheckpointError(_too_large(profile, found, cards)) from refused
 
 
 def _must_multiply(profile: Profile, card: Card) -> None:

@@ -15,11 +15,18 @@ from engine.settings import Settings
 from engine.trajectory import IMAGE_KINDS, NOUNS, TEXT_FIELDS, Step
 from sessions import Branch, Conflict
 from studio.checks import RefusedError, checked_text
-from studio.earlier import broke_off_one_more, broke_off_polishing, failures, unused_attempt
+from studio.earlier import (
+    broke_off_attempt,
+    broke_off_one_more,
+    broke_off_polishing,
+    failures,
+    next_attempt,
+    unused_attempt,
+)
 from studio.room import Room
 from studio.views import branch_view, settings_of, step_view
 from studio.wording import branch_name, edit_name
-from studio.working import must_be_offered, settings_after
+from studio.working import must_be_offered, must_have_something_to_add, settings_after
 
 WRITTEN_BY_HAND = frozenset({"plan", "inspect", "think", "reflect"})
 MOVED_ON = "Stopped because you went on from another card. Everything that was finished is kept."
@@ -99,17 +106,20 @@ def replace(room: Room, owner: str, *, sid: str, step: str, upload: str, run: bo
 
 
 def again(room: Room, owner: str, *, sid: str, step: str) -> dict:
-    """Makes a step once more with a new seed, on a branch of its own; a plan that was wished for stays so."""
+    """Makes a step once more with a new seed, on a branch of its own.
+
+    In the place of a plan that was wished for, or is the person's own, there shall be a plan again, even if
+    the model holds the picture to be complete.
+    """
     old = room.store.step(owner, sid, step)
     if old.parent is None:
         return _run_from(room, owner, sid, old)
-    siblings = [
-        s for s in room.store.steps(owner, sid).values() if s.parent == old.parent and s.author == "model"
-    ]
-    attempt = 1 + max((int(s.recipe.get("attempt", 0)) for s in siblings), default=0)
+    attempt = next_attempt(room.store.steps(owner, sid).values(), room.store.runs(owner, sid), old.parent)
     path = room.store.trajectory(owner, sid, old.parent)
     how = _how(room, owner, sid, path, polish=old.kind == "reflect")
-    name, more = f"another {NOUNS[old.kind]}", "wish" in old.recipe
+    must_have_something_to_add(how, path)
+    name = f"another {NOUNS[old.kind]}"
+    more = "wish" in old.recipe or (old.kind == "plan" and old.author == "person")
     return _branch_and_run(room, owner, sid, old.parent, name, how, attempt=attempt, more=more)
 
 
@@ -234,6 +244,9 @@ def _go_on(
     runs = [found for found in room.store.runs(owner, sid) if found.branch_id == here.id]
     how = _how(room, owner, sid, path, polish=broke_off_polishing(room.store.session(owner, sid), runs, step))
     attempt = failures(runs, path) if again else 0
+    asked = broke_off_attempt(runs, step)
+    if asked is not None:
+        attempt = max(attempt, asked + again)
     more = more or broke_off_one_more(runs, step)
     start_run(room, owner, sid, here, how, attempt=attempt, more=more, urgent=True)
     return {"branch": here.id}

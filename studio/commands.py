@@ -67,14 +67,13 @@ def create(
     if working.state == "ready":
         must_be_offered(wish, working.protocols)
         must_fit(wish, working.canvas)
-    session = room.store.create_session(owner, checked_text(prompt, "prompt"), kept, drawn)
+    words = checked_text(prompt, "prompt")
+    start = starts.uploaded(room, owner, upload) if upload else None
+    session = room.store.create_session(owner, words, kept, drawn)
     room.tell_owner(owner)
     branch = room.store.branches(owner, session.id)[0]
-    if upload:
-        prompt_step = room.store.step(owner, session.id, branch.tip)
-        room.store.add_step(
-            owner, session.id, starts.started(room, owner, session.id, prompt_step, upload), branch.id
-        )
+    if start:
+        room.store.add_step(owner, session.id, starts.started(branch.tip, start), branch.id)
     start_run(room, owner, session.id, branch, wish)
     return {"session": session.id}
 
@@ -83,14 +82,19 @@ def settings(
     room: Room, owner: str, *, sid: str, settings: Mapping[str, Any], seed: int | None = None
 ) -> dict:
     """Settings for what is made from now on; those that aren't given stay."""
-    session = room.session(owner, sid)
-    usual, drawn = settings_of(session)
-    wish = checked_settings(settings, usual)
-    must_fit(wish, room.worker.snapshot().canvas)
-    drawn = drawn if seed is None else checked_seed(seed)
-    kept = {**session.settings, **settings} if settling.waits(session) else wish.as_dict()
-    room.store.update_settings(owner, sid, {**kept, "seed": drawn})
-    room.log.append(sid, "session", values={"settings": wish.as_dict(), "seed": drawn})
+    with room.settling:
+        session = room.session(owner, sid)
+        usual, drawn = settings_of(session)
+        wish = checked_settings(settings, usual)
+        if {
+            "height",
+            "width",
+        } & settings.keys():  # another model's session may have a size of its own
+            must_fit(wish, room.worker.snapshot().canvas)
+        drawn = drawn if seed is None else checked_seed(seed)
+        kept = {**session.settings, **settings} if settling.waits(session) else wish.as_dict()
+        room.store.update_settings(owner, sid, {**kept, "seed": drawn})
+        room.log.append(sid, "session", values={"settings": wish.as_dict(), "seed": drawn})
     for found in room.store.runs(owner, sid):
         if found.state in ("queued", "running"):
             room.worker.change_mode(found.id, wish.mode)

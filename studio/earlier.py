@@ -1,12 +1,12 @@
 """What earlier runs mean for the next one: a wish that broke off, how often it failed, which seeds are used.
 
-Beside its settings a run's row keeps what else was asked for: ``after``, the step it began from, and
-``more``, the wish for one more round. Rows of before that was kept have neither.
+Beside its settings a run's row keeps what else was asked for: ``after``, the step it began from, ``more``,
+the wish for one more round, and ``attempt``, the wish for a new seed. Rows of before that was kept lack them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.settings import Settings
@@ -21,6 +21,8 @@ def broke_off_polishing(session: Session, runs: Sequence[Run], tip: Step) -> boo
     newest = runs[0] if runs else None
     if newest is None or newest.state not in BROKE_OFF or tip.image is None:
         return False
+    if newest.settings.get("after") not in (None, tip.id):
+        return False
     return newest.settings.get("protocol") == "irg" != session.settings.get("protocol")
 
 
@@ -30,6 +32,21 @@ def broke_off_one_more(runs: Sequence[Run], tip: Step) -> bool:
     if newest is None or newest.state not in BROKE_OFF:
         return False
     return bool(newest.settings.get("more")) and newest.settings.get("after") == tip.id
+
+
+def broke_off_attempt(runs: Sequence[Run], tip: Step) -> int | None:
+    """The wish for a new seed of a branch's newest run, if it did not even come to its first step."""
+    newest = runs[0] if runs else None
+    if newest is None or newest.state not in BROKE_OFF or newest.settings.get("after") != tip.id:
+        return None
+    return int(newest.settings.get("attempt", 0))
+
+
+def next_attempt(steps: Iterable[Step], runs: Iterable[Run], parent: str) -> int:
+    """A wish for a new seed after ``parent`` that no step there was made by and no run asked for."""
+    made = (int(step.recipe.get("attempt", 0)) for step in steps if step.parent == parent)
+    asked = (int(run.settings.get("attempt", 0)) for run in runs if run.settings.get("after") == parent)
+    return 1 + max([*made, *asked], default=0)
 
 
 def failures(runs: Sequence[Run], path: Sequence[Step]) -> int:

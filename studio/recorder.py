@@ -40,12 +40,12 @@ class StudioRecorder:
         self.notes = NoteDesk(store, log)
         self.worker: LocalWorker | None = None
         """Set once it exists: the worker needs this recorder first."""
-        self.settled: Callable[[str, str], Settings] | None = None
-        """The settings of an owner's session, complete; the room sets it."""
+        self.settled: Callable[[str, str], tuple[Settings, int]] | None = None
+        """The settings and the seed of an owner's session, complete; the room sets it."""
         self.reasons: dict[str, str] = {}
         """Why a run was stopped, when it was not the Stop button."""
 
-    def settings(self, job: Job) -> Settings:
+    def settings(self, job: Job) -> tuple[Settings, int]:
         assert self.settled is not None, "jobs come from a room"
         return self.settled(job.owner, job.session_id)
 

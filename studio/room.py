@@ -48,7 +48,8 @@ class Room:
     hint: Callable[[str], str] | None = None
     """A gentle sentence about words the model doesn't know; None when nothing is known about its words."""
     loopback_only: bool = True
-    _settling: threading.Lock = field(default_factory=threading.Lock)
+    settling: threading.RLock = field(default_factory=threading.RLock)
+    """Held by whoever reads a session's settings to write them: the model may come at that moment."""
 
     @classmethod
     def open(
@@ -64,12 +65,12 @@ class Room:
         worker = LocalWorker(open_painter, recorder, loading, recorder.tell_worker)
         recorder.worker = worker
         room = cls(store, worker, log, recorder, previews, Tokens.of(store.home), **more)
-        recorder.settled = lambda owner, sid: settings_of(room.session(owner, sid))[0]
+        recorder.settled = lambda owner, sid: settings_of(room.session(owner, sid))
         return room
 
     def session(self, owner: str, sid: str) -> Session:
         """A session. One begun before the model was there gets the rest of its settings once it is."""
-        with self._settling:
+        with self.settling:
             session, working = self.store.session(owner, sid), self.worker.snapshot()
             if working.state != "ready" or working.canvas is None or not settling.waits(session):
                 return session
@@ -89,6 +90,7 @@ class Room:
         beside = {
             "after": self.store.branch(owner, sid, branch_id).tip,
             "more": wishes.get("more", False),
+            "attempt": wishes.get("attempt", 0),
         }
         run = self.store.create_run(owner, sid, branch_id, ({} if waits else settings.as_dict()) | beside)
         self.tell_run(sid, run)

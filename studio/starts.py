@@ -14,12 +14,17 @@ from studio.room import Room
 from studio.uploads import UPLOADED
 
 
-def started(room: Room, owner: str, sid: str, prompt: Step, upload: str) -> Step:
-    """The step of an uploaded picture after a prompt. Refused when the upload is somebody else's."""
+def uploaded(room: Room, owner: str, upload: str) -> str:
+    """The digest of a picture to start from. Refused when the upload is somebody else's, or long ago."""
     whose, digest = room.tokens.read("start", upload)
     if whose != owner:
         raise RefusedError("This picture was uploaded somewhere else. Choose it again.")
-    return Step(prompt.id, "image", "person", image=digest, recipe={"start": UPLOADED})
+    return digest
+
+
+def started(prompt: str, digest: str) -> Step:
+    """The step of an uploaded picture after the prompt of this id."""
+    return Step(prompt, "image", "person", image=digest, recipe={"start": UPLOADED})
 
 
 def carry_on(room: Room, owner: str, *, sid: str, step: str) -> dict:

@@ -49,6 +49,16 @@ def must_be_offered(settings: Settings, offered: Sequence[str]) -> None:
         )
 
 
+def must_have_something_to_add(settings: Settings, path: Sequence[Step]) -> None:
+    """Raises :class:`RefusedError` when a way of working that draws one picture finds it drawn already."""
+    if settings.protocol in ("direct", "think") and path[-1].image and not path[-1].is_start:
+        title = protocols.get(settings.protocol).title
+        raise RefusedError(
+            f"The way of working “{title}” has nothing to add after a picture. Choose another one in the "
+            "settings, then do this again."
+        )
+
+
 def must_fit(settings: Settings, canvas: Canvas | None) -> None:
     """Raises :class:`RefusedError` for a size that the model can't draw. ``canvas``: None while it opens."""
     if settings.size is None or canvas is None:

@@ -82,9 +82,7 @@ class ScriptedPainter:
         self.protocols = tuple(protocols)
         drivers = grammars.guided() if guided else grammars.native(grammars.house_prompts()["ask"])
         self.grammars = {name: drivers[name] for name in protocols}
-        self.most_pictures = most_pictures
-        for grammar in self.grammars.values():
-            grammar.most_pictures = most_pictures
+        self.show_at_most(most_pictures)
         self.canvas = canvas or Canvas((size[1], size[0]), 16, max(size), max(size))
         self.rounds, self.fault_rounds, self.updates, self.size = rounds, fault_rounds, updates, size
         self.token_delay, self.update_delay = token_delay, update_delay
@@ -92,6 +90,11 @@ class ScriptedPainter:
         self.asked: list[dict[str, Any]] = []
         """Every call with its arguments, for tests to look at."""
         self._texts = list(texts)
+
+    def show_at_most(self, pictures: int) -> None:
+        self.most_pictures = pictures
+        for grammar in self.grammars.values():
+            grammar.most_pictures = pictures
 
     def write(
         self,

@@ -47,12 +47,12 @@ class Cards:
             if not name.startswith(LAYERS + ".") and not is_on_host(model, name)
         )
         left = dict(enumerate(room.values()))
-        largest = max(sum(_bytes(v, dtype) for v in layer.state_dict().values()) for layer in layers)
-        # accelerate keeps the first card free for one more layer, to bring back what it offloads; nothing is
-        left[0] = max(0, left[0] - apart) + largest
+        left[0] = max(0, left[0] - apart)
+        # accelerate keeps room for one more layer on its main device, to bring back what it offloads. Nothing
+        # is offloaded here: with an "mps" named, that is the main device, and no card loses room.
         found = infer_auto_device_map(
             layers,
-            {**left, "cpu": 0, "disk": 0},
+            {**left, "mps": 0, "cpu": 0, "disk": 0},
             no_split_module_classes=[type(layers[0]).__name__],
             dtype=dtype,
         )

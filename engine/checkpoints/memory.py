@@ -56,22 +56,24 @@ def need(opened: Opened, profile: Profile, device: str) -> Need:
 
 
 def pictures_that_fit(opened: Opened, profile: Profile, device: str, room: int, most: int) -> int:
-    """How many pictures of the usual size, up to ``most``, a context may hold in ``room`` bytes.
+    """How many pictures of the usual size, up to ``most``, a context may hold in ``room`` bytes."""
+    counts = range(most, 0, -1)
+    return next((n for n in counts if room_for(opened, profile, device, pictures=n) <= room), 0)
 
-    ``room`` is what the weights leave. While the next picture is drawn, keys and values lie there twice: as
-    they are kept, and in one piece with the new rows of three branches at most. Nothing is coded meanwhile.
+
+def room_for(opened: Opened, profile: Profile, device: str, *, pictures: int) -> int:
+    """Bytes beside the weights for a context of so many pictures of the usual size, and the next one.
+
+    While that is drawn, keys and values lie there twice: as they are kept, and in one piece with the new rows
+    of three branches at most. Nothing is coded meanwhile.
     """
     config, (height, width) = opened.config, picture_size(opened)
     cells = height * width // config.latent_downsample**2 + 2
     seen = min(height * width // config.vision.patch_size**2, config.vit_side**2) + 2
     token = _a_token(opened, profile, device)
-
-    def takes(pictures: int) -> int:
-        context = pictures * (cells + seen + ROUND) * token
-        drawing = _drawing(opened, profile, device, cells) + context + 3 * cells * token
-        return max(profile.context_bytes, context) + max(drawing, _coding(opened, profile, device))
-
-    return next((pictures for pictures in range(most, 0, -1) if takes(pictures) <= room), 0)
+    context = pictures * (cells + seen + ROUND) * token
+    drawing = _drawing(opened, profile, device, cells) + context + 3 * cells * token
+    return max(profile.context_bytes, context) + max(drawing, _coding(opened, profile, device))
 
 
 def picture_size(opened: Opened) -> tuple[int, int]:
@@ -122,12 +124,11 @@ def _working(opened: Opened, profile: Profile, device: str) -> dict[str, int]:
     key_values = _a_token(opened, profile, device)
     # A longer text has buffers of its own, no larger than a picture's, and no picture is drawn meanwhile.
     writing = {"room for a text": WRITTEN * key_values} if torch.device(device).type == "cuda" else {}
-    return writing | {
-        "keys and values of a picture": _branches(profile) * (tokens + past) * key_values,
-        "drawing or coding a picture": max(
-            _drawing(opened, profile, device, tokens), _coding(opened, profile, device)
-        ),
-    }
+    # In turn too, each branch has a place for its new rows; what they go on from is shared.
+    rows = max(_branches(profile) * (tokens + past), past + 3 * tokens)
+    drawing = rows * key_values + _drawing(opened, profile, device, tokens)
+    # One after the other: drawing has given its memory back when the autoencoder begins.
+    return writing | {"drawing or coding a picture": max(drawing, _coding(opened, profile, device))}
 
 
 def _branches(profile: Profile) -> int:

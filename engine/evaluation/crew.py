@@ -39,6 +39,7 @@ class Task:
     prompts: int
     seed: int
     images: int
+    most_pictures: int
     protocol: Protocol | None = None
 
 
@@ -97,6 +98,7 @@ def _begin(task: Task, ear: Connection) -> None:
 
     torch.set_num_threads(1)
     painter = paint_by(fit(task.checkpoint, profile=task.profile, precision=task.precision))
+    painter.show_at_most(task.most_pictures)  # counted by the memory that was free before this process came
     if painter.fingerprint != task.fingerprint:
         raise ValueError(f"{painter.fingerprint} was opened in place of {task.fingerprint}")
     _own["bench"] = Bench(painter, task.settings, task.seed, task.images, task.protocol)

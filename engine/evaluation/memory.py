@@ -1,6 +1,7 @@
 """The most memory that was in use since it was last asked to forget: of the card, or else of this process.
 
-Of a card what torch has handed out there; of a process its resident memory, weights and libraries with it.
+Of cards what torch has handed out on all of them; of a process its resident memory, weights and libraries
+with it.
 Only Linux forgets the peak of a process: elsewhere it is the highest since the process began.
 """
 
@@ -21,7 +22,8 @@ def forget(device: str) -> None:
     if _is_card(device):
         import torch
 
-        torch.cuda.reset_peak_memory_stats()
+        for card in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(card)
     elif (path := _PROCESS / "clear_refs").exists():
         with suppress(OSError):  # a container may forbid it: then the peak is the highest so far
             path.write_text(_FORGET_PEAK)
@@ -32,7 +34,7 @@ def most(device: str) -> int:
     if _is_card(device):
         import torch
 
-        return torch.cuda.max_memory_allocated()
+        return sum(torch.cuda.max_memory_allocated(card) for card in range(torch.cuda.device_count()))
     if (path := _PROCESS / "status").exists():
         found = re.search(r"^VmHWM:\s+(\d+) kB$", path.read_text(), re.MULTILINE)
         if found:

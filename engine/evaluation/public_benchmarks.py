@@ -132,7 +132,7 @@ def draw_all(
 
     Raises ``ValueError`` when ``out`` holds pictures drawn with another model, file, seed or setting.
     """
-    _claim(out, _record(painter, settings, runner, source, seed))
+    _claim(out, painter, lambda: _record(painter, settings, runner, source, seed))
     failed = []
     # disable=None: only on a terminal
     for index, prompt in enumerate(tqdm(prompts, desc=runner.name, unit=" prompts", disable=None)):
@@ -144,8 +144,9 @@ def draw_all(
             album = Album()
             outcome = carry_on(painter, [prompt_step(prompt.text, own)], settings, album, own)
             step = last_image(outcome.steps)
-            if step is None:
-                failed.append(f"no picture could be drawn for {path}: {prompt.text!r}")
+            if step is None or outcome.failed:
+                why = f": {outcome.failed}" if outcome.failed else ""
+                failed.append(f"no picture could be drawn for {path} ({prompt.text!r}){why}")
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_picture(path, album[step.image])
@@ -164,14 +165,23 @@ def _record(painter: Painter, settings: Settings, runner: Runner, source: Path, 
         "fingerprint": dict(painter.fingerprint),
         "settings": settings.as_dict(),
         "seed": seed,
+        "most_pictures": painter.most_pictures,
     }
 
 
-def _claim(out: Path, record: dict[str, Any]) -> None:
-    """Notes what the folder is drawn with, so that no two runs mix in it."""
+def _claim(out: Path, painter: Painter, describe: Callable[[], dict[str, Any]]) -> None:
+    """Notes what the folder is drawn with, so that no two runs mix in it.
+
+    The memory that is free differs from day to day: a run goes on with the number of pictures that it began
+    with, unless there is no room for so many now.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    path = out / RECORD
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != record:
+    path, known = out / RECORD, None
+    if path.exists():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        painter.show_at_most(min(painter.most_pictures, known.get("most_pictures", painter.most_pictures)))
+    record = describe()
+    if known not in (None, record):
         raise ValueError(
             f"{out} holds pictures that were drawn with another model, prompt file, seed or setting "
             f"({RECORD} says which); nothing was changed, name another folder with --out"

@@ -48,11 +48,15 @@ class Album:
 
 @dataclass
 class Outcome:
-    """A run: its trajectory, whether the model ended it itself, and whether every text could be read."""
+    """A run: its trajectory, whether the model ended it itself, and whether every text could be read.
+
+    ``failed`` is why it broke off, where that was not the model's own doing: "" when it did not.
+    """
 
     steps: list[Step]
     finished: bool = False
     well_formed: bool = True
+    failed: str = ""
 
 
 def held_out_scenes(seed: int, count: int) -> Iterator[tuple[random.Random, Scene]]:
@@ -101,6 +105,7 @@ def carry_on(
             outcome.well_formed &= "repaired" not in event.step.result
         elif isinstance(event, StepFailed):
             outcome.well_formed = False
+            outcome.failed = "" if event.raw else event.cause
         elif isinstance(event, RunDone):
             outcome.finished = event.finished
     outcome.steps = made

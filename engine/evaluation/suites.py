@@ -100,6 +100,7 @@ def rows_of(
             prompts,
             wish.seed,
             wish.images,
+            painter.most_pictures,
             protocol,
         )
         return side_by_side(task, first, len(cases), wish.workers)

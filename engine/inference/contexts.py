@@ -11,6 +11,7 @@ from collections.abc import Container, Mapping, Sequence
 from itertools import accumulate
 
 from engine.checkpoints.special_tokens import SpecialTokens
+from engine.exhaustion import is_memory_full
 from engine.inference.events import Check, Reuse, go_on
 from engine.inference.prefill import Context, Item, Segment, chain, prefill
 from engine.model.bagel import Bagel
@@ -121,8 +122,14 @@ class ContextCache:
 
     def _put_away(self, segments: Sequence[Segment]) -> None:
         for segment in segments:
-            if segment.bytes <= self.far.budget:
+            if segment.bytes > self.far.budget:
+                continue
+            try:
                 self.far.put(segment.to("cpu"))
+            except (MemoryError, RuntimeError) as error:
+                if not is_memory_full(error):
+                    raise
+                self.far.overflow(0)  # no room there either: reading them again costs less than a failed step
         self.far.overflow()
 
 

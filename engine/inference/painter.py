@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,24 +93,30 @@ class Painter:
             self.grammars = protocols.driven(extras, prompts_of(checkpoint.folder))
         except ValueError as error:
             raise CheckpointError(f"{checkpoint.folder} can't be used: {error}.") from error
-        for grammar in self.grammars.values():
-            grammar.most_pictures = running.most_pictures
-        self.protocols, self.most_pictures = tuple(self.grammars), running.most_pictures
+        self.protocols = tuple(self.grammars)
         if torch.device(device).type == "cpu":
             lay_out_for_text(self.model.language_model)
         self.cache = ContextCache(self.model, self.tokens, running.context_bytes, running.host_bytes)
         self.steps = ready_steps(self.model, static=running.static_text)
         self.preview = Preview.fit(self.autoencoder)
-        self.fingerprint: dict[str, Any] = {
+        self.fingerprint: dict[str, Any] = {}
+        self._own = {
             "checkpoint": checkpoint.digest,
             "precision": checkpoint.precision,
             "device": torch.device(device).type,
             "engine": ENGINE_VERSION,
-            **running.as_fingerprint(),
         }
+        self.show_at_most(running.most_pictures)
         name = extras.get("title") or checkpoint.folder.resolve().name
         self.title = f"{name} · {torch.device(device).type.upper()}"
         self.about = self.title
+
+    def show_at_most(self, pictures: int) -> None:
+        """From here on the model is shown no more pictures at once, so that a run can go on as it began."""
+        self.most_pictures, self.running = pictures, replace(self.running, most_pictures=pictures)
+        for grammar in self.grammars.values():
+            grammar.most_pictures = pictures
+        self.fingerprint = {**self._own, **self.running.as_fingerprint()}
 
     def write(
         self,

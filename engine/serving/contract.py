@@ -26,8 +26,8 @@ class Recorder(Protocol):
     trajectory ends with the picture that is asked about.
     """
 
-    def settings(self, job: Job) -> Settings:
-        """Those of a ``provisional`` job, now that the model is there."""
+    def settings(self, job: Job) -> tuple[Settings, int]:
+        """Settings and session seed of a ``provisional`` job, now that the model is there."""
 
     def trajectory(self, job: Job) -> list[Step]: ...
 

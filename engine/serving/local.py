@@ -200,8 +200,8 @@ class LocalWorker:
             if turn.steps_made == 0:
                 self._recorder.set_run(job, "running")
             if job.provisional:
-                known = self._recorder.settings(job)
-                turn.job = job = replace(job, settings=known, provisional=False)
+                known, seed = self._recorder.settings(job)
+                turn.job = job = replace(job, settings=known, session_seed=seed, provisional=False)
             for event in self._walk(painter, turn):
                 if isinstance(event, StepStarted):
                     kind = turn.kind = event.kind

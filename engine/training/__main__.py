@@ -9,6 +9,7 @@ Every stage resumes what it finds in the work folder, so an interrupted command 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     stages = STAGES if args.stage == "all" else (args.stage,)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and stages != ("unified",):
+        parser().error(
+            "several processes train the stage unified only. Give the others without accelerate launch."
+        )
     if args.stage == "dry-run":
         tokens = TOKENS if args.tokens is None else args.tokens
         print(dry_run(args.checkpoint, gpus=args.cards, tokens=tokens, rank=args.rank))

@@ -248,14 +248,17 @@ def train(
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         average.update(model, step)
-        means = (accelerator.reduce(sums, "sum") / counts).tolist()
+        # Saving gathers from all processes, and their clocks differ: what one finds due is due for all.
+        is_due = torch.tensor([float(time.monotonic() - last_save > SAVE_EVERY)], device=accelerator.device)
+        *sums, due = accelerator.reduce(torch.cat([sums, is_due]), "sum").unbind()
+        means = (torch.stack(sums) / counts).tolist()
         log["steps"] += 1
         log["images"] += sum(isinstance(split, NoisedImage) for sample in samples for split in sample)
         note(log, family, stage.name, means, before + time.monotonic() - started)
         bar.update()
         if step % NOTE_EVERY == 0:
             bar.set_postfix({f: "/".join(f"{v:.3f}" for v in values) for f, values in log["means"].items()})
-        if time.monotonic() - last_save > SAVE_EVERY or log["steps"] in run.ends:
+        if due or log["steps"] in run.ends:
             last_save = time.monotonic()
             save_state(
                 work / "unified.state.safetensors",

@@ -154,8 +154,13 @@ export class Actions extends PictureActions {
 
   // Settings of the session ------------------------------------------------------------------------------------
 
-  setMode(mode) {
-    return this.act("settings", { settings: { mode }, seed: null });
+  /** Shown at once: drawing the page anew before the answer must not set the switch back. */
+  async setMode(mode) {
+    const { model } = this, before = model.settings.mode, show = (now) => (model.settings = { ...model.settings, mode: now });
+    show(mode);
+    if (await this.act("settings", { settings: { mode }, seed: null })) return;
+    show(before);
+    this.render();
   }
 
   async sessionSettings() {
@@ -165,9 +170,9 @@ export class Actions extends PictureActions {
   }
 
   async renameBranch() {
-    const branch = this.model.branch(this.branch);
+    const { sid } = this.model, branch = this.model.branch(this.branch);
     const name = await askText("Name of this branch", { label: "Name", value: branch.name, action: "Rename" });
-    if (name !== null) await this.act("rename_branch", { branch: branch.id, name });
+    if (name !== null) await this.act("rename_branch", { sid, branch: branch.id, name });
   }
 
   // Travelling -----------------------------------------------------------------------------------------------

@@ -76,13 +76,15 @@ export class App extends Actions {
 
   /** Opens a session, or the first page when `sid` is null. */
   async open(sid, { push = true, branch = null } = {}) {
+    const turn = (this.opening = {});
     try {
       const snapshot = await this.read(`studio/${sid || "home"}/snapshot`);
+      if (this.opening !== turn) return; // the person has gone on to another one
       if (push) history.pushState(null, "", this.pageUrl(sid, branch));
       this.#show(snapshot);
       (this.model ? this.session.timeline.top.firstElementChild : this.home.words).focus({ preventScroll: true });
     } catch (error) {
-      this.toasts.show(error.message, { bad: true });
+      if (this.opening === turn) this.toasts.show(error.message, { bad: true });
     }
   }
 
@@ -90,8 +92,10 @@ export class App extends Actions {
   #wentBack() {
     const asked = new URL(location.href).searchParams, branch = asked.get("branch");
     const here = this.model?.sid === asked.get("session") && this.model.branches.some(({ id }) => id === branch);
-    if (here) this.travel(branch, { push: false });
-    else this.open(asked.get("session"), { push: false });
+    if (here) {
+      this.opening = null;
+      this.travel(branch, { push: false });
+    } else this.open(asked.get("session"), { push: false });
   }
 
   #show(snapshot) {

@@ -12,7 +12,7 @@ export function hostDialogs(root) {
 export function openDialog(title, build, { wide = false } = {}) {
   const back = document.activeElement;
   return new Promise((resolve) => {
-    let value = null;
+    let value = null, outside = false;
     const close = (result = null) => {
       value = result;
       node.close();
@@ -25,7 +25,9 @@ export function openDialog(title, build, { wide = false } = {}) {
         back?.isConnected && back.focus({ preventScroll: true });
         resolve(value);
       },
-      onclick: (event) => event.target === node && close(),
+      // A press that begins in a field, to select its words, may end out there: that is no wish to close.
+      onpointerdown: (event) => (outside = event.target === node),
+      onclick: (event) => outside && event.target === node && close(),
       onkeydown: (event) => event.stopPropagation(),
     });
     node.append(h("div.dialog-box", {}, h("header.dialog-head", {}, heading,

@@ -88,9 +88,13 @@ export class Editor {
 
   async save(run) {
     if (this.main.disabled) return;
-    this.main.disabled = this.only.disabled = true;
+    const busy = (is) => {
+      this.main.disabled = this.only.disabled = is;
+      for (const area of Object.values(this.areas)) area.readOnly = is; // what is written meanwhile would be lost
+    };
+    busy(true);
     const problem = await this.onSave({ fields: this.fields, run, force: Boolean(this.force), known: this.known });
-    this.main.disabled = this.only.disabled = false;
+    busy(false);
     if (problem) {
       this.force = problem.force;
       setText(this.problem, problem.text);

@@ -70,7 +70,7 @@ export class Home {
     const length = [...this.words.value].length;
     setText(this.problem, length > LIMIT
       ? `These are ${length.toLocaleString("en")} signs; a picture can begin with ${LIMIT.toLocaleString("en")}. Shorten them; nothing is lost meanwhile.` : "");
-    this.button.disabled = length > LIMIT;
+    this.button.disabled = Boolean(this.beginning) || length > LIMIT;
   }
 
   /** Says gently which words are outside the model's world; only a model that has one is asked. */
@@ -85,11 +85,12 @@ export class Home {
       this.words.focus();
       return;
     }
-    this.button.disabled = true;
+    this.beginning = this.button.disabled = true;
     // Whoever is quicker than the upload still means the picture; one that is refused has said why.
     const refused = (await this.start.arriving) === false;
+    this.words.readOnly = true; // what is written from here on would be lost
     const problem = refused ? this.problem.textContent : await this.app.create(this.words.value, this.start.upload);
-    this.button.disabled = false;
+    this.beginning = this.button.disabled = this.words.readOnly = false;
     setText(this.problem, problem || "");
     if (problem) return;
     this.words.value = "";

@@ -50,9 +50,9 @@ export class Notes {
       setText(this.problem, "Write what you want to know about this picture.");
       return;
     }
-    this.button.disabled = true;
+    this.button.disabled = this.field.readOnly = true;
     const problem = await this.app.ask(this.step, this.field.value);
-    this.button.disabled = false;
+    this.button.disabled = this.field.readOnly = false;
     setText(this.problem, problem || "");
     if (!problem) this.#close();
   }

@@ -86,8 +86,8 @@ export class PictureActions extends Commands {
   }
 
   async memory() {
-    const kept = this.model.settings.keep_rejected;
+    const { sid, settings: { keep_rejected: kept } } = this.model;
     const wish = await editMemory({ pictures: this.model.inMind(this.branch), most: this.about.most_pictures, kept });
-    if (wish !== null && wish !== kept) await this.act("settings", { settings: { keep_rejected: wish }, seed: null });
+    if (wish !== null && wish !== kept) await this.act("settings", { sid, settings: { keep_rejected: wish }, seed: null });
   }
 }

@@ -25,6 +25,9 @@ const number = (label, help, props) => {
   return [input, h("label.stack", {}, h("b", {}, label), input, h("small", {}, help))];
 };
 
+/** A model that draws one size only: a size of another model's, which an opened session may have, goes. */
+const NO_SIZE = { height: null, width: null };
+
 /** Resolves with {settings, seed} or null. `seed` null means "a new one each time". No `protocols`: the model is not there yet. */
 export function editSettings({ settings, seed, protocols, canvas, seedOptional }) {
   return openDialog("Settings", (close) => {
@@ -56,7 +59,7 @@ export function editSettings({ settings, seed, protocols, canvas, seedOptional }
           settings: {
             ...settings, protocol: form.elements.protocol?.value || settings.protocol, mode: form.elements.going.value,
             quality: form.elements.quality.value,
-            reflection: form.elements.reflection?.value || settings.reflection, ...size?.value,
+            reflection: form.elements.reflection?.value || settings.reflection, ...(size ? size.value : protocols.length && NO_SIZE),
             max_rounds: Number(rounds.value), max_images: Number(pictures.value), turns: Number(turns.value), timesteps: Number(strokes.value) + 1, guidance: Number(guidance.value),
           },
           seed: seedField.value === "" ? null : Number(seedField.value),

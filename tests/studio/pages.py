@@ -16,7 +16,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 HERE = Path(__file__).parent
-expect.set_options(timeout=20_000)
+PATIENCE = 60
+"""Seconds for what a busy machine may be slow at; no test measures time."""
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 class Served:
@@ -55,7 +57,7 @@ class Served:
 
     def end(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE)
 
 
 class Tab:
@@ -98,6 +100,11 @@ class Tab:
 
     def do(self, kind: str, what: str, number: int = 0) -> None:
         self.card(kind, number).locator(f'[data-do="{what}"]').click()
+
+    def save_settings(self) -> None:
+        """Of the dialog that is open; over when they are kept, or on their way to the studio."""
+        self.page.get_by_role("button", name="Save settings").click()
+        expect(self.page.locator("dialog")).to_have_count(0)
 
     def branches(self) -> list[str]:
         return self.page.locator(".bar select option").all_inner_texts()

@@ -16,6 +16,9 @@ from engine.trajectory import Step
 from studio.commands import handle
 from studio.room import Room
 
+PATIENCE = 60.0
+"""Seconds for what a busy machine may be slow at."""
+
 
 def do(room: Room, action: str, owner: str = "local", **values: Any) -> dict[str, Any]:
     return handle(room, owner, {"action": action, "nonce": "n", **values})
@@ -32,7 +35,8 @@ def begin(room: Room, prompt: str = "a red house", owner: str = "local", **setti
 
 def settle(room: Room, sid: str, owner: str = "local") -> str:
     """Waits until nothing runs; the state of the newest run."""
-    for _ in range(500):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         runs = room.store.runs(owner, sid)
         if (
             runs
@@ -44,7 +48,7 @@ def settle(room: Room, sid: str, owner: str = "local") -> str:
     raise AssertionError([run.state for run in room.store.runs(owner, sid)])
 
 
-def wait(until: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait(until: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Blocks until ``until()`` holds; fails the test when it does not."""
     end = time.monotonic() + seconds
     while not until():

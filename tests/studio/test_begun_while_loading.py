@@ -118,6 +118,19 @@ def test_a_restart_in_between_loses_no_choice(tmp_path: Path):
         held.close()
 
 
+def test_a_seed_that_was_chosen_meanwhile_is_drawn_by(held: Held):
+    early, plain = held.begin(), held.begin()
+    assert do(held.room, "settings", sid=early, settings={"timesteps": 8}, seed=42)["ok"]
+    held.arrive()
+    assert settle(held.room, early) == settle(held.room, plain) == "done"
+    made, other = (steps(held.room, sid)[1].recipe for sid in (early, plain))
+    assert made["settings"]["timesteps"] == 8
+    assert held.room.session_snapshot("local", early)["seed"] == 42
+    late = do(held.room, "create", sid=None, prompt="a red house", settings={"timesteps": 8}, seed=42)
+    assert settle(held.room, late["session"]) == "done"
+    assert made["seed"] == steps(held.room, late["session"])[1].recipe["seed"] != other["seed"]
+
+
 def test_a_tab_that_comes_back_reads_the_models_settings_before_any_run(held: Held):
     sid = held.begin(guidance=3.0)
     assert held.room.session_snapshot("local", sid)["about"]["protocols"] == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.studio.pages import HERE, Served
+from tests.studio.pages import HERE, PATIENCE, Served
 from tests.studio.rooms import png
 
 
@@ -79,12 +79,12 @@ def test_a_load_is_stopped_from_an_open_session(served: Served, context: Browser
     page.get_by_role("button", name="Paint it").click()
     expect(page.locator(".status .saying")).to_contain_text("Waiting for the model")
     page.get_by_role("button", name="Stop loading").click()
-    assert served.process.wait(10) == 2
+    assert served.process.wait(PATIENCE) == 2
 
 
 def test_a_load_is_stopped_from_the_page(served: Served, context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(served.url)
     page.get_by_role("button", name="Stop loading").click()
-    assert served.process.wait(10) == 2, "the studio ends, as after Ctrl-C"
+    assert served.process.wait(PATIENCE) == 2, "the studio ends, as after Ctrl-C"
     assert "Loading was stopped" in served.process.stdout.read()

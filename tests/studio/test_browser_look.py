@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Route, expect
+import re
+
+from playwright.sync_api import APIResponse, Route, expect
 
 from tests.studio.pages import Tab
 
@@ -21,6 +23,7 @@ def test_the_card_of_the_shown_picture_is_marked_from_the_first_moment(tab: Tab)
 def test_pictures_to_compare_with_are_told_apart_by_branch_and_number(tab: Tab):
     tab.painted()
     tab.do("sketch", "carry-on", 1)
+    expect(tab.card("image")).to_contain_text("started afresh")
     tab.ends("The model says that the picture is complete.")
     tab.card("image").locator(".pic").click()
     tab.page.locator('[data-do="compare-with"]').click()
@@ -35,15 +38,15 @@ def test_pictures_to_compare_with_are_told_apart_by_branch_and_number(tab: Tab):
 def test_a_reply_that_comes_after_the_news_does_not_set_the_branch_back(tab: Tab):
     tab.painted()
 
-    def late(route: Route) -> None:
-        answer = route.fetch()
-        tab.page.wait_for_timeout(3000)  # the run is told over the log meanwhile
-        route.fulfill(response=answer)
-
-    tab.page.route(lambda url: "/gradio_api/run/" in url or "/gradio_api/call/" in url, late)
+    held: list[tuple[Route, APIResponse]] = []
+    commands = re.compile("/gradio_api/(run|call)/")
+    tab.page.route(commands, lambda route: held.append((route, route.fetch())))
     tab.do("plan", "edit")
     tab.page.locator('textarea[data-field="instruction"]').fill("Add a blue house.")
     tab.page.get_by_role("button", name="Save and run from here").click()
+    expect(tab.page.locator(".tree .dot")).to_have_count(1 + 7 + 7)  # all of the run was told over the log
+    for route, answer in held:
+        route.fulfill(response=answer)
     expect(tab.card("plan")).to_contain_text("rewritten by you")
     tab.ends("The model says that the picture is complete.")
     expect(tab.cards).to_have_count(7)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.studio.pages import Served, Tab, quiet_tab
+from tests.studio.pages import PATIENCE, Served, Tab, quiet_tab
 from tests.studio.rooms import png
 
 DONE = "The model says that the picture is complete."
@@ -88,13 +89,12 @@ def test_rejected_sketches_can_be_put_out_of_mind(tab: Tab):
     tab.page.locator("[data-do=memory]").click()
     tab.page.get_by_label("Keep rejected sketches in mind").uncheck()
     tab.page.get_by_role("button", name="Save").click()
-    for _ in range(20):  # until the news has reached the tab
+    kept, end = True, time.monotonic() + PATIENCE
+    while kept and time.monotonic() < end:  # until the news has reached the tab
         tab.page.locator("[data-do=memory]").click()
         kept = tab.page.get_by_label("Keep rejected sketches in mind").is_checked()
         tab.page.keyboard.press("Escape")
         expect(tab.page.locator("dialog")).to_have_count(0)
-        if not kept:
-            break
     assert not kept
 
 
@@ -109,7 +109,7 @@ def test_a_size_is_chosen_for_the_first_picture(tab: Tab):
     sizes.get_by_text("Another …").click()
     sizes.get_by_label("Width in pixels").fill("192")
     sizes.get_by_label("Height in pixels").fill("96")
-    tab.page.get_by_role("button", name="Save settings").click()
+    tab.save_settings()
     tab.painted()
     shown = tab.card("sketch").locator(".pic img")
     expect(shown).to_have_js_property("naturalWidth", 192)

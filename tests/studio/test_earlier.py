@@ -114,6 +114,70 @@ class TestFailures:
         assert (sketch.kind, sketch.recipe["attempt"]) == ("sketch", 0)
 
 
+def stop(room: Room, sid: str) -> None:
+    wait(lambda: bool(room.recorder.live(sid)))
+    do(room, "stop", sid=sid, run=room.store.runs("local", sid)[0].id)
+    assert settle(room, sid) == "cancelled"
+
+
+class TestAnotherSeed:
+    """ "Again" asks for a new seed; so does whatever goes on with it after it broke off."""
+
+    def continued(self, room: Room, sid: str, reply: dict, **wishes: bool) -> Step:
+        """The first step of the branch that ``reply`` is about, once it is made after all."""
+        tip = room.store.branch("local", sid, reply["branch"]).tip
+        assert do(room, "run", sid=sid, step=tip, branch=reply["branch"], **wishes)["ok"]
+        assert settle(room, sid) == "done"
+        made = room.store.branch("local", sid, reply["branch"]).tip
+        path = room.store.trajectory("local", sid, made)
+        return path[[step.id for step in path].index(tip) + 1]
+
+    def test_is_drawn_after_a_stop_too(self, room: Room, painter: ScriptedPainter):
+        sid = begin(room)
+        old = steps(room, sid)[2]
+        painter.update_delay = 0.2
+        reply = do(room, "again", sid=sid, step=old.id)
+        stop(room, sid)
+        painter.update_delay = 0
+        new = self.continued(room, sid, reply)
+        assert (new.kind, new.recipe["attempt"]) == ("sketch", 1) and new.id != old.id
+
+    def test_that_failed_is_followed_by_yet_another(self, room: Room, painter: ScriptedPainter):
+        sid = begin(room)
+        painter._texts = [PaintError("Out of words.")]
+        reply = do(room, "again", sid=sid, step=steps(room, sid)[1].id)
+        assert settle(room, sid) == "failed"
+        assert self.continued(room, sid, reply, again=True).recipe["attempt"] == 2
+
+    def test_asked_for_twice_at_once_is_two(self, room: Room, painter: ScriptedPainter):
+        sid = begin(room)
+        painter.update_delay = 0.2
+        first, second = (do(room, "again", sid=sid, step=steps(room, sid, 0)[2].id) for _ in range(2))
+        painter.update_delay = 0
+        settle(room, sid)
+        both = [self.continued(room, sid, first), steps(room, sid)[2]]
+        assert sorted(step.recipe["attempt"] for step in both) == [1, 2], (first, second)
+
+    def test_of_a_plan_of_ones_own_is_a_plan_of_the_models(self, room: Room):
+        """Even where the model held the picture to be complete: the person did not."""
+        sid = begin(room)
+        branch = room.store.branches("local", sid)[0]
+        fields = {"instruction": "Add a green tree.", "description": ""}
+        own = {"branch": branch.id, "tip": branch.tip, "kind": "plan", "fields": fields, "run": False}
+        added = do(room, "add", sid=sid, **own)
+        assert do(room, "again", sid=sid, step=added["step"])["ok"]
+        assert settle(room, sid) == "done"
+        assert [step.kind for step in made_since(room, sid)] == ROUND
+        assert made_since(room, sid)[0].author == "model"
+
+    def test_is_refused_where_the_way_of_working_has_nothing_to_add(self, room: Room):
+        sid = begin(room)
+        do(room, "settings", sid=sid, settings={"protocol": "direct"})
+        refused = do(room, "again", sid=sid, step=steps(room, sid)[3].id)
+        assert "“In one go” has nothing to add" in refused["error"]
+        assert len(room.store.branches("local", sid)) == 1
+
+
 class TestUnchangedWords:
     def test_save_and_run_goes_on_from_the_end_of_the_branch(self, room: Room):
         """As the play button of that card does: no second branch."""

@@ -193,6 +193,12 @@ class TestStartingFromAPicture:
         assert (path[1].author, path[1].recipe) == ("person", {"start": "upload"})
         assert room.store.pixels("local", reply["session"], path[1].image).size == (128, 80)
 
+    def test_one_chosen_too_long_ago_leaves_no_empty_session(self, room: Room):
+        old = room.tokens.mint("start", "local", "0" * 64, lifetime=-1)
+        wish = {"prompt": "make it night", "settings": Settings().as_dict(), "seed": 7}
+        reply = do(room, "create", sid=None, upload=old, **wish)
+        assert "open for too long" in reply["error"] and not room.store.sessions("local")
+
     def test_rewritten_words_keep_the_picture_of_their_branch(self, room: Room, client: TestClient):
         kept = upload(client, room, png((64, 64)))
         assert kept["remark"] == ""
@@ -262,3 +268,12 @@ class TestSizes:
     def test_a_model_of_one_size_offers_no_choice(self, room: Room, painter: ScriptedPainter):
         room.worker._canvas = Canvas((256, 256), 32, 256, 256)
         assert room.about()["canvas"] is None
+
+    def test_a_session_of_another_models_size_is_mended_by_its_settings(self, room: Room):
+        sid = begin(room, protocol="direct", height=96, width=128)
+        room.worker._canvas = Canvas((256, 256), 32, 256, 256)
+        assert do(room, "settings", sid=sid, settings={"mode": "pause_each"})["ok"]
+        shown = room.session_snapshot("local", sid)["settings"]
+        assert (shown["mode"], shown["height"]) == ("pause_each", 96)
+        assert do(room, "settings", sid=sid, settings={"height": None, "width": None})["ok"]
+        assert room.session_snapshot("local", sid)["settings"]["height"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from engine.settings import Settings
 from engine.trajectory import Step
 from sessions import Store
 from studio.checks import RefusedError
+from studio.earlier import broke_off_polishing
 from studio.room import Room
 from studio.working import settings_after
 from tests.scripted import ScriptedPainter
@@ -99,6 +101,14 @@ class TestPolish:
         again = {"step": steps(all_ways, sid)[-1].id, "branch": reply["branch"], "again": True}
         assert do(all_ways, "run", sid=sid, **again)["ok"]
         assert settle(all_ways, sid) == "done" and kinds(all_ways, sid) == POLISHED
+
+    def test_once_its_picture_is_there_a_stop_does_not_ask_for_it_again(self, all_ways: Room):
+        sid = polished(all_ways)
+        run, tip = all_ways.store.runs("local", sid)[0], steps(all_ways, sid)[-1]
+        cut_off = replace(run, state="cancelled")  # between the picture and the run's end
+        assert not broke_off_polishing(all_ways.store.session("local", sid), [cut_off], tip)
+        refine = steps(all_ways, sid, 0)[-1]
+        assert broke_off_polishing(all_ways.store.session("local", sid), [cut_off], refine)
 
     def test_the_process_goes_on_after_it(self, all_ways: Room):
         sid = polished(all_ways)

@@ -38,6 +38,9 @@ def test_layers_are_split_by_what_each_card_holds() -> None:
     assert Cards.split(model, fits, torch.bfloat16).layers == ("cuda:0", "cuda:1", "cuda:1")
     with pytest.raises(CheckpointError, match="doesn't fit on these cards"):
         Cards.split(model, fits, torch.bfloat16, taken=1)
+    for spare in (0, layer // 2, layer - 1):  # less than a layer is room for none, for the last one neither
+        nearly = {"cuda:0": rest + 2 * layer + spare, "cuda:1": layer}
+        assert Cards.split(model, nearly, torch.bfloat16).layers == ("cuda:0", "cuda:0", "cuda:1")
 
 
 def test_words_that_lie_on_the_host_or_twice_in_one_place_take_no_card() -> None:

@@ -90,6 +90,37 @@ def test_a_picture_that_fails_is_told_and_the_others_are_drawn(tmp_path: Path) -
     assert len(list((tmp_path / "out").rglob("*.png"))) == 7
 
 
+def test_a_run_that_broke_off_after_a_sketch_is_no_picture_but_unreadable_words_are_the_models(
+    tmp_path: Path,
+) -> None:
+    process, said = Settings(timesteps=3, max_rounds=2), iter([MemoryError(), None])
+
+    def on_update(index: int) -> None:
+        if index == 2 and (error := next(said)):
+            raise error
+
+    path, out = metadata(tmp_path), tmp_path / "out"
+    runner = RUNNERS["geneval"]
+    asked = {"images": 1, "seed": 0}
+    for failing in (
+        ScriptedPainter(texts=["<ins>Add a cow.</ins><des>A cow.</des>", MemoryError()]),
+        ScriptedPainter(texts=["<ins>Add a cow.</ins><des>A cow.</des>", "no inspection"] * 4),
+    ):
+        told = draw_all(failing, process, runner, runner.read(path)[:1], path, out, **asked)
+        drawn = (out / "00000/samples/0000.png").exists()
+        assert bool(told) != drawn
+    assert not told
+
+
+def test_a_run_goes_on_with_the_number_of_pictures_it_began_with(tmp_path: Path) -> None:
+    path, out, roomy = metadata(tmp_path), tmp_path / "out", ScriptedPainter(most_pictures=8)
+    draw("geneval", path, out, ScriptedPainter(most_pictures=6), images=1)
+    draw("geneval", path, out, roomy, images=1)
+    assert roomy.most_pictures == 6
+    with pytest.raises(ValueError, match="--out"):
+        draw("geneval", path, out, ScriptedPainter(most_pictures=4), images=1)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [

@@ -133,6 +133,7 @@ def test_several_processes_come_to_the_same_rows_in_the_same_order(tmp_path: Pat
     tiny = replace(DIRECT, timesteps=3)
     suite = replace(SUITES["cost"], alone=False)
     journal = tmp_path / "j.jsonl"
+    painter.show_at_most(5)  # as by a card that is less full than it will be for the others
     alone = rows_of(painter, suite, tiny, replace(wish, workers=1))
     journal.write_text(json.dumps(alone[0]) + "\n")  # the first is there: only the others are examined
     beside = rows_of(painter, suite, tiny, wish, journal)
@@ -147,7 +148,9 @@ def test_several_processes_come_to_the_same_rows_in_the_same_order(tmp_path: Pat
 
 def test_who_stops_asking_stops_the_case_under_way(tmp_path: Path) -> None:
     painter = open_painter(small_checkpoint(tmp_path))
-    task = Task(painter.checkpoint.folder, "cpu", None, dict(painter.fingerprint), ENDLESS, DIRECT, 3, 0, 1)
+    task = Task(
+        painter.checkpoint.folder, "cpu", None, dict(painter.fingerprint), ENDLESS, DIRECT, 3, 0, 1, 20
+    )
     rows = side_by_side(task, 0, 3, 2)
     assert next(rows)["case"] == 0
     ending = threading.Thread(target=rows.close, daemon=True)

@@ -148,6 +148,23 @@ def test_spilling_empties_the_models_memory_and_loses_nothing() -> None:
     assert (forgetful.near.bytes, forgetful.far.bytes) == (0, 0)
 
 
+def test_where_the_host_has_no_room_either_contexts_are_dropped_and_no_step_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cache = new_cache(host_bytes=2**30)
+    whole, _ = cache.build(story())
+
+    def full(segment: Segment, device: torch.device | str) -> Segment:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Segment, "to", full)
+        cache.spill()
+    assert (cache.near.bytes, cache.far.bytes) == (0, 0)
+    again, reuse = cache.build(story())
+    assert reuse.reused_tokens == 0 and torch.equal(logits(whole), logits(again))
+
+
 def test_a_segment_that_finds_no_room_on_its_way_back_stays_in_host_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

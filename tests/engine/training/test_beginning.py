@@ -26,6 +26,16 @@ from engine.training.recipe import (
 from engine.training.tokenizer import move_words, train_tokenizer
 
 
+def test_only_the_model_is_trained_by_several_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SystemExit):
+        main(["all", "--work", str(tmp_path / "work")])
+    assert "train the stage unified only" in capsys.readouterr().err
+    assert not (tmp_path / "work").exists()
+
+
 class TestBeginningFromACheckpoint:
     def test_an_empty_folder_takes_its_weights_and_words(self, tmp_path: Path) -> None:
         begin_from(default_checkpoint(), tmp_path, 0)
