@@ -139,10 +139,11 @@ def _kind(word: str) -> str | None:
 
 
 def _known(wants: list[Want], kind: str, colour: str | None) -> int | None:
-    for index, want in enumerate(wants):
-        if want.kind == kind and colour in (None, want.colour):
-            return index
-    return None
+    """The want that "the (colour) kind" speaks of; one without a colour has the usual one of its kind."""
+    mine = [index for index, want in enumerate(wants) if want.kind == kind]
+    named = [index for index in mine if colour in (None, wants[index].colour)]
+    usual = [index for index in mine if wants[index].colour is None and colour == KINDS[kind].natural]
+    return next(iter(named + usual), None)
 
 
 def _relation(between: str) -> str | None:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.world.corpus import corpus
@@ -31,7 +31,14 @@ def looks(scene: Scene) -> Counter[tuple[str, str, int, str]]:
     return Counter((g.kind, g.colour, g.count, g.scale) for g in scene.groups())
 
 
+def test_the_thing_in_its_usual_colour_is_the_one_that_was_named_without() -> None:
+    spec = parse_prompt("a black boat left of a flower, a blue lantern left of the pink flower")
+    assert [(want.count, want.kind) for want in spec.wants] == [(1, "boat"), (1, "flower"), (1, "lantern")]
+    assert len(parse_prompt("a flower and above the red flower a boat").wants) == 3
+
+
 @given(seeds)
+@example(17218988)
 def test_prompts_and_descriptions_read_back(seed: int) -> None:
     rng = random.Random(seed)
     scene = sample_scene(rng)
