@@ -26,13 +26,21 @@ class Served:
 
     def __init__(self, home: Path, program: Path = HERE / "serve_scripted.py") -> None:
         self.home, self.program = home, program
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
-        self.start()
+        for _ in range(3):  # somebody may take the port that was free a moment ago
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.port = probe.getsockname()[1]
+            self.url = f"http://127.0.0.1:{self.port}/"
+            if "is open at" in (said := self._begin()):
+                return
+        pytest.fail(f"the studio did not start: {said}")
 
     def start(self) -> None:
+        """Again, where it was."""
+        assert "is open at" in (said := self._begin()), said
+
+    def _begin(self) -> str:
+        """What it says until it is open or has ended."""
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -47,13 +55,13 @@ class Served:
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-        said: list[str] = []
+        said = ""
         assert self.process.stdout
         for line in self.process.stdout:
-            said.append(line)
+            said += line
             if "is open at" in line:
-                return
-        pytest.fail("the studio did not start: " + "".join(said))
+                break
+        return said
 
     def end(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
