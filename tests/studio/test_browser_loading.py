@@ -25,7 +25,7 @@ def test_the_page_waits_with_the_model_and_then_offers_it(served: Served, contex
     expect(page.locator("body")).to_contain_text("The model is being loaded: 40 %")
     (served.home / "go").touch()
     line = "Scripted painter · no model · about 0.1 s a picture of 64x64"
-    expect(page.locator(".home-top .model span")).to_have_text(line, timeout=20_000)
+    expect(page.locator(".home-top .model span")).to_have_text(line)
     expect(page.get_by_role("button", name="Stop loading")).to_be_hidden()
 
 
@@ -40,7 +40,7 @@ def test_what_a_person_is_at_stays_when_the_model_arrives(served: Served, contex
     expect(page.locator("dialog")).to_contain_text("The model is not there yet")
     page.get_by_label("How closely it follows the words").fill("3.5")
     (served.home / "go").touch()
-    expect(page.locator(".home-top .model span")).to_contain_text("Scripted painter", timeout=20_000)
+    expect(page.locator(".home-top .model span")).to_contain_text("Scripted painter")
     expect(page.get_by_label("How closely it follows the words")).to_have_value("3.5")
     page.get_by_role("button", name="Save settings").click()
     expect(page.locator(".starting")).to_be_visible()

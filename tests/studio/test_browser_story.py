@@ -160,7 +160,7 @@ def test_a_killed_server_leaves_a_run_to_resume(browser: Browser, tmp_path: Path
     page.locator(".card.plan [data-do=edit]").click()
     page.locator('textarea[data-field="instruction"]').fill("Half a thou")
     studio.start()
-    expect(page.locator(".banner")).to_be_hidden(timeout=15_000)
+    expect(page.locator(".banner")).to_be_hidden()
     expect(page.locator(".card.lost")).to_be_visible()
     expect(page.locator('textarea[data-field="instruction"]')).to_have_value("Half a thou")
     page.reload()
