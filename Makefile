@@ -1,5 +1,5 @@
 # make studio   sets up .venv and opens the studio on the default model
-# make test     sets up .venv and passes the tests, two or more at a time: first those without a browser
+# make test     sets up .venv and runs the tests, two or more at a time: first those without a browser
 # make lint     ruff
 
 PYTHON ?= python3

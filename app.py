@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None, *, open_painter: Callable[[], Any] |
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0] in ("check", "quantise"):
-        return engine_commands.main(given)
+        return engine_commands.main(given, program="restroke")
     wish, loading = options(given), Loading()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -75,11 +75,23 @@ def main(argv: Sequence[str] | None = None, *, open_painter: Callable[[], Any] |
 def options(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line; Gradio's own environment variables give the defaults."""
     parser = argparse.ArgumentParser(
-        prog="restroke", description="Make a picture together with a model, step by step."
+        prog="restroke",
+        description="Make a picture together with a model, step by step.",
+        epilog="Also: restroke check (does a model run here, how, how fast) and restroke quantise (saves a "
+        "quantised copy of one); each has --help.",
     )
     check.add_fitting(parser)
-    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
-    parser.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", DEFAULT_PORT))
+    parser.add_argument(
+        "--host",
+        default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
+        help="address to listen on (%(default)s)",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=os.environ.get("GRADIO_SERVER_PORT", DEFAULT_PORT),
+        help="port to listen on (%(default)s)",
+    )
     parser.add_argument(
         "--home", type=Path, help="where sessions are kept (default: RESTROKE_HOME or your data folder)"
     )

@@ -1,7 +1,7 @@
-"""Every figure of a 7B model that needs a graphics card, in one command of less than eight minutes.
+"""The figures of a 7B model that need a graphics card, in one command that is meant to take eight minutes.
 
 The weights are random and made on the card: neither speed nor memory depends on them. Without CUDA it
-says so and ends well. What no time is left for is listed as not measured.
+says so and ends well. No row is begun that they leave no time for; it is listed as not measured.
 """
 
 from __future__ import annotations

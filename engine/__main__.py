@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from engine import check, paint
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, program: str = "python -m engine") -> int:
     """Reads the arguments and runs the command. Returns the exit status: 0 done, 1 failed, 130 stopped."""
-    parser = argparse.ArgumentParser(prog="python -m engine", description="The painter, without a browser.")
+    parser = argparse.ArgumentParser(prog=program, description="The painter, without a browser.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     paint.add_to(commands)
     check.add_to(commands)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PUBLIC_SHAPES = ((1024, 1024), (768, 1024), (1024, 768), (576, 1024), (1024, 576))
-"""(height, width) of the public release's own choices (bagel-format, default hyper-parameters)."""
+"""(height, width) that the public release's own demo offers."""
 
 
 @dataclass(frozen=True)

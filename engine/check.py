@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def add_to(commands: Any) -> None:
     """Adds ``check`` and ``quantise`` with their options to the engine's commands."""
     parser = commands.add_parser(
-        "check", help="say whether and how a checkpoint runs on this machine", description=__doc__
+        "check",
+        help="say whether and how a checkpoint runs on this machine",
+        description=__doc__.replace("``", ""),
     )
     add_fitting(parser)
     parser.set_defaults(call=check)

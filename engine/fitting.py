@@ -1,6 +1,6 @@
 """Chooses how a checkpoint runs on this machine, from the memory that is really free, and says so.
 
-Nothing is put on a disk, and nothing large on the processor, unless somebody asked for it by name.
+Nothing is put on a disk, and no layer of a large model on the processor, unless somebody asked for it.
 """
 
 from __future__ import annotations

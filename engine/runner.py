@@ -59,7 +59,7 @@ def advance(
     leaves it. ``cancel`` is looked at while the trajectory is read, after every token and flow update, and
     once more before a picture is kept, so that a cancelled step leaves nothing behind. ``attempt`` counts
     the wishes for "again, with a new seed". ``more``: the person wishes for one more round, so where the
-    model would be asked whether to end it is not (papers, neighbouring systems: budget forcing).
+    model would be asked whether to end it is not (budget forcing, as UniT has it).
     """
     making = _Making(painter, protocol, trajectory, settings, pixels, session_seed, attempt, cancel, more)
     kind = "step"

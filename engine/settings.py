@@ -9,16 +9,16 @@ from typing import Any
 QUALITIES = ("final", "draft")
 MODES = ("auto", "pause_each", "pause_on_fault", "one_step")
 MOST_TURNS = 4
-"""More turns than this were never measured; beyond two, pictures already get worse (papers, IRG results)."""
+"""More turns than this were never measured; IRG's own pictures get worse beyond two (arXiv 2509.06945)."""
 MOST_PIXELS_A_SIDE = 4096
 REFLECTIONS: Mapping[str, Mapping[str, Any]] = {
     "gentle": {"guidance": 2.0, "image_guidance": 2.0, "renorm": "text_channel", "interval_low": 0.0},
     "firm": {"guidance": 4.0, "image_guidance": 2.0, "renorm": "text_channel", "interval_low": 0.0},
 }
-"""How a picture is drawn after a reflection: how strongly the words are followed, and how much of the
+"""How a picture is drawn after a reflection.
 
-picture before is kept. ``gentle`` are the scales that the paper reports, ``firm`` those of its released
-script (papers, dedicated guidance conditions).
+That is, how strongly the words are followed and how much of the picture before is kept. ``gentle`` are the
+scales that the paper reports, ``firm`` those of its released script (arXiv 2509.06945).
 """
 PUBLIC: Mapping[str, Any] = {
     "timesteps": 50,
@@ -29,10 +29,10 @@ PUBLIC: Mapping[str, Any] = {
     "max_seconds": 3600.0,
     "keep_rejected": False,
 }
-"""What suits a checkpoint of the public release, which recommends no settings itself: its own scripts'
+"""What suits a checkpoint of the public release, which recommends no settings itself.
 
-(bagel-format, default hyper-parameters), no rejected sketches in its memory, and an hour for a run: its
-pictures may take minutes each.
+The defaults of its own scripts, no rejected sketches in its memory, and an hour for a run: its pictures may
+take minutes each.
 """
 
 
@@ -43,7 +43,7 @@ class Settings:
     ``timesteps`` counts schedule points as the reference does: N points make N - 1 flow updates.
     ``guidance`` and ``image_guidance`` are the text and image scales of classifier-free guidance,
     active while ``lo < t <= hi`` of ``interval`` (t after the shift).
-    ``quality`` "draft" draws pictures in fewer updates and guesses most of them; "final" is exact.
+    ``quality`` "draft" draws in fewer updates and guesses two of three of the later ones; "final" is exact.
     ``turns`` counts the pictures of the irg protocol, the first one too; ``reflection`` names the scales
     at which it draws again (:data:`REFLECTIONS`).
     ``height`` and ``width`` are of the first picture, in pixels; None is the checkpoint's own size. Later

@@ -18,8 +18,8 @@ def ask(room: Room, owner: str, *, sid: str, step: str, question: str) -> dict:
         raise RefusedError("There is no question yet. Write what you want to know about this picture.")
     if len(words) > LONGEST_QUESTION:
         raise RefusedError(
-            f"The question has {len(words):,} signs; at most {LONGEST_QUESTION} fit. Shorten it; nothing was "
-            "lost."
+            f"The question has {len(words):,} characters; at most {LONGEST_QUESTION} fit. Shorten it; "
+            "nothing was lost."
         )
     session = room.store.session(owner, sid)
     settings, seed = settings_of(session)

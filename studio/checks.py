@@ -20,7 +20,8 @@ def checked_text(text: str, what: str) -> str:
         raise RefusedError("This is not text. Load the page again.")
     if len(text) > LONGEST_TEXT:
         raise RefusedError(
-            f"The {what} has {len(text):,} signs; at most {LONGEST_TEXT:,} fit. Shorten it; nothing was lost."
+            f"The {what} has {len(text):,} characters; at most {LONGEST_TEXT:,} fit. Shorten it; nothing was "
+            "lost."
         )
     return clean_text(text)
 

@@ -28,7 +28,8 @@ def settings_after(path: Sequence[Step], session: Settings, *, polish: bool = Fa
     turns = reflections(path) + (2 if polish else 1)
     if turns > MOST_TURNS:
         raise RefusedError(
-            f"This picture went through {MOST_TURNS} turns already. One more would make it worse, not better."
+            f"This picture went through {MOST_TURNS} turns already, as many as Restroke makes. "
+            "Polish an earlier picture instead."
         )
     if session.protocol == "irg":
         turns = max(turns, session.turns)

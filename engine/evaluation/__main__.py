@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _examine(given: list[str]) -> int:
-    p = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
+    p = argparse.ArgumentParser(prog=PROGRAM, description=__doc__.replace("``", ""))
     suites = "; ".join(f"{suite.name}: {suite.sentence}" for suite in SUITES.values())
     p.add_argument("--suite", choices=(ALL, *SUITES), default=ALL, help=suites)
     p.add_argument(

@@ -1,7 +1,7 @@
 """Draws the pictures of GenEval and WISE in the layouts that their own scorers read. Scores nothing.
 
-Layouts: papers, 3.2 (``00000/metadata.jsonl`` and ``00000/samples/0000.png``) and 3.3 (``{id}.png``). Their
-scorers need detectors or judges that don't ship with Restroke.
+GenEval (arXiv 2310.11513): ``00000/metadata.jsonl`` and ``00000/samples/0000.png``. WISE (arXiv
+2503.07265): ``{id}.png``. Their scorers need detectors or judges that don't ship with Restroke.
 """
 
 from __future__ import annotations

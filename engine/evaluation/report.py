@@ -82,8 +82,8 @@ def _cell(summary: Summary | None) -> str:
     low, high = summary["ci95"]
     middle = f", median {summary['median']:g}" if summary.get("median") is not None else ""
     return (
-        f'<td class="number">{summary["mean"]:.3f}{middle} '
-        f'<span class="soft">[{low:.3f}, {high:.3f}] n = {summary["n"]}</span></td>'
+        f'<td class="number">{summary["mean"]:.3f} '
+        f'<span class="soft">[{low:.3f}, {high:.3f}]{middle} n = {summary["n"]}</span></td>'
     )
 
 

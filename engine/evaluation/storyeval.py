@@ -1,6 +1,6 @@
 """Whether the picture shows what the prompt asked for, by six tags: GenEval for the storybook world.
 
-Source: GenEval (papers, 3.2): four pictures a prompt, accuracy over pictures in each tag, overall the
+Source: GenEval (arXiv 2310.11513): four pictures a prompt, accuracy over pictures in each tag, overall the
 unweighted mean of the tags. The examiner is the judge in place of a detector; a relation holds by the
 judge's own distance, since the world's sizes are known.
 """

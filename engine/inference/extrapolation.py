@@ -1,4 +1,4 @@
-"""Draft quality: most updates of a picture guess the network's last state instead of computing it.
+"""Draft quality: of the later updates of a picture two of three guess the network's last state.
 
 After TaylorSeer ("From Reusing to Forecasting", arXiv 2503.06923): finite differences between full
 evaluations make a Taylor series in the number of updates. Of all layers only the last one's state is

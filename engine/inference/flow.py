@@ -105,7 +105,7 @@ def sample(
     """Flows ``noise`` [rows*columns, C] (float32) to latents, yielding after every update.
 
     Contexts that are equal share one pass: plain text-to-image never runs a third. ``extrapolate`` guesses
-    most updates (:mod:`engine.inference.extrapolation`); ``in_turn`` runs one branch after the other.
+    many updates (:mod:`engine.inference.extrapolation`); ``in_turn`` runs one branch after the other.
     Stop iterating to cancel. Raises ``ValueError`` when the image is larger than the model's position grid.
     """
     times = schedule(timesteps, shift)

@@ -95,7 +95,7 @@ def run_folder(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m engine.parity", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m engine.parity", description=__doc__.replace("``", ""))
     parser.add_argument("folder", type=Path, help="a folder with ckpt/, inputs/ and golden/")
     for kind in ("vae", "vit"):
         help_text = f"{kind.upper()} transform, when it can't be inferred"

@@ -1,6 +1,6 @@
 """Drawing from a picture that is there, as the public model was trained to edit: the picture, then the words.
 
-Source: bagel-format, contexts and default scales of an edit.
+Source: the public release's own inference code (contexts and default scales of an edit).
 """
 
 from __future__ import annotations

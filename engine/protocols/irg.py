@@ -1,7 +1,7 @@
 """The irg protocol: think, draw, then look at the picture, say what to improve and draw it again.
 
-The number of turns is a setting and not the model's choice. Source: papers, interleaving reasoning
-(inference pipeline, dedicated guidance conditions).
+The number of turns is a setting and not the model's choice. Source: IRG, arXiv 2509.06945 (inference
+pipeline, guidance conditions).
 """
 
 from __future__ import annotations

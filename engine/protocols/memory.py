@@ -1,10 +1,9 @@
 """What of a long trajectory the model is still shown: its memory. The steps themselves are never touched.
 
-Quality stays level up to about 20 pictures in a context and falls apart after that (papers, UniLongGen); a
-small graphics card has room for fewer.
-So the prompt, the accepted pictures and the last round stay, rejected sketches may go, and when there are
-still too many pictures the oldest rounds go, several at once: every change near the root costs the whole
-context's prefill, so it shall be rare.
+Quality stays level up to about 20 pictures in a context and falls apart after that (UniLongGen, arXiv
+2603.07540); a small graphics card has room for fewer. So the prompt, the accepted pictures and the last
+round stay, rejected sketches may go, and when there are still too many pictures the oldest rounds go,
+several at once: every change near the root costs the whole context's prefill, so it shall be rare.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The process protocol: Plan, Sketch, Inspect, Refine, round after round, until the model says it is done.
 
 The one place of its text forms: the running model is shown, and the training data written, by the
-functions here (papers: process-driven image generation, trajectory grammar). The tags are the model's
+functions here (process-driven image generation, arXiv 2604.04746). The tags are the model's
 own output; the native driver asks nothing more of it.
 """
 

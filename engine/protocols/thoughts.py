@@ -1,7 +1,7 @@
 """How thoughts and reflections are written and read: the one place of their text forms.
 
 A reflection is a thought about the picture so far. What follows what is the protocols' business
-(:mod:`engine.protocols.think`, :mod:`engine.protocols.irg`). Source: papers, IRG inference pipeline.
+(:mod:`engine.protocols.think`, :mod:`engine.protocols.irg`). Source: IRG, arXiv 2509.06945.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ def thought_text(text: str) -> str:
 
 
 def reflection(shortcomings: str, improvements: str, guidance: str, picture: str) -> str:
-    """The text of a reflection from its four parts: what falls short, what to improve, how, and the
+    """The text of a reflection from its four parts.
 
-    whole picture that comes of it. Not yet wrapped: give it to :func:`thought_text`.
+    They are what falls short, what to improve, how, and the whole picture that comes of it. Not yet wrapped:
+    give it to :func:`thought_text`.
     """
     return texts()["reflection"].format(
         shortcomings=shortcomings, improvements=improvements, guidance=guidance, picture=picture

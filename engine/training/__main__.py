@@ -33,10 +33,13 @@ STAGES = ("autoencoder", "data", "unified", "export")
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m engine.training", description=__doc__)
+    p = argparse.ArgumentParser(prog="python -m engine.training", description=__doc__.replace("``", ""))
     p.add_argument("stage", choices=(*STAGES, "all", "card", "curves", "dry-run"))
     p.add_argument(
-        "--work", type=Path, default=Path("runs/default"), help="where the stages keep their files"
+        "--work",
+        type=Path,
+        default=Path("runs/default"),
+        help="where the stages keep their files (%(default)s)",
     )
     p.add_argument(
         "--begin-from", type=Path, help="a checkpoint folder of any size that an empty --work begins with"
@@ -47,7 +50,10 @@ def parser() -> argparse.ArgumentParser:
         help="--begin-from: learn the words anew, for a world that has more of them than the checkpoint",
     )
     p.add_argument(
-        "--out", type=Path, default=Path("assets/default"), help="where export writes the checkpoint"
+        "--out",
+        type=Path,
+        default=Path("assets/default"),
+        help="where export writes the checkpoint (default: %(default)s, in place of the model that ships)",
     )
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--seed", type=int, default=0)

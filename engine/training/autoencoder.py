@@ -1,6 +1,6 @@
 """Trains the autoencoder on rendered storybook scenes.
 
-The layout is FLUX's (bagel-format: a convolutional encoder and decoder, group norms); two things
+The layout is FLUX's (a convolutional encoder and decoder, group norms); two things
 are ours, because the latents must be easy for a small flow model:
 
 - the latent is normalised per channel by running statistics while training, and the normalisation is

@@ -59,6 +59,21 @@ stand: the same things in other places may have been in a lesson, and of a singl
 """
 
 
+MEANINGS = {
+    "story": "The share of pictures that show what the tag asks for; *everything right*: all that the prompt "
+    "says.",
+    "steering": "*Obedience*: the edit is true in the final picture. *Preservation*: whatever stood there "
+    "and was not mentioned still stands. *No case*: there was nothing to edit. *Artist*: a simulated one, "
+    "who gives up after six edits, or after six pictures drawn anew.",
+    "knowledge": "*Recall*: mistakes that Inspect objects to. *False alarms*: right pictures that it objects "
+    "to. *Named*: what it says is the mistake. *Mended*: nothing is wrong after Refine, which was told the "
+    "truth. *Overdone*: something else changed. *Drift*: what is left of unmentioned things, round after "
+    "round.",
+    "cost": "For one finished picture. *Updates*: of the flow. *Forwards*: passes of the network.",
+}
+"""What the figures of a suite are, for whoever meets them first."""
+
+
 def world() -> str:
     """What the world can show, by its own tables."""
     alike = max(count for splits in SPLITS.values() for split, _ in splits for count in split)
@@ -84,7 +99,7 @@ def scores(report: Mapping[str, Any], stages: list[dict[str, Any]]) -> str:
         return "Nothing is measured yet: `python -m engine.evaluation` does it."
     trainings = [stage for stage in stages if stage["stage"] == "unified"]
     early = sum(not stage.get("keeps_clear") for stage in trainings)
-    said = f" (those of {early} of {len(trainings)} trainings of the unified model did not yet)"
+    said = f" (those of the first {early} of {len(trainings)} trainings did not yet)"
     measured = MEASURED.format(except_early=said if early else "")
     return "\n".join([measured, *(suite_table(name, report[name], suites[name]) for name in suites)]).rstrip()
 
@@ -93,7 +108,8 @@ def suite_table(name: str, figures: Mapping[str, Any], runs: Mapping[str, Any]) 
     """A heading, the table and a line for every run."""
     columns = list(figures)
     tags = list(dict.fromkeys(tag for column in columns for tag in figures[column]))
-    lines = [f"### {name}", "", f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines = [f"### {name}", "", *([MEANINGS[name], ""] if name in MEANINGS else [])]
+    lines += [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     lines += [f"| {tag} | {' | '.join(_cell(figures[c].get(tag)) for c in columns)} |" for tag in tags]
     return "\n".join([*lines, "", *(_run(column, about) for column, about in runs.items()), ""])
 
@@ -103,7 +119,7 @@ def _cell(figure: Mapping[str, Any] | None) -> str:
         return ""
     low, high = figure["ci95"]
     middle = f", median {figure['median']:g}" if figure.get("median") is not None else ""
-    return f"{figure['mean']:.3f}{middle} [{low:.3f}, {high:.3f}] n = {figure['n']}"
+    return f"{figure['mean']:.3f} [{low:.3f}, {high:.3f}]{middle} n = {figure['n']}"
 
 
 def _run(column: str, about: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """Reads one's own pictures: a folder of parquet files in the public interleaved format.
 
 A row's ``conversation`` is JSON: a user's text, then the assistant's parts, each ``{type: text|image,
-content, need_loss, need_vae, need_vit}`` with pictures in base64 (IRG's training data; bagel-format,
-section 7). Unless a part says otherwise, the user's text has no loss, the assistant's has, and a picture is
+content, need_loss, need_vae, need_vit}`` with pictures in base64 (as IRG's toy
+dataset is). Unless a part says otherwise, the user's text has no loss, the assistant's has, and a picture is
 used for nothing.
 """
 

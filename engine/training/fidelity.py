@@ -14,9 +14,9 @@ SCALES = (1, 2, 4)
 
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
-    """Absolute and half the squared error of the pixels and, for crisp edges, the absolute error of their
+    """Absolute and half the squared error of the pixels, and what makes edges crisp.
 
-    differences to the next pixel at every scale.
+    That is the absolute error of the differences to the next pixel, at every scale.
     """
     error = output - target
     edges = output.new_zeros(())
@@ -32,9 +32,10 @@ def psnr(output: Tensor, target: Tensor) -> float:
 
 
 def ssim(output: Tensor, target: Tensor) -> float:
-    """Structural similarity (Wang et al. 2004), 1 for equal pictures: the mean over pictures, channels of RGB
+    """Structural similarity (Wang et al. 2004), 1 for equal pictures.
 
-    and every place of an 11 × 11 Gaussian window (σ = 1.5) inside the picture; K1 = 0.01, K2 = 0.03.
+    The mean over pictures, channels of RGB and every place of an 11 × 11 Gaussian window (σ = 1.5) inside
+    the picture; K1 = 0.01, K2 = 0.03.
     """
     axis = torch.arange(11, dtype=output.dtype, device=output.device) - 5
     line = torch.exp(-axis.square() / (2 * 1.5**2))

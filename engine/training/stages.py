@@ -22,7 +22,7 @@ class Stage:
 
     Shares move from ``first`` to ``last`` between a quarter and three quarters of the stage. ``matrix_rate``
     is Muon's peak rate and ``other_rate`` AdamW's; after a warm-up both follow one cosine over the stage, or
-    stay ``constant``. ``shift`` moves the times of noised pictures towards noise (bagel-format, section 8).
+    stay ``constant``. ``shift`` moves the times of noised pictures towards noise, as in sampling.
     ``arm`` says which lessons of the process it has. ``rejected`` sketches, those in which the next
     inspection finds the fault, are ``masked`` (seen, never a target of the flow) or ``learned`` like any
     other.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 
-# Qwen2's split rule (bagel-format, section 2): contractions, words with a leading non-letter, single digits.
+# Qwen2's split rule, from its tokenizer's file: contractions, words with a leading non-letter, single digits.
 SPLIT = "|".join(
     (
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)",

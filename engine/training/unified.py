@@ -1,9 +1,10 @@
 """The loop: trains the unified model on storybook samples, stage by stage, on any number of processes.
 
-Losses: cross-entropy on the words the model must write and on image-start, image-end and end tokens, squared
-error on the flow's velocity (bagel-format, section 8), and the cells (``engine.training.cells``). Every step
-draws its samples, noise and dropout from seeds of its own number: a resumed run goes on exactly, and
-several processes (``accelerate launch``) take the same steps as one, if those have a sample for each.
+Losses: cross-entropy on the words the model must write and on image-start, image-end and end tokens,
+squared error on the flow's velocity (as the public training code), and the cells
+(``engine.training.cells``). Every step draws its samples, noise and dropout from seeds of its own number: a
+resumed run goes on exactly, and several processes (``accelerate launch``) take the same steps as one, if
+those have a sample for each.
 """
 
 from __future__ import annotations
@@ -42,14 +43,15 @@ SAVE_EVERY = 180.0
 NOTE_EVERY = 20
 POOL = 128
 DROPOUT = Dropout(text=0.1, clean=0.3, seen=0.0)
-"""As irg leaves out clean pictures; what it sees stays (papers, training). In lessons of the storybook only
+"""As IRG leaves out clean pictures; what it sees stays (arXiv 2509.06945).
 
-texts may be left out: contexts without a picture are samples of their own there.
+In lessons of the storybook only texts may be left out: contexts without a picture are samples of their own.
 """
 PIECE = 2048
-"""Tokens of a forward pass. Small pieces stay in a CPU's cache: 2048 tokens are 1.2 to 1.6 times as fast as
+"""Tokens of a forward pass. Small pieces stay in a CPU's cache.
 
-8192. A model that is split over processes takes a step whole, so that all run the same number of passes.
+2048 tokens are 1.2 to 1.6 times as fast as 8192. A model that is split over processes takes a step whole,
+so that all run the same number of passes.
 """
 PATIENCE = timedelta(hours=12)
 """How long processes wait for the one that writes a stage's lessons."""

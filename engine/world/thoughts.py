@@ -1,7 +1,7 @@
 """What a painter thinks before a picture, and about a picture that could be better, in the world's English.
 
-Plain words only: how a thought is wrapped for the model is the protocols' business. Source: papers,
-interleaving reasoning (inference pipeline: the four parts of a reflection).
+Plain words only: how a thought is wrapped for the model is the protocols' business. Source: IRG,
+arXiv 2509.06945 (the parts of a reflection).
 """
 
 from __future__ import annotations

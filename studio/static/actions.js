@@ -67,7 +67,7 @@ export class Actions extends PictureActions {
     if (!reply.ok) this.toasts.show(reply.error, { bad: true });
     else {
       await this.open(reply.session);
-      this.toasts.show("The session is open again, with all its steps.");
+      this.toasts.show("Opened as a new session, with all steps that led to this picture.");
     }
   }
 

@@ -1,7 +1,7 @@
 // Commands and uploads: one at a time, each with an answer or a plain sentence about why there is none.
 
 const PATIENCE = 20000;
-const SILENT = "Restroke didn't answer in time. Look whether it still runs, then try again; your text is kept.";
+const SILENT = "Restroke didn't answer in time. Check that it is still running, then try again; your text is kept.";
 
 export class Commands {
   #waiting = null;
@@ -42,7 +42,7 @@ export class Commands {
       const answer = await fetch(this.url(path), { method: "POST", body: blob });
       return await answer.json();
     } catch {
-      return { ok: false, error: "The file did not reach Restroke. Look whether it still runs, then try again." };
+      return { ok: false, error: "The file did not reach Restroke. Check that it is still running, then try again." };
     }
   }
 }

@@ -80,7 +80,7 @@ export class Editor {
     this.force = false;
     const long = Object.values(this.areas).find((area) => [...area.value].length > LIMIT);
     setText(this.problem, long
-      ? `This text has ${[...long.value].length.toLocaleString("en")} signs; a field holds ${LIMIT.toLocaleString("en")}. Shorten it to save; nothing is lost meanwhile.`
+      ? `This text has ${[...long.value].length.toLocaleString("en")} characters; a field holds ${LIMIT.toLocaleString("en")}. Shorten it to save; nothing is lost meanwhile.`
       : "");
     this.main.disabled = this.only.disabled = Boolean(long);
     this.hint(Object.values(this.fields).join(" "), (text) => setText(this.hints, text));

@@ -69,7 +69,7 @@ export class Home {
     this.#hint();
     const length = [...this.words.value].length;
     setText(this.problem, length > LIMIT
-      ? `These are ${length.toLocaleString("en")} signs; a picture can begin with ${LIMIT.toLocaleString("en")}. Shorten them; nothing is lost meanwhile.` : "");
+      ? `These are ${length.toLocaleString("en")} characters; a picture can begin with ${LIMIT.toLocaleString("en")}. Shorten them; nothing is lost meanwhile.` : "");
     this.button.disabled = Boolean(this.beginning) || length > LIMIT;
   }
 

@@ -29,7 +29,7 @@ export function editMemory({ pictures, most, kept }) {
   return openDialog("What the model has in mind", (close) => {
     const box = h("input", { type: "checkbox", checked: kept, "data-field": "keep_rejected" });
     return [
-      h("p", {}, `It sees your words, ${count(pictures, "picture")} and the texts of this branch. Up to ${most} pictures it works well on this computer; then the oldest rounds leave its mind first. Nothing is deleted: every card stays here.`),
+      h("p", {}, `It sees your words, ${count(pictures, "picture")} and the texts of this branch. It is shown at most ${most} pictures at once on this computer: when there are more, the oldest rounds leave its mind first. Nothing is deleted: every card stays here.`),
       h("label.option", {}, box, h("span", {}, h("b", {}, "Keep rejected sketches in mind"),
         h("small", {}, "Sketches of earlier rounds that were drawn again. Off: only what was accepted, and the last round."))),
       h("p.info", {}, "To go on with a fresh mind, choose “Start afresh from this” on any picture."),

@@ -33,7 +33,7 @@ def test_it_opens_no_round():
 
 
 def test_direct_edits_it_as_the_public_model_does():
-    """The contexts of bagel-format 6.3 for [image, text]: without text the image, without image the text."""
+    """As in the public release: without text the image is left of [image, text], without image the text."""
     draw = protocols.get("direct").next(STARTED, Settings())
     assert (draw.segments, draw.text_free, draw.image_free) == ((PICTURE, WORDS), (PICTURE,), (WORDS,))
     assert draw.preset == EDIT

@@ -105,7 +105,7 @@ class TestOrder:
 
 
 class TestContexts:
-    """The two guidance contexts of the published inference (papers, dedicated conditions)."""
+    """The two guidance contexts of IRG's published inference."""
 
     def test_the_first_picture_is_guided_away_from_nothing_at_all(self):
         steps = path("think")

@@ -40,7 +40,7 @@ def test_empty_and_endless_prompts_get_a_sentence_and_lose_nothing(tab):
     expect(tab.page.locator(".begin .problem")).to_contain_text("Write what the picture shall show")
     words = tab.page.locator(".first-words")
     words.fill("a house " * 1250)
-    expect(tab.page.locator(".begin .problem")).to_contain_text("10,000 signs")
+    expect(tab.page.locator(".begin .problem")).to_contain_text("10,000 characters")
     expect(tab.page.get_by_role("button", name="Paint it")).to_be_disabled()
     tab.page.reload()
     expect(words).to_have_value("a house " * 1250)

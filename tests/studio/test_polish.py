@@ -162,7 +162,7 @@ class TestTurns:
         assert (found.protocol, found.turns) == ("irg", turns)
 
     def test_the_fifth_picture_is_refused(self):
-        with pytest.raises(RefusedError, match="worse, not better"):
+        with pytest.raises(RefusedError, match="as many as Restroke makes"):
             settings_after(self.path(3), Settings(), polish=True)
 
     def test_other_runs_go_by_the_session(self):

@@ -35,15 +35,19 @@ STOPPED = 130
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
+    p = argparse.ArgumentParser(prog=PROGRAM, description=__doc__.replace("``", ""))
     p.add_argument("name", choices=(*arms.SETS, *SWITCHES))
     p.add_argument("--prompts", type=options.count, default=20, help="in each suite's own terms")
     p.add_argument("--images", type=options.count, default=2, help="pictures a prompt of StoryEval")
     p.add_argument(
         "--protocol", choices=protocols.NAMES, help="guidance: irg or process; irg if it is offered"
     )
-    p.add_argument("--out", type=Path, default=Path("docs/ablations"), help="where the table goes")
-    p.add_argument("--work", type=Path, default=Path("runs/arms"), help="where trained arms are kept")
+    p.add_argument(
+        "--out", type=Path, default=Path("docs/ablations"), help="where the table goes (%(default)s)"
+    )
+    p.add_argument(
+        "--work", type=Path, default=Path("runs/arms"), help="where trained arms are kept (%(default)s)"
+    )
     p.add_argument("--begin-from", type=Path, help="a checkpoint folder that all arms begin with")
     p.add_argument("--steps", type=options.count, default=600, help="of training, an arm")
     p.add_argument("--shards", type=options.count, default=4, help="of 1000 scripts, an arm")

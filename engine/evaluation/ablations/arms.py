@@ -4,7 +4,7 @@ An arm is a folder of lessons and what ``python -m engine.training`` makes of it
 Arms begin with nothing, or all with the same checkpoint (the papers' arms are fine-tunings too). They share
 the autoencoder, the tokenizer's seed, steps and shards, and differ in their lessons alone: in how they came
 to be, or (a mix) in which families of samples are taken from them.
-Self-sampled critiques come from the sketches of the arm without any (papers, order of the data pipeline).
+Self-sampled critiques come from the sketches of the arm without any (as in arXiv 2604.04746).
 """
 
 from __future__ import annotations
@@ -63,16 +63,17 @@ DRAWING = {"direct": 0.5}
 
 TRAJECTORY = DRAWING | {"initial full": 0.25, "improving full": 0.25}
 SIX_MODES = DRAWING | {mode: 0.125 if "full" in mode else 0.0625 for mode in MODES}
-"""A thinking mode counts half a full one (papers, two-stage training)."""
+"""A thinking mode counts half a full one (IRG, arXiv 2509.06945: its first stage)."""
 
 MIXES = (
     Mix("fine-pictures-only", ((4000, DRAWING | {"initial full": 0.5}),)),
     Mix("trajectories", ((4000, TRAJECTORY),)),
     Mix("modes-then-trajectories", ((250, SIX_MODES), (3750, TRAJECTORY))),
 )
-"""Thought and fine picture; the reflection and the picture drawn again as well; the six modes first, in the
+"""Which modes are learned, and in which order.
 
-papers' proportion of steps.
+Thought and fine picture; the reflection and the picture drawn again as well; the six modes first, in the
+paper's proportion of steps.
 """
 
 

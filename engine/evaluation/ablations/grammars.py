@@ -42,7 +42,7 @@ def cause_of(verdict: str) -> str:
 class Scales(Protocol):
     """Another protocol, whose pictures after a picture are guided at these scales; the first is as ever.
 
-    They are drawn as after a reflection, but for the ``scales`` (papers, dedicated guidance conditions).
+    They are drawn as after a reflection, but for the ``scales`` (IRG's guidance, arXiv 2509.06945).
     """
 
     def __init__(self, own: Protocol, **scales: float) -> None:

@@ -1,9 +1,10 @@
 """Help from outside in a session: plans, verdicts or the choice among pictures, by who knows the answer.
 
-Papers, process-strategy comparison: an outside planner, an outside inspector, and step-wise best of N as PARM
-has it. There other models help, and they may be wrong; here the hidden scene plans, and the judge that scores
-the pictures also inspects or picks them. So these are bounds of what such help could bring and no methods,
-and never how anybody paints: a person has no judge that knows what they have in mind.
+As arXiv 2604.04746 compares them (its table 4): an outside planner, an outside inspector, and step-wise
+best of N as PARM (arXiv 2501.13926) has it. There other models help, and they may be wrong; here the hidden
+scene plans, and the judge that scores the pictures also inspects or picks them. So these are bounds of what
+such help could bring and no methods, and never how anybody paints: a person has no judge that knows what
+they have in mind.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from engine.training.data.report import report
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m engine.training.data", description=__doc__)
+    p = argparse.ArgumentParser(prog="python -m engine.training.data", description=__doc__.replace("``", ""))
     p.add_argument("command", choices=("report", "sample"))
     p.add_argument("--count", type=int, default=1000, help="lessons of every subset, or sessions to sample")
     p.add_argument("--seed", type=int, default=0)

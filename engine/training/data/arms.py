@@ -11,9 +11,10 @@ Chains = Literal["varied", "add-only"]
 """Whether some chains of steps take a detour, or all only add."""
 
 Critique = Literal["none", "symbolic", "self-sampled", "both"]
-"""Where critiques come from (papers, table of critique sources): nowhere, from corrupted scenes told inside
+"""Where critiques come from (arXiv 2604.04746 compares them).
 
-the trajectories, from a model's own sketches, whose lessons ``self_sampling`` tells, or from both.
+From nowhere, from corrupted scenes told inside the trajectories, from a model's own sketches, whose lessons
+``self_sampling`` tells, or from both.
 """
 
 CHAINS: tuple[Chains, ...] = get_args(Chains)

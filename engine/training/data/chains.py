@@ -1,6 +1,6 @@
 """Chains of steps that lead to a scene: additive ones, and equal ones that take a detour.
 
-Papers, process-driven generation, augmentation: chains that only add are too uniform, so some let a thing
+Source: arXiv 2604.04746, augmentation. Chains that only add are too uniform, so some let a thing
 enter in another colour or size, as another kind or in another place, or let one enter that is not wanted, and
 mend that in a later step. Whatever the way, the last state is the goal.
 """

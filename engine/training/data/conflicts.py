@@ -1,6 +1,6 @@
 """Plans against the prompt: steps that fit it so far, and plans that ask for what it does not allow.
 
-Papers, process-driven generation, instruction-intermediate conflicts. A conflict is always one that the
+Source: arXiv 2604.04746, instruction-intermediate conflicts. A conflict is always one that the
 prompt's own words show: a colour, size, kind, number, named relation or place, or a thing nobody asked for.
 What a plan leaves for later is never one. Telling them as lessons is in ``cases`` and ``process``.
 """
@@ -19,7 +19,7 @@ from engine.world.sampling import fits
 from engine.world.scene import COLUMNS, Scene
 
 POSITIVE = 6905 / 15201
-"""The share of steps that fit (papers: 6,905 positive of 15,201)."""
+"""The share of steps that fit (arXiv 2604.04746: 6,905 positive of 15,201)."""
 
 CONFLICTS = {
     "recolour": 0.27,

@@ -1,8 +1,8 @@
 """Scenes as typed scene graphs, and the chains of growing subgraphs that lessons follow.
 
-Papers, process-driven generation, multi-turn data: a place, objects, attributes on one object, relations
-between two. Every subgraph of a chain holds the one before it, so each picture on the way is incomplete
-but never wrong. Putting the increments into words is done elsewhere.
+Source: arXiv 2604.04746, multi-turn data. Nodes are a place, objects, attributes on one object, relations
+between two. Every subgraph of a chain holds the one before it, so each picture on the way is incomplete but
+never wrong. Putting the increments into words is done elsewhere.
 """
 
 from __future__ import annotations

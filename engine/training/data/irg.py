@@ -1,9 +1,9 @@
 """Lessons of interleaving reasoning, and the six modes they are taken apart into.
 
-Papers, IRGL learning modes. A lesson is told once and whole: prompt, thought, first picture, reflection,
-better picture. A mode is a view of it: which parts it shows, in which order, and which of them are learned.
-When to draw is the protocol's decision, so nothing here labels what follows. The weak first picture is a
-model's own or a rough one; the better one is rendered.
+Source: arXiv 2509.06945, learning modes. A lesson is told once and whole: prompt, thought, first picture,
+reflection, better picture. A mode is a view of it: which parts it shows, in which order, and which of them
+are learned. When to draw is the protocol's decision, so nothing here labels what follows. The weak first
+picture is a model's own or a rough one; the better one is rendered.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pictures against their plan: sketches that do as planned, and sketches that went wrong in one way.
 
-Papers, process-driven generation, image-instruction alignment. Here the scenes of both; a model's own wrong
+Source: arXiv 2604.04746, image-instruction alignment. Here the scenes of both; a model's own wrong
 sketches come from ``self_sampling``, and telling them as lessons is in ``cases`` and ``process``.
 """
 
@@ -14,7 +14,7 @@ from engine.world.mistakes import sample_mistake
 from engine.world.scene import Scene
 
 POSITIVE = 5000 / 15000
-"""The share of sketches that do as planned (papers: 5,000 positive, 10,000 negative)."""
+"""The share of sketches that do as planned (arXiv 2604.04746: 5,000 positive, 10,000 negative)."""
 
 UNDONE = 0.4
 """How often a sketch that should change what stands went wrong by changing nothing."""

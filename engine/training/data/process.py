@@ -1,7 +1,7 @@
 """Whole process lessons: Plan, Sketch, Inspect, Refine, round after round, and now and then the artist.
 
 A lesson is what one session could have been. The scene graph behind it is exact, so every sentence is true
-of its picture. Grammar: papers, process-driven generation (trajectory grammar, verdict wording). Whether
+of its picture. Grammar: arXiv 2604.04746 (its figures). Whether
 plans and sketches go wrong on the way is the critique arm's choice; lessons from a model's own sketches are
 told in ``self_sampling``.
 """

@@ -37,10 +37,11 @@ def seen_in(shown: Shown) -> Scene:
 
 @dataclass(frozen=True)
 class Part:
-    """One segment. ``scene`` indexes the script's scenes for an image; ``follows`` is what the model should
+    """One segment. ``scene`` indexes the script's scenes for an image.
 
-    predict after the segment: "text", "image", "end" or None (no label). ``loss`` supervises the words of a
-    text, or makes the image a flow target. ``rejected``: the next inspection finds the fault in this picture.
+    ``follows`` is what the model should predict after the segment: "text", "image", "end" or None (no
+    label). ``loss`` supervises the words of a text, or makes the image a flow target. ``rejected``: the
+    next inspection finds the fault in this picture.
     """
 
     kind: str

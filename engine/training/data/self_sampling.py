@@ -1,6 +1,6 @@
 """Cases from a model's own plans and sketches, judged: its real errors, to practise inspection on.
 
-Papers, process-driven generation, self-sampling. The model goes on from its own pictures as long as they are
+Source: arXiv 2604.04746, self-sampling. The model goes on from its own pictures as long as they are
 as planned. The judge reads the picture, the scene graph says what it should show. Half of the last plans are
 given, so that a sketch is held against a plan known exactly; the others are the model's own, read back from
 its words. ``cases.case_script`` makes the lessons, from these cases as from those of corrupted scenes.
