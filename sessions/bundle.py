@@ -167,9 +167,9 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"it holds the number {name}")
 
 
-def _typed(value: Any, kind: type) -> Any:
-    if type(value) is not kind:
-        raise ValueError(f"there is a {type(value).__name__} where a {kind.__name__} belongs")
+def _typed(value: Any, *kinds: type) -> Any:
+    if type(value) not in kinds:
+        raise ValueError(f"there is a {type(value).__name__} where a {kinds[0].__name__} belongs")
     return value
 
 
@@ -200,6 +200,18 @@ def _steps(values: Any) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+_IN_RECIPES = {
+    "settings": (dict,),
+    "attempt": (int,),
+    "edited_from": (str,),
+    "start": (str,),
+    "wish": (str,),
+    "preset": (list,),
+}
+_IN_RESULTS = {"seconds": (float, int), "reused_tokens": (int,), "saved_seconds": (float, int)}
+"""What others read of a step and rely on."""
+
+
 def _step_in(value: dict[str, Any]) -> Step:
     if set(value) != _STEP_KEYS:
         raise ValueError("one of its steps has other parts than a step has")
@@ -210,6 +222,9 @@ def _step_in(value: dict[str, Any]) -> Step:
         if name is not None:
             _typed(name, str)
     recipe, result = _typed(value["recipe"], dict), _typed(value["result"], dict)
+    for known, kinds in ((recipe, _IN_RECIPES), (result, _IN_RESULTS)):
+        for name in known.keys() & kinds.keys():
+            _typed(known[name], *kinds[name])
     step = Step(value["parent"], value["kind"], value["author"], fields, value["image"], recipe, result)
     try:
         sound = clean_step(step).id == value["id"]

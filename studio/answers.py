@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import Any
 
 from engine.events import Answered, Event, StepFailed, TextDelta
@@ -48,9 +49,10 @@ class NoteDesk:
                 self._said.pop(job.run_id, None)
         try:
             note = self._store.set_note(job.owner, job.run_id, state, cause=cause, next_action=next_action)
-        except StoreError:
+        except StoreError as error:
             log.exception("the state %s of note %s was not written", state, job.run_id)
-            return
+            known = self._store.note(job.owner, job.run_id)
+            note = replace(known, state=state, cause=cause or str(error), next_action=next_action)
         self.tell(note)
 
     def publish(self, job: Job, event: Event) -> None:

@@ -288,6 +288,7 @@ def start_run(room: Room, owner: str, sid: str, branch: Branch, settings: Settin
 
     ``wishes``: as of :class:`engine.serving.queue.Job`.
     """
+    room.recorder.catch_up()
     under_way = [found for found in room.store.runs(owner, sid) if found.state in ("queued", "running")]
     if any(found.branch_id == branch.id for found in under_way):
         raise RefusedError("This branch is already being worked on. Stop it first, or wait until it pauses.")

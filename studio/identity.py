@@ -47,11 +47,12 @@ class Tokens:
     def of(cls, home: Path) -> Tokens:
         """Reads or makes the key. Raises ``OSError`` when ``home`` can't be written."""
         path = home / "studio.key"
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        if not path.exists():
+            part = path.with_suffix(".part")  # a disk that fills up must not leave half a key, to be guessed
+            part.unlink(missing_ok=True)
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_hex(32))
-        except FileExistsError:
-            pass
+            part.replace(path)
         return cls(path.read_bytes())
 
     def mint(self, purpose: str, *values: str, lifetime: int = LIFETIME) -> str:

@@ -42,6 +42,7 @@ class StudioRecorder:
         """Set once it exists: the worker needs this recorder first."""
         self.settled: Callable[[str, str], tuple[Settings, int]] | None = None
         """The settings and the seed of an owner's session, complete; the room sets it."""
+        self._unwritten: dict[str, tuple[Job, dict[str, str]]] = {}
         self.reasons: dict[str, str] = {}
         """Why a run was stopped, when it was not the Stop button."""
 
@@ -127,6 +128,10 @@ class StudioRecorder:
         try:
             run = self._store.set_run(job.owner, job.run_id, state, cause, next_action, raw=raw)
         except StoreError as error:
+            self._unwritten[job.run_id] = (
+                job,
+                {"state": state, "cause": cause or str(error), "next_action": next_action},
+            )
             logging.getLogger(__name__).exception("the state %s of run %s was not written", state, job.run_id)
             run = replace(
                 self._store.run(job.owner, job.run_id),
@@ -135,6 +140,12 @@ class StudioRecorder:
                 next_action=next_action,
             )
         self._log.append(job.session_id, "run", run=run_view(run))
+
+    def catch_up(self) -> None:
+        """Writes the ends of runs that could not be written: else they would block their branches."""
+        for run_id, (job, values) in list(self._unwritten.items()):
+            self._store.set_run(job.owner, run_id, **values)
+            self._unwritten.pop(run_id, None)
 
     def live(self, sid: str) -> dict[str, dict[str, Any]]:
         """What is being made in a session, by run."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -199,22 +201,28 @@ async def _body(request: Request) -> bytes:
 
 
 async def _stream(room: Room, request: Request, channels: list[str], seq: int) -> AsyncIterator[str]:
-    """Events as they come, and a beat when none do, so that a tab notices a dead server."""
+    """Events as they come, and a beat when none do, so that a tab notices a dead server.
+
+    What others do wakes this too, so the silence is timed from the last word to this tab.
+    """
     async with room.log.follow() as changed:
         yield "retry: 1000\n\nevent: beat\ndata: 0\n\n"
+        said = time.monotonic()
         while not await request.is_disconnected():
             changed.clear()
             closed = room.log.closed
             for event in room.log.after(channels, seq):
-                seq = event["seq"]
+                seq, said = event["seq"], time.monotonic()
                 yield _wire(event)
             if closed:
                 return
-            try:
-                await asyncio.wait_for(changed.wait(), BEAT_SECONDS)
-                await asyncio.sleep(GATHER_SECONDS)
-            except TimeoutError:
+            silence = said + BEAT_SECONDS - time.monotonic()
+            if silence <= 0:
                 yield "event: beat\ndata: 0\n\n"
+                said, silence = time.monotonic(), BEAT_SECONDS
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), silence)
+                await asyncio.sleep(GATHER_SECONDS)
 
 
 def _wire(event: Event) -> str:

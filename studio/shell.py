@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from sessions import NotFound
+from sessions import StoreError
 from studio.commands import handle
 from studio.identity import DeniedError, owner_of
 from studio.room import Room
@@ -85,7 +85,7 @@ def _first_view(room: Room, owner: str, sid: str | None) -> dict[str, Any]:
         return room.home_snapshot(owner)
     try:
         return room.session_snapshot(owner, sid)
-    except NotFound as error:
+    except StoreError as error:  # not there, or damaged: the first page opens all the same
         return {**room.home_snapshot(owner), "problem": str(error)}
 
 

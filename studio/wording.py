@@ -19,6 +19,8 @@ _SMALL = frozenset(
     )
 )
 LONGEST = 32
+LONG = 600
+"""In a text of more words those that are everywhere find no partners: mere signs took half a minute."""
 MOST_WORDS = 3
 """In the name of a thing that is found by reading on: "small red house"."""
 
@@ -42,7 +44,8 @@ def marks(old: str, new: str) -> list[tuple[str, bool]]:
 def _spans(before: list[str], after: list[str]) -> list[tuple[bool, int, int, int, int]]:
     """What changed and what did not, in turn; changes with nothing but blanks between them are one."""
     spans: list[tuple[bool, int, int, int, int]] = []
-    for what, i1, i2, j1, j2 in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+    matcher = SequenceMatcher(None, before, after, autojunk=len(after) > LONG)
+    for what, i1, i2, j1, j2 in matcher.get_opcodes():
         changed = what != "equal"
         if changed and len(spans) > 1 and not "".join(after[spans[-1][3] : spans[-1][4]]).strip():
             spans.pop()

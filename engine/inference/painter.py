@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from PIL import Image as Pictures
+from PIL import ImageOps
 from torch import Tensor
 
 from engine import protocols
@@ -284,6 +285,9 @@ class Painter:
 
     def _as_shown(self, picture: Pictures.Image) -> Pictures.Image:
         size = shown_size(*picture.size, self.canvas, self.vae_transform)
+        if self.canvas.is_fixed and picture.size != size:
+            # It knows this size only: of another shape the middle, so that nothing is squeezed.
+            return ImageOps.fit(to_rgb(picture), size, Pictures.Resampling.BICUBIC)
         return resized(to_rgb(picture), size)
 
     def _size_of_newest(self, segments: Sequence[Segment], pixels: Pixels) -> tuple[int, int] | None:

@@ -31,6 +31,7 @@ export class App extends Actions {
       address: (after) => this.url(`studio/${this.model?.sid || "home"}/events?after=${after}`),
       onEvent: (event) => this.#heard(event),
       onState: (up) => this.#linked(up),
+      onDoubt: () => this.#doubts(),
     });
     window.addEventListener("popstate", () => this.#wentBack());
     this.#listenDrops();
@@ -172,6 +173,22 @@ export class App extends Actions {
   #linked(up) {
     this.banner.hidden = up;
     this.up = up;
+  }
+
+  /** The log can't be followed. A server that is there says why: another key since a restart, or a session deleted elsewhere. */
+  async #doubts() {
+    const sid = this.model?.sid;
+    const answer = await fetch(this.url(`studio/${sid || "home"}/snapshot`)).catch(() => null);
+    if (!answer || answer.ok || this.model?.sid !== sid) return;
+    const { error } = await answer.json().catch(() => ({}));
+    if (answer.status === 404) {
+      this.toasts.show(error, { bad: true });
+      this.#linked(true);
+      this.open(null);
+    } else if (answer.status === 401) {
+      this.banner.replaceChildren(h("b", {}, "This page is from before a restart."), " Your text is kept here. ",
+        h("button.link", { type: "button", onclick: () => location.reload() }, "Load it again"));
+    }
   }
 
   // Choosing -------------------------------------------------------------------------------------------------

@@ -18,6 +18,10 @@ export const drafts = {
     }
   },
   drop(key) {
-    localStorage.removeItem(PREFIX + key);
+    try {
+      localStorage.removeItem(PREFIX + key);
+    } catch {
+      // Storage is switched off: then nothing was kept.
+    }
   },
 };

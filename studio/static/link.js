@@ -3,9 +3,9 @@
 const SILENCE = 25000; // the server beats every 10 s
 
 export class Link {
-  /** `address(after)` gives the stream's URL; `seq` is the newest event this tab has. */
-  constructor({ address, onEvent, onState }) {
-    Object.assign(this, { address, onEvent, onState, seq: 0, wanted: false, source: null, tries: 0 });
+  /** `address(after)` gives the stream's URL; `seq` is the newest event this tab has. `onDoubt()` asks whether there is anything to follow. */
+  constructor({ address, onEvent, onState, onDoubt }) {
+    Object.assign(this, { address, onEvent, onState, onDoubt, seq: 0, wanted: false, source: null, tries: 0 });
     document.addEventListener("visibilitychange", () => (document.hidden ? this.#close() : this.#open()));
   }
 
@@ -43,7 +43,10 @@ export class Link {
   #lost() {
     this.#close();
     this.tries += 1;
-    if (this.tries > 1) this.onState(false);
+    if (this.tries > 1) {
+      this.onState(false);
+      this.onDoubt();
+    }
     this.timer = setTimeout(() => this.#open(), Math.min(300 * this.tries, 3000));
   }
 

@@ -210,6 +210,12 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a list among the sizes": (lambda: forged(edit("pictures", [[]])), "a list where a int"),
     "another size": (lambda: forged(edit("pictures", [7])), "follows its pictures"),
     "a size for the list of sizes": (lambda: forged(edit("pictures", 7)), "a int where a list"),
+    "settings that are none": (
+        lambda: forged(edit("steps.1.recipe.settings", None)),
+        "NoneType where a dict",
+    ),
+    "seconds in words": (lambda: forged(edit("steps.1.result.seconds", "5")), "a str where a float"),
+    "an attempt in words": (lambda: forged(edit("steps.1.recipe.attempt", "x")), "a str where a int"),
     "something behind the pictures": (lambda: sealed(opened()[0], FIRST + b"x"), "follows its pictures"),
     "an animation": (lambda: with_last_picture(apng()), "holds a chunk b'acTL'"),
     "a picture with text inside": (lambda: with_last_picture(with_text()), "holds a chunk b'tEXt'"),

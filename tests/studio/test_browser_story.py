@@ -150,6 +150,35 @@ def test_pause_each_step_and_continue(tab):
         expect(tab.cards).to_have_count(made)
 
 
+def test_a_tab_that_has_nothing_left_to_follow_says_so(browser: Browser, tmp_path: Path):
+    studio = Served(tmp_path / "home")
+    page, other = browser.new_page(), browser.new_page()
+    Tab(page, studio.url).painted()
+    Tab(other, studio.url).painted("a blue boat")
+    studio.end()
+    studio.start()  # for a moment nobody answers, and the key is the same
+    expect(page.locator(".banner")).to_be_hidden()
+    other.locator(".side").get_by_role("button", name="Rename, duplicate or delete a red house").click()
+    other.locator("dialog").get_by_role("button", name="Delete").click()
+    sure = other.locator("dialog", has_text="Delete this session?")
+    sure.get_by_role("button", name="Delete").click()
+    expect(other.locator(".side .sess")).to_have_count(1)
+    studio.end()
+    studio.start()
+    expect(page.locator(".home h1")).to_be_visible()
+    expect(page.locator(".banner")).to_be_hidden()
+    studio.end()
+    (tmp_path / "home" / "studio.key").unlink()
+    studio.start()
+    expect(page.locator(".banner")).to_contain_text("from before a restart")
+    page.get_by_role("button", name="Load it again").click()
+    expect(page.locator(".home h1")).to_be_visible()
+    expect(page.locator(".banner")).to_be_hidden()
+    page.close()
+    other.close()
+    assert studio.end() == 0
+
+
 def test_a_killed_server_leaves_a_run_to_resume(browser: Browser, tmp_path: Path):
     studio = Served(tmp_path / "home")
     page = browser.new_page()

@@ -13,7 +13,7 @@ from engine.settings import Settings
 from sessions import DiskFull, Store
 from studio.room import Room
 from tests.scripted import ScriptedPainter
-from tests.studio.rooms import begin, do, wait
+from tests.studio.rooms import begin, do, settle, wait
 
 
 class TestRecorder:
@@ -66,6 +66,13 @@ class TestRecorder:
             return [event["run"]["state"] for event in events if event["kind"] == "run"]
 
         wait(lambda: "failed" in told())
+        monkeypatch.undo()  # somebody freed some space
+        sid = reply["session"]
+        branch = room.store.branches("local", sid)[0]
+        again = do(room, "run", sid=sid, step=branch.tip, branch=branch.id, again=True)
+        assert again["ok"], "the run whose end was not written does not block its branch"
+        assert settle(room, sid) == "done"
+        assert [run.state for run in room.store.runs("local", sid)] == ["done", "failed"]
 
     def test_a_failure_keeps_its_cause_and_what_the_model_wrote(self, tmp_path: Path):
         with Store.open(tmp_path) as store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from studio import routes
 from studio.identity import DeniedError, Tokens, owner_of
 from studio.room import Room
 from tests.studio.rooms import begin, png, steps, stream
@@ -47,6 +49,28 @@ class TestRoutes:
         ):
             assert client.get(path, params={"t": token}).status_code == 404, path
         assert client.get(f"/studio/{mine}/image/{'0' * 64}", params={"t": token}).status_code == 404
+
+    def test_a_tab_hears_a_beat_while_others_are_busy(self, room: Room, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(routes, "BEAT_SECONDS", 0.2)
+
+        class Here:
+            async def is_disconnected(self) -> bool:
+                return False
+
+        async def chatter() -> None:
+            while True:
+                room.log.append("another session", "run")
+                await asyncio.sleep(0.02)
+
+        async def listen() -> str:
+            stream = routes._stream(room, Here(), ["mine"], room.log.seq)
+            await anext(stream)
+            others = asyncio.create_task(chatter())
+            said = await asyncio.wait_for(anext(stream), 20)
+            others.cancel()
+            return said
+
+        assert asyncio.run(listen()).startswith("event: beat")
 
     def test_pictures_have_a_fixed_type_and_are_kept(self, room: Room, client: TestClient):
         sid = begin(room)
@@ -138,6 +162,8 @@ class TestIdentity:
                 owner_of({"host": host}, loopback_only=True)
 
     def test_the_key_survives_a_restart_and_is_nobody_elses(self, tmp_path: Path):
+        (tmp_path / "studio.part").write_text("ab")  # the disk was full when it was written
         token = Tokens.of(tmp_path).mint("page", "local")
+        assert (tmp_path / "studio.key").stat().st_size == 64
         assert Tokens.of(tmp_path).read("page", token) == ("local",)
         assert (tmp_path / "studio.key").stat().st_mode & 0o077 == 0
