@@ -55,5 +55,6 @@ class Canvas:
             return self.usual
         scale = min(self.largest / max(height, width), 1.0)
         scale = max(scale, self.smallest / min(height, width))
+        scale = min(scale, self.largest / max(height, width))  # a panorama is small rather than cut
         tall, wide = (round(side * scale / self.unit) * self.unit for side in (height, width))
         return min(max(tall, self.unit), self.largest), min(max(wide, self.unit), self.largest)

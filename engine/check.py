@@ -118,9 +118,9 @@ def _speed(found: Fit) -> str:
     from engine.checkpoints.memory import picture_size
     from engine.inference.probe import seconds_a_picture, stand_in
     from engine.opening import said
-    from engine.settings import Settings
+    from engine.settings import PUBLIC, Settings
 
-    settings = Settings.from_dict({**Settings().as_dict(), **found.opened.extras.get("sampling", {})})
+    settings = Settings.from_dict({**Settings().as_dict(), **found.opened.extras.get("sampling", PUBLIC)})
     height, width = picture_size(found.opened)
     model, autoencoder, tokens = stand_in(found.opened, found.profile, found.device)
     layers = found.opened.config.language.num_layers

@@ -31,8 +31,8 @@ MOST_CONTEXT = 8 * GIB
 SPREAD_PICTURES = (6, 1)
 """For how many pictures the first of several cards keeps room; the second number where layers need it."""
 
-OWN_FP8 = (8, 9)
-"""The first compute capability whose cards multiply 8-bit floats."""
+OWN_BF16, OWN_FP8 = (8, 0), (8, 9)
+"""The first compute capabilities whose cards multiply bfloat16, and 8-bit floats."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Card:
     free: int
     total: int
     fp8: bool
+    bf16: bool = True
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,9 @@ def cards_here() -> list[Card]:
     found = []
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         free, total = torch.cuda.mem_get_info(number)
-        fp8 = torch.version.cuda is not None and torch.cuda.get_device_capability(number) >= OWN_FP8
-        found.append(Card(f"cuda:{number}", torch.cuda.get_device_name(number), free, total, fp8))
+        own, capability = torch.version.cuda is not None, torch.cuda.get_device_capability(number)
+        fp8, bf16 = own and capability >= OWN_FP8, not own or capability >= OWN_BF16
+        found.append(Card(f"cuda:{number}", torch.cuda.get_device_name(number), free, total, fp8, bf16))
     return sorted(found, key=lambda card: -card.free)
 
 
@@ -178,8 +180,7 @@ def _best(opened: Opened, precision: str | None, cards: Sequence[Card]) -> Fit:
     """The first profile that fits on one card; with several cards, sooner split than quantised."""
     first = cards[0]
     on_cards = [_with(profile, precision) for profile in PROFILES.values() if profile.name != "cpu"]
-    if precision:
-        _must_multiply(on_cards[0], first)
+    _must_multiply(on_cards[0] if precision else replace(on_cards[0], precision="bf16"), first)
     found = None
     for profile in on_cards:
         if profile.precision == "fp8" and not first.fp8 and not precision:
@@ -219,6 +220,11 @@ def _over_all(opened: Opened, profile: Profile, found: Need, cards: Sequence[Car
 
 
 def _must_multiply(profile: Profile, card: Card) -> None:
+    if not card.bf16:
+        raise CheckpointError(
+            f"{card.name} cannot multiply bfloat16 numbers (that takes Ampere's generation or newer), and "
+            "without them attention would need many times its memory. Use another card, or --profile cpu."
+        )
     if profile.precision == "fp8" and not card.fp8:
         raise CheckpointError(
             f"{card.name} cannot multiply 8-bit floats (that takes Ada's generation or newer). "

@@ -49,6 +49,8 @@ def step_view(step: Step, steps: Mapping[str, Step], most: int) -> View:
         "edited_from": recipe.get("edited_from"),
         "seconds": result.get("seconds"),
         "reused": result.get("reused_tokens"),
+        "read": result.get("prefilled_tokens"),
+        "cut": bool(result.get("cut")),
         "saved": result.get("saved_seconds"),
         "draft": bool(step.image) and recipe.get("settings", {}).get("quality") == "draft",
         "repaired": result.get("repaired"),

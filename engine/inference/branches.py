@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.special_tokens import SpecialTokens
-from engine.inference.prefill import Context, copy_context
+from engine.inference.events import Check, go_on
+from engine.inference.prefill import Context, checked, copy_context
 from engine.model.attention import BranchAttention, Place
 from engine.model.bagel import Bagel
 from engine.model.language import GEN, UND
@@ -23,6 +24,7 @@ class Branches:
     """A grid of latent tokens after each of some contexts; contexts may be equal or empty.
 
     Args:
+        check: called between layers; may raise to end a pass.
         in_turn: one branch after the other instead of all in one pass: slower on most machines, and
             needs the memory of one.
     """
@@ -35,9 +37,10 @@ class Branches:
         rows: int,
         columns: int,
         *,
+        check: Check = go_on,
         in_turn: bool = False,
     ) -> None:
-        self.model, self.in_turn = model, in_turn
+        self.model, self.check, self.in_turn = model, check, in_turn
         device, n = model.device, rows * columns
         self._places = arrange(model, contexts, n + 2)
         self._ids = model.grid(rows, columns, model.config.latent_side).to(device)
@@ -71,7 +74,8 @@ class Branches:
             mine = [each[branch] for branch in branches]
             turns = (torch.cat([getattr(group, part) for group in mine]) for part in ("cos", "sin"))
             groups.append(type(mine[0])(mine[0].expert, rows.repeat(count, 1), *turns))
-        und, gen = language.blocks(groups, BranchAttention([self._places[branch] for branch in branches]))
+        attend = BranchAttention([self._places[branch] for branch in branches])
+        und, gen = language.blocks(groups, checked(attend, self.check, latents.device))
         return und.hidden.unflatten(0, (count, -1)), gen.hidden.unflatten(0, (count, -1))
 
     @torch.inference_mode()

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from engine.checkpoints.memory import WRITTEN
+from engine.exhaustion import is_card_full
 from engine.inference.prefill import Context, copy_context, workspace
 from engine.model.attention import PastAttention, TokenAttention
 from engine.model.bagel import Bagel
@@ -79,7 +80,7 @@ class StaticSteps:
 
     def __init__(self, model: Bagel, places: int = WRITTEN) -> None:
         self.model, self.places = model, 0
-        self._least = places
+        self._least, self._records = places, True
         self._graph: torch.cuda.CUDAGraph | None = None
 
     @torch.inference_mode()
@@ -88,6 +89,8 @@ class StaticSteps:
         if needed > self.places:
             self._make(-(-needed // self._least) * self._least)
         copy_context(context, self._keys, self._values)
+        for buffer in (self._keys, self._values):  # masked places are multiplied too, so none may hold a NaN
+            buffer[:, :, context.length :].zero_()
         self._mask.fill_(float("-inf"))
         self._mask[:, : context.length] = 0
         self._place.fill_(context.length)
@@ -124,14 +127,17 @@ class StaticSteps:
         self._logits = torch.zeros(config.vocab_size, device=device)
         try:
             self._record()
-        except RuntimeError:
-            self._drop()  # or the memory would stay taken, and the next text go unrecorded
-            raise
+        except RuntimeError as error:
+            if is_card_full(error):
+                self._drop()  # or the memory would stay taken, and the next text go unrecorded
+                raise
+            log.warning("from here on text is written without a CUDA graph, more slowly: %s", error)
+            self._graph, self._records = None, False
         self.places = places
 
     def _record(self) -> None:
         """Runs the step a few times to settle libraries and allocator, then records it; only on CUDA."""
-        if self.model.device.type != "cuda":
+        if self.model.device.type != "cuda" or not self._records:
             return
         with torch.cuda.device(self.model.device):  # streams and recordings are those of the current card
             aside = torch.cuda.Stream()
@@ -159,7 +165,7 @@ class StaticSteps:
 
 
 def ready_steps(model: Bagel, *, static: bool) -> Steps:
-    """The steps to write with. ``static`` wants a recorded graph; if it can't be had, that is logged."""
+    """The steps to write with. ``static`` wants a recorded graph; where there is no room, that is logged."""
     if not static:
         return PlainSteps(model)
     steps = StaticSteps(model)

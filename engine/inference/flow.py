@@ -14,6 +14,7 @@ from torch import Tensor
 
 from engine.checkpoints.special_tokens import SpecialTokens
 from engine.inference.branches import Branches
+from engine.inference.events import Check, go_on
 from engine.inference.extrapolation import Series, is_full
 from engine.inference.prefill import Context
 from engine.model.bagel import Bagel
@@ -100,13 +101,15 @@ def sample(
     timesteps: int,
     shift: float,
     extrapolate: bool = False,
+    check: Check = go_on,
     in_turn: bool = False,
 ) -> Iterator[Update]:
     """Flows ``noise`` [rows*columns, C] (float32) to latents, yielding after every update.
 
     Contexts that are equal share one pass: plain text-to-image never runs a third. ``extrapolate`` guesses
-    many updates (:mod:`engine.inference.extrapolation`); ``in_turn`` runs one branch after the other.
-    Stop iterating to cancel. Raises ``ValueError`` when the image is larger than the model's position grid.
+    many updates (:mod:`engine.inference.extrapolation`); ``in_turn`` runs one branch after the other. Stop
+    iterating to cancel; ``check`` may raise to do so within an update. Raises ``ValueError`` when the image
+    is larger than the model's position grid.
     """
     times = schedule(timesteps, shift)
     wanted = [condition, text_free] + ([image_free] if guidance.image_scale > 1 else [])
@@ -114,7 +117,7 @@ def sample(
         wanted = [condition]
     unique = {context.key: context for context in wanted}
     place = {key: i for i, key in enumerate(unique)}
-    branches = Branches(model, tokens, list(unique.values()), *grid, in_turn=in_turn)
+    branches = Branches(model, tokens, list(unique.values()), *grid, check=check, in_turn=in_turn)
     series = [Series() for _ in unique] if extrapolate else []
     x, forwards = noise.to(model.device, torch.float32), 0
     for i in range(timesteps - 1):

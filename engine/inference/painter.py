@@ -223,6 +223,7 @@ class Painter:
                 timesteps=fewer(settings.timesteps) if draft else settings.timesteps,
                 shift=settings.shift,
                 extrapolate=draft,
+                check=check,
                 in_turn=self.running.in_turn,
             )
             for update in updates:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,9 +17,9 @@ from torch import Tensor
 
 from engine.checkpoints.special_tokens import SpecialTokens
 from engine.inference.events import Check, go_on
-from engine.model.attention import PastAttention
+from engine.model.attention import Heads, PastAttention
 from engine.model.bagel import Bagel
-from engine.model.language import GEN, UND
+from engine.model.language import GEN, UND, Attend
 from engine.model.patches import patchify
 
 
@@ -137,6 +137,7 @@ def copy_context(context: Context, keys: Tensor, values: Tensor, at: int = 0) ->
         at += segment.length
 
 
+LAYERS_A_CHECK = 4
 BLOCK = 512
 """Tokens of a text that are run at once; what a long text's attention needs grows with it."""
 
@@ -159,6 +160,24 @@ def prefill(
     if last.is_cuda:
         torch.cuda.synchronize(last.device)  # for an honest clock
     return Segment(chain(context.key, item), keys, values, rope, last, time.perf_counter() - began)
+
+
+def checked(attend: Attend, check: Check, device: torch.device) -> Attend:
+    """``attend`` with a check every few layers: on a small card one pass over a picture takes seconds.
+
+    The card is waited for, or all layers would be asked for before the first one is done.
+    """
+    if check is go_on:
+        return attend
+
+    def checking(layer: int, groups: Sequence[Heads]) -> Sequence[Tensor]:
+        if layer % LAYERS_A_CHECK == 0:
+            if device.type == "cuda":
+                torch.cuda.current_stream(device).synchronize()
+            check()
+        return attend(layer, groups)
+
+    return checking
 
 
 Run = tuple[Tensor, Tensor, Tensor]
@@ -200,7 +219,8 @@ def _run_picture(
     groups = [model.language_model.group(UND, stream, positions[: len(stream)])]
     if len(gen):
         groups.append(model.language_model.group(GEN, gen, positions[: len(gen)]))
-    hidden = model.language_model(groups, PastAttention(keys, values, past))[0]
+    attend = checked(PastAttention(keys, values, past), check, device)
+    hidden = model.language_model(groups, attend)[0]
     new_keys, new_values = keys[:, :, past:], values[:, :, past:]
     if len(gen):  # the two markers were run first; store the tokens as they are read
         order = torch.tensor([0, *range(2, count), 1], device=device)

@@ -62,7 +62,7 @@ def decode(
 
 
 def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
-    if temperature <= 0:
+    if temperature <= 0 or not torch.isfinite(logits).all():  # an overflow is the painter's to tell of
         return int(logits.argmax())
     chances = torch.softmax(logits.float().cpu() / temperature, dim=-1)
     return int(torch.multinomial(chances, 1, generator=generator))

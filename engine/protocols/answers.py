@@ -34,10 +34,19 @@ _DONE = re.compile(
     r"|nothing(?: more| else| left)?(?: to (?:do|paint|add))?)\W*(?:\n|$)",
     re.IGNORECASE,
 )
+_DONE_AT_LAST = re.compile(r"\bDONE\W*$")
 _NOTHING = re.compile(
-    r"\W*(?:nothing|none|no (?:fix|change|changes|correction)|n/?a|not needed)\b", re.IGNORECASE
+    r"\W*(?:there(?:['’]s| is) )?(?:nothing|none|no (?:fix|change|changes|correction)|n/?a|not needed)\b",
+    re.IGNORECASE,
 )
-_RIGHT = re.compile(r"\W*(?:right|correct|yes|ok|okay|good|true|pass|passed)\b[\s,.:;!*–—-]*", re.IGNORECASE)
+_FINE = re.compile(r"\W*no (?:mistakes?|contradictions?|issues?|problems?|errors?|faults?)\b", re.IGNORECASE)
+_PLACE = r"(?![\s-]+(?:side|half|hand|edge|part|corner)\b)"
+"""Behind "right": then a place is meant, not a verdict."""
+_RIGHT = re.compile(
+    rf"\W*(?:right\b{_PLACE}|(?:correct|yes|ok|okay|good|true|pass|passed)\b)[\s,.:;!*–—-]*", re.IGNORECASE
+)
+_ECHO = re.compile(r"\W*right or wrong\b", re.IGNORECASE)
+"""The form that was asked for, given back as it was."""
 _WRONG = re.compile(
     r"\W*(?:wrong|incorrect|no|not (?:right|correct)|false|fail|failed)\b[\s,.:;!*–—-]*", re.IGNORECASE
 )
@@ -45,7 +54,8 @@ _WRONG = re.compile(
 
 def says_done(text: str) -> bool:
     """Whether an answer to the question for a plan is that nothing is left to do."""
-    return bool(_DONE.match(_plain(text)))
+    plain = _plain(text)
+    return bool(_DONE.match(plain) or (_DONE_AT_LAST.search(plain) and not _parts(text)))
 
 
 def read_plan(text: str) -> dict[str, str]:
@@ -65,8 +75,11 @@ def read_inspection(text: str) -> dict[str, str]:
     verdict = parts.get("verdict", "") or _bare_verdict(_plain(text))
     fix = parts.get("correction", "")
     fix = "" if _NOTHING.match(fix) or not re.search(r"\w", fix) else fix
+    verdict = "" if _ECHO.match(verdict) else verdict
     if not verdict and not fix:
         raise ParseError(_lacks(text, "a verdict"))
+    if _FINE.match(verdict) and not fix:
+        return {"verdict": verdict, "correction": ""}
     if _RIGHT.match(verdict):
         return {"verdict": _rest(_RIGHT, verdict, "It is right."), "correction": ""}
     if _WRONG.match(verdict):

@@ -61,6 +61,7 @@ class GuidedProcess(Process):
 
     def repair(self, ask: Write, raw: str, reason: str) -> Write:
         form = self.texts["plan_form" if ask.kind == "plan" else "inspect_form"]
+        form += "\n" + self.texts["repair_done"] if ask.may_end else ""
         again = Text(self.texts["repair"].format(reason=reason, form=form))
         answer = (Text(neutral(raw)),) if neutral(raw) else ()
         return Write(ask.kind, (*ask.segments, *answer, again), ask.may_end)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from engine.protocols.base import Draw, ParseError, Segment, Stop, Text, Write, images_spent
-from engine.protocols.edits import start_first, with_start
+from engine.protocols.base import Draw, ParseError, Segment, Stop, Text, Write, images_spent, neutral
+from engine.protocols.edits import EDIT, start_first, with_start
 from engine.protocols.process import Process
 from engine.protocols.prompts import Prompts, short_name
 from engine.protocols.thoughts import prompt_text, read_thought
@@ -57,7 +57,10 @@ class Think(Process):
         """
         ordered = start_first(trajectory)
         draw = with_start(super().draw(kind, ordered, settings), ordered)
-        if ordered[-1].kind != "think":
+        tip = ordered[-1]
+        if self.guided and tip.kind in ("plan", "inspect"):
+            return _drawn_by(draw, tip, after_a_picture=any(step.image for step in ordered))
+        if tip.kind != "think":
             return draw
         start = [step for step in ordered if step.is_start]
         draw = replace(draw, text_free=self.segments(start))
@@ -73,3 +76,14 @@ class Think(Process):
         if kind not in ("think", "reflect"):
             raise ParseError(f"the {self.name} protocol has no text of the kind {kind!r}")
         return {"text": read_thought(text)}
+
+
+def _drawn_by(draw: Draw, tip: Step, *, after_a_picture: bool) -> Draw:
+    """A plan or a critique of another protocol, whose form this model doesn't know, by its bare words."""
+    words = (Text(neutral(" ".join(text for text in tip.fields.values() if text))),)
+    return replace(
+        draw,
+        segments=(*draw.segments, *words),
+        image_free=(*draw.image_free, *words),
+        preset=EDIT if after_a_picture else draw.preset,
+    )

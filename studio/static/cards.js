@@ -4,7 +4,7 @@ import { drafts } from "./drafts.js";
 import { h, icon, setText, swapPicture } from "./dom.js";
 import { Editor } from "./editor.js";
 import { Notes } from "./notes.js";
-import { FIELDS, REUSED, STAGES, describe, hue, isPicture, reused, seconds } from "./words.js";
+import { CUT, FIELDS, REUSED, STAGES, describe, hue, isPicture, reused, seconds } from "./words.js";
 
 const CARRY_ON = "Go on from this picture with a fresh mind: the model sees your words and this picture only. This branch stays as it is.";
 
@@ -141,6 +141,7 @@ export class Card {
       fields[1]?.querySelector("small")?.classList.add("unseen");
     }
     const saved = reused(step);
+    if (step.cut) fields.push(h("p.info", {}, CUT));
     this.body.replaceChildren(this.#head(), ...fields, ...(saved ? [h("p.info.saved", { title: REUSED }, saved)] : []), h("div.row", {}, ...this.#textActions()));
   }
 

@@ -46,11 +46,13 @@ export const seconds = (value) => (value === null || value === undefined ? "" :
 
 export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
 
+export const CUT = "The text stops here because it may be no longer. You can finish it yourself: edit the card.";
+
 export const REUSED = "The model still had these words and pictures in mind, so it did not have to read them again";
 
 /** What a step did not have to read again, in a sentence; "" when that saved next to nothing. */
-export const reused = ({ reused, saved }) => (reused && saved >= 0.1
-  ? `Nothing before this was read again: about ${seconds(saved)} saved.` : "");
+export const reused = ({ reused, read, saved }) => (reused && saved >= 0.1
+  ? `${Math.floor((100 * reused) / (reused + (read || 0)))} % of what came before was still in mind: about ${seconds(saved)} saved.` : "");
 
 export const clip = (text, length) => {
   const signs = [...text];

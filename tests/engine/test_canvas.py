@@ -47,6 +47,10 @@ def test_a_given_picture_is_fitted_to_a_size_that_can_be_drawn(height, width):
     assert FIXED.fitting(height, width) == (256, 256)
 
 
+def test_a_panorama_is_small_rather_than_cut():
+    assert PUBLIC.fitting(1000, 4000) == (256, 1024)
+
+
 def test_settings_name_both_sides_or_neither():
     assert Settings(height=768, width=1024).size == (768, 1024)
     assert Settings().size is None

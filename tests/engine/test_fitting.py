@@ -78,6 +78,9 @@ def test_a_card_that_is_too_small_is_refused_with_the_numbers() -> None:
         choice(card(23.5, fp8=False), precision="fp8")
     with pytest.raises(CheckpointError, match="does not fit"):
         choice(card(12), card(11, number=1, fp8=False), profile="24gb")
+    for wish in ({}, {"profile": "16gb"}, {"precision": "nf4"}):
+        with pytest.raises(CheckpointError, match="Ampere's generation or newer"):
+            choice(replace(card(15.5), bf16=False), **wish)
 
 
 @pytest.mark.usefixtures("seven")

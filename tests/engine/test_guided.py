@@ -158,10 +158,18 @@ class TestReadingPlans:
             "Nothing left to do.",
             "The picture is complete.",
             "```\nDONE\n```",
+            "The picture already shows everything. DONE",
         ],
     )
     def test_the_end(self, raw):
         assert says_done(raw) and GUIDED.parse("plan", raw) is None
+
+    def test_who_may_end_is_told_so_when_asked_once_more(self):
+        next_plan, inspect = (
+            Write(kind, (Text("ask"),), may_end=kind == "plan") for kind in ("plan", "inspect")
+        )
+        assert "DONE" in GUIDED.repair(next_plan, "Hm.", "it is odd").segments[-1].text
+        assert "DONE" not in GUIDED.repair(inspect, "Hm.", "it is odd").segments[-1].text
 
     @pytest.mark.parametrize(
         "raw", ["", "DO: Add a done deal.", "Done is better. DO: Add a cat.", "DO: Add a cat.\nDONE"]
@@ -194,6 +202,15 @@ class TestReadingInspections:
         ("raw", "verdict", "correction"),
         [
             ("VERDICT: RIGHT, the cat is there.\nFIX: NOTHING", "The cat is there.", ""),
+            ("VERDICT: No mistakes.\nFIX: NOTHING", "No mistakes.", ""),
+            ("VERDICT: No contradictions, it fits.", "No contradictions, it fits.", ""),
+            (
+                "VERDICT: Right side lacks a tree.\nFIX: Add a tree.",
+                "Right side lacks a tree.",
+                "Add a tree.",
+            ),
+            ("VERDICT: It fits.\nFIX: There is nothing to fix.", "It fits.", ""),
+            ("VERDICT: It fits.\nFIX: There's nothing that needs a change.", "It fits.", ""),
             ("VERDICT: RIGHT\nFIX: nothing to change.", "It is right.", ""),
             ("**Verdict:** Correct. It fits.\n**Fix:** none", "It fits.", ""),
             (
@@ -222,6 +239,7 @@ class TestReadingInspections:
             ("VERDICT: WRONG, it is blue.", "doesn't say what to change"),
             ("WRONG", "doesn't say what to change"),
             ("VERDICT: WRONG\nFIX: NOTHING", "doesn't say what to change"),
+            ("VERDICT: RIGHT or WRONG, and why\nFIX: NOTHING", "nothing that says a verdict"),
         ],
     )
     def test_what_can_not_be_acted_on_is_refused(self, raw, why):
@@ -314,3 +332,20 @@ class TestDrivers:
         assert not any(p.asks for p in protocols.driven({"protocols": ["process"], "world": "x"}).values())
         assert all(p.asks for p in protocols.driven({"protocols": ["process"]}).values())
         assert all(p.asks for p in protocols.driven({}).values())
+
+
+@pytest.mark.parametrize("name", ["think", "irg"])
+@pytest.mark.parametrize("kind", ["plan", "fault"])
+@pytest.mark.parametrize("before", [(), ("plan", "sketch")])
+def test_what_another_way_of_working_planned_is_drawn_by_its_words(
+    name: str, kind: str, before: tuple[str, ...]
+):
+    """Untuned weights don't know the forms of the process, but what is said in them must not be lost."""
+    steps = path(*before, kind)
+    if kind == "fault" and not before:
+        return
+    draw = protocols.guided()[name].next(steps, Settings(image_guidance=2.0))
+    said = draw.segments[-1].text
+    assert said == ("Add it. It is there." if kind == "plan" else "Seen. Make it red.")
+    assert draw.text_free == draw.segments[:-1] and draw.image_free[-1].text == said
+    assert draw.preset == (EDIT if before else {})

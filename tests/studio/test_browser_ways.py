@@ -54,8 +54,8 @@ def test_a_draft_is_asked_for_in_the_settings_and_its_card_says_so(tab):
     tab.ends("The model says that the picture is complete.")
     expect(tab.card("sketch").locator(".who").first).to_have_text("draft")
     expect(tab.card("plan").locator(".who").first).to_have_text("")
-    for kind, saved in (("sketch", "1.2"), ("inspect", "0.3")):
-        line = f"Nothing before this was read again: about {saved} s saved."
+    for kind, share, saved in (("sketch", 50, "1.2"), ("inspect", 66, "0.3")):
+        line = f"{share} % of what came before was still in mind: about {saved} s saved."
         expect(tab.card(kind).locator(".info")).to_have_text(line)
     expect(tab.card("plan").locator(".info")).to_have_count(0)
 

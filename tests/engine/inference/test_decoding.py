@@ -24,6 +24,28 @@ def stories() -> list[Context]:
     return new_cache().build_all([[text("A red car"), *picture(1), text("now")], [text("A red")], []])[0]
 
 
+def test_an_overflow_in_one_text_does_not_reach_the_next() -> None:
+    static = StaticSteps(checkpoint().model, places=64)
+    first = written(static, stories()[0])[1]
+    with torch.inference_mode():
+        for buffer in (static._keys, static._values):
+            buffer[:, :, stories()[0].length :] = float("nan")
+    assert torch.equal(written(static, stories()[0])[1], first)
+
+
+def test_where_nothing_can_be_recorded_the_same_steps_run_unrecorded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(steps: StaticSteps) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    expected = written(StaticSteps(checkpoint().model, places=64), stories()[0])[1]
+    static = StaticSteps(checkpoint().model, places=64)
+    monkeypatch.setattr(StaticSteps, "_record", fails)
+    assert torch.equal(written(static, stories()[0])[1], expected)
+    assert "without a CUDA graph" in caplog.text
+
+
 def test_static_steps_agree_with_plain_ones_text_after_text() -> None:
     static = StaticSteps(checkpoint().model, places=64)
     for context in [*stories(), stories()[0]]:

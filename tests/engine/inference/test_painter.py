@@ -202,6 +202,10 @@ def test_overflow_is_an_error_and_not_a_black_picture(folder: Path) -> None:
     broken.model.llm2vae.bias.data[0] = float("nan")
     with pytest.raises(PaintError, match="overflowed while it was drawn"):
         draw(broken)
+    broken.model.language_model.lm_head.weight.data[0] = float("nan")
+    for temperature in (0.0, 1.0):
+        with pytest.raises(PaintError, match="overflowed"):
+            list(broken.write(SEGMENTS, pixels=pixels, max_tokens=4, temperature=temperature, seed=1))
     flat = open_painter(folder)
     flat.autoencoder.decoder.conv_out.weight.data.zero_()
     flat.autoencoder.decoder.conv_out.bias.data.copy_(torch.tensor([5.0, -5.0, -5.0]))  # red
