@@ -197,6 +197,21 @@ def test_a_folder_of_other_sizes_that_states_no_transforms_is_still_usable(tmp_p
     assert other.choose(SEGMENTS, pixels=pixels, options=frozenset({"text", "end"})).token == "text"
 
 
+def test_a_picture_can_be_stopped_within_an_update(painter: Painter) -> None:
+    """A pass over a large picture takes seconds on a small card."""
+    whole = draw(painter)[-1]
+    asked: list[int] = []
+    again = draw(painter, check=lambda: asked.append(1))[-1]
+    assert again.image.tobytes() == whole.image.tobytes()
+    assert len(asked) >= again.total, "nothing was read, so these were asked between layers"
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        draw(painter, check=stop)
+
+
 def test_overflow_is_an_error_and_not_a_black_picture(folder: Path) -> None:
     broken = open_painter(folder)
     broken.model.llm2vae.bias.data[0] = float("nan")
