@@ -42,11 +42,6 @@ class LoadSpeed:
     def loaded(self) -> float:
         return self.bytes / self.seconds
 
-    @property
-    def bound_by(self) -> str:
-        """Which of the two is the slower."""
-        return "quantiser" if self.quantiser is not None and self.quantiser < self.disk else "disk"
-
 
 def measure_load(
     folder: Path, device: str, precision: str, *, from_copy: bool = False, **how: bool

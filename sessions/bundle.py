@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.events import step_as_dict
 from engine.trajectory import Step, canonical_json, last_image
 from sessions import png
 from sessions.errors import BundleError, InvalidInput
@@ -67,7 +68,7 @@ def write_png(bundle: Bundle) -> bytes:
             "title": bundle.title,
             "settings": dict(bundle.settings),
             "seed": bundle.seed,
-            "steps": [_step_out(step) for step in bundle.steps],
+            "steps": [step_as_dict(step) for step in bundle.steps],
             "pictures": [len(picture) for picture in others],
         }
     )
@@ -171,19 +172,6 @@ def _typed(value: Any, *kinds: type) -> Any:
     if type(value) not in kinds:
         raise ValueError(f"there is a {type(value).__name__} where a {kinds[0].__name__} belongs")
     return value
-
-
-def _step_out(step: Step) -> dict[str, Any]:
-    return {
-        "id": step.id,
-        "parent": step.parent,
-        "kind": step.kind,
-        "author": step.author,
-        "fields": dict(step.fields),
-        "image": step.image,
-        "recipe": dict(step.recipe),
-        "result": dict(step.result),
-    }
 
 
 def _steps(values: Any) -> tuple[Step, ...]:

@@ -35,7 +35,6 @@ class Summary:
     title: str
     updated_at: datetime
     branch_count: int
-    step_count: int
     thumbnail: str | None
 
 

@@ -47,8 +47,7 @@ class Shelf(Calls):
                 SessionRow.id,
                 SessionRow.title,
                 SessionRow.updated_at,
-                _count_of(BranchRow),
-                _count_of(StepRow),
+                _branch_count(),
                 _newest_picture(),
             )
             .where(SessionRow.owner == owner, SessionRow.deleted_at.is_not(None) == deleted)
@@ -152,8 +151,8 @@ class Shelf(Calls):
         self._insert_branch(sql, sid, trajectory[-1].id, None)
 
 
-def _count_of(table: type[BranchRow] | type[StepRow]) -> ColumnElement[int]:
-    count = select(func.count()).select_from(table).where(table.session_id == SessionRow.id)
+def _branch_count() -> ColumnElement[int]:
+    count = select(func.count()).select_from(BranchRow).where(BranchRow.session_id == SessionRow.id)
     return count.correlate(SessionRow).scalar_subquery()
 
 

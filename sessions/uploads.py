@@ -15,10 +15,10 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from sessions.errors import UploadError
+from sessions.png import MAX_PIXELS
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MAX_FILE_BYTES = 50 * 2**20
-MAX_PIXELS = 40_000_000
 MIN_SIDE = 8
 MAX_ASPECT = 16
 MAX_SIDE = 2048

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 
-from engine.protocols.base import ParseError, unquoted
+from engine.protocols.base import TAG, ParseError, unquoted
 
 _NAMES = {
     "instruction": ("do next", "do now", "do", "instruction", "next step", "next", "step", "paint", "action"),
@@ -28,7 +28,6 @@ _LABEL = re.compile(
     rf"(?:^{_DRESS}(?P<line>{_WORDS})\s*[*_`]*\s*[:：=][*_`]*)|(?-i:\b(?P<inline>DO|PICTURE|VERDICT|FIX)\s*:)",
     re.IGNORECASE | re.MULTILINE,
 )
-_TAG = re.compile(r"<\s*(?P<slash>[/\\]?)\s*(?P<name>ins|des|refine)\s*[/\\]?\s*>", re.IGNORECASE)
 _DONE = re.compile(
     r"\W*(?:do\s*:\s*)?(?:done|complete|completed|finished|(?:the )?picture is (?:complete|finished|done)"
     r"|nothing(?: more| else| left)?(?: to (?:do|paint|add))?)\W*(?:\n|$)",
@@ -114,7 +113,7 @@ def _json_parts(text: str) -> dict[str, str]:
 
 def _tag_parts(text: str) -> dict[str, str]:
     """The tags of the native driver; each text runs to the next tag."""
-    tags = list(_TAG.finditer(text))
+    tags = list(TAG.finditer(text))
     parts: dict[str, str] = {}
     if tags and (before := unquoted(text[: tags[0].start()])):
         parts["verdict"] = before

@@ -15,6 +15,9 @@ from engine.protocols.memory import MOST_PICTURES, remembered
 from engine.settings import Settings
 from engine.trajectory import TEXT_FIELDS, Step
 
+TAG = re.compile(r"<\s*(?P<slash>[/\\]?)\s*(?P<name>ins|des|refine)\s*[/\\]?\s*>", re.IGNORECASE)
+"""A tag of the process's texts, as models write it."""
+
 
 @dataclass(frozen=True)
 class Text:

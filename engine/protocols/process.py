@@ -15,6 +15,7 @@ from functools import cache
 from engine.assets import asset
 from engine.protocols.base import (
     COMPLETE,
+    TAG,
     Choose,
     Draw,
     ParseError,
@@ -137,7 +138,6 @@ class Process(Protocol):
         return {"verdict": outside, "correction": inside.get("refine", "")}
 
 
-_TAG = re.compile(r"<\s*(?P<slash>[/\\]?)\s*(?P<name>ins|des|refine)\s*[/\\]?\s*>", re.IGNORECASE)
 _CUT_TAG = re.compile(r"<(?:[/\\]\w*|i|in|ins|d|de|des|r|re|ref|refi|refin|refine)\s*$", re.IGNORECASE)
 
 
@@ -149,7 +149,7 @@ def _fields(text: str) -> tuple[str, dict[str, str]]:
     outside: str | None = None
     now, start = None, 0
 
-    for tag in _TAG.finditer(text):
+    for tag in TAG.finditer(text):
         piece, name = text[start : tag.start()], tag["name"].lower()
         start = tag.end()
         if now is not None:

@@ -5,7 +5,7 @@ const spoken = (text) => words(text).filter((word) => /[\p{L}\p{N}]/u.test(word)
 const same = (a, b) => a.toLowerCase() === b.toLowerCase();
 
 /** The runs of words that were exchanged: [{was, now, next}], next being the unchanged word after them. */
-export function exchanges(before, after) {
+function exchanges(before, after) {
   const a = spoken(before), b = spoken(after);
   const table = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i--)

@@ -6,7 +6,7 @@ import { STAGES, clip, hue } from "./words.js";
 const X = 26, Y = 36, LEFT = 18, TOP = 18;
 
 /** Places every step once, in the lane of the oldest branch that holds it. */
-export function layout(model) {
+function layout(model) {
   const spots = new Map(), lanes = [];
   for (const branch of model.branches) {
     const path = model.pathTo(branch.tip);

@@ -42,7 +42,7 @@ def test_every_figure_has_its_interval_and_every_run_its_command(tmp_path: Path)
     }
     text = scores(report, [])
     assert "| colours | 0.500 [0.400, 0.600] n = 20 | 0.750 [0.650, 0.850] n = 20 |" in text
-    assert "| edits | 2.000, median 1.5 [1.900, 2.100] n = 20 |" in text and "| none |  |" in text
+    assert "| edits | 2.000 [1.900, 2.100], median 1.5 n = 20 |" in text and "| none |  |" in text
     assert text.count("`python -m x`, 2026-01-02, 7 s, float32 on cpu") == 2
     assert "- best (1.5 pictures): an upper bound" in text
     assert "Nothing is measured yet" in scores({}, [])
@@ -52,7 +52,7 @@ def test_stages_whose_lessons_did_not_keep_clear_are_counted() -> None:
     report = {"story": {}, "runs": {"story": {}}}
     early, later = {"stage": "unified"}, {"stage": "unified", "keeps_clear": True}
     text = scores(report, [{"stage": "autoencoder"}, early, early, later])
-    assert "keep clear of (those of 2 of 3 trainings of the unified model did not yet)." in text
+    assert "keep clear of (those of the first 2 of 3 trainings did not yet)." in text
     assert "keep clear of. Brackets" in scores(report, [later])
 
 
