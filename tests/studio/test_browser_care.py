@@ -231,6 +231,22 @@ def test_two_tabs_rewriting_one_card_both_keep_their_words(tab, context: Browser
     assert "white house" in second.locator(".bar select option").all_inner_texts()
 
 
+def test_a_press_that_began_in_a_field_does_not_close_the_dialog(tab):
+    """Words are selected by dragging, and a hand goes too far."""
+    tab.home()
+    tab.page.get_by_role("button", name="Settings").click()
+    seed = tab.page.get_by_label("Seed", exact=False).first
+    seed.fill("4711")
+    box = seed.bounding_box()
+    tab.page.mouse.move(box["x"] + 20, box["y"] + box["height"] / 2)
+    tab.page.mouse.down()
+    tab.page.mouse.move(4, 4)
+    tab.page.mouse.up()
+    expect(seed).to_have_value("4711")
+    tab.page.mouse.click(4, 4)
+    expect(tab.page.locator("dialog")).to_have_count(0)
+
+
 def test_settings_are_kept(tab):
     tab.painted()
     tab.page.locator('[data-do="settings"]').click()

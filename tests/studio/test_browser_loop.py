@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -152,6 +153,16 @@ def test_whoever_is_quicker_than_the_upload_still_starts_from_the_picture(tab: T
         expect(tab.page.locator(".begin .main")).to_be_disabled()
     tab.ends(DONE)
     assert tab.kinds()[0] == "image"
+
+
+def test_a_second_enter_while_the_picture_is_on_its_way_begins_no_second_session(tab: Tab):
+    tab.home()
+    with slow_upload(tab):
+        start_from(tab, "a green owl", png((300, 200)))
+        tab.page.locator(".first-words").fill("a green owl by the sea")
+        tab.page.locator(".first-words").press("Enter")
+    tab.ends(DONE)
+    expect(tab.page.locator(".side .sess", has_text="a green owl")).to_have_text(re.compile("by the sea"))
 
 
 def test_who_is_quicker_than_a_refusal_begins_nothing(tab: Tab):
