@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -144,7 +145,8 @@ class StudioRecorder:
     def catch_up(self) -> None:
         """Writes the ends of runs that could not be written: else they would block their branches."""
         for run_id, (job, values) in list(self._unwritten.items()):
-            self._store.set_run(job.owner, run_id, **values)
+            with suppress(NotFound):  # its session is gone
+                self._store.set_run(job.owner, run_id, **values)
             self._unwritten.pop(run_id, None)
 
     def live(self, sid: str) -> dict[str, dict[str, Any]]:
