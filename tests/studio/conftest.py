@@ -17,8 +17,9 @@ from tests.scripted import ScriptedPainter
 from tests.studio.pages import Served, Tab, quiet_tab
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One for a file: a list of all tests' sessions would slow down every page."""
     studio = Served(tmp_path_factory.mktemp("studio") / "home")
     yield studio
     assert studio.end() == 0, "Ctrl-C must end it cleanly"
