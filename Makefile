@@ -1,5 +1,5 @@
 # make studio   sets up .venv and opens the studio on the default model
-# make test     sets up .venv and runs the tests: those without a browser side by side, the browser ones after them
+# make test     sets up .venv and runs the tests, two or more at a time: first those without a browser
 # make lint     ruff
 
 PYTHON ?= python3
@@ -18,7 +18,7 @@ test: $(VENV)/ready-to-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --ignore=tests/studio --ignore=tests/test_story.py
-	$(BIN)/python -m pytest tests/studio tests/test_story.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/studio tests/test_story.py
 
 lint: $(VENV)/ready-to-test
 	$(BIN)/ruff check . --fix
