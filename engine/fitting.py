@@ -180,7 +180,7 @@ def _best(opened: Opened, precision: str | None, cards: Sequence[Card]) -> Fit:
     """The first profile that fits on one card; with several cards, sooner split than quantised."""
     first = cards[0]
     on_cards = [_with(profile, precision) for profile in PROFILES.values() if profile.name != "cpu"]
-    _must_multiply(on_cards[0] if precision else replace(on_cards[0], precision="bf16"), first)
+    _must_multiply(on_cards[0], first)
     found = None
     for profile in on_cards:
         if profile.precision == "fp8" and not first.fp8 and not precision:

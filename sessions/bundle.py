@@ -196,7 +196,12 @@ _IN_RECIPES = {
     "wish": (str,),
     "preset": (list,),
 }
-_IN_RESULTS = {"seconds": (float, int), "reused_tokens": (int,), "saved_seconds": (float, int)}
+_IN_RESULTS = {
+    "seconds": (float, int),
+    "reused_tokens": (int,),
+    "prefilled_tokens": (int,),
+    "saved_seconds": (float, int),
+}
 """What others read of a step and rely on."""
 
 

@@ -86,10 +86,7 @@ def settings(
         session = room.session(owner, sid)
         usual, drawn = settings_of(session)
         wish = checked_settings(settings, usual)
-        if {
-            "height",
-            "width",
-        } & settings.keys():  # another model's session may have a size of its own
+        if settings.keys() & {"height", "width"}:  # another model's session may have a size of its own
             must_fit(wish, room.worker.snapshot().canvas)
         drawn = drawn if seed is None else checked_seed(seed)
         kept = {**session.settings, **settings} if settling.waits(session) else wish.as_dict()
