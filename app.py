@@ -26,14 +26,14 @@ from pathlib import Path
 from typing import Any
 
 from engine import __main__ as engine_commands
-from engine import check
-from engine.assets import default_checkpoint
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.progress import Loading, terminal_bar
-from engine.settings import Settings
+from engine.core.assets import default_checkpoint
+from engine.core.settings import Settings
+from engine.placement import check
 from sessions import Store, StoreError
-from studio.identity import LOOPBACK
-from studio.room import Room
+from studio.auth import LOOPBACK
+from studio.state import StudioState
 
 DEFAULT_PORT = 7860
 PATIENCE = 5.0
@@ -98,7 +98,7 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _serve(wish: argparse.Namespace, room: Room, opened: _Opened, stop: threading.Event) -> int:
+def _serve(wish: argparse.Namespace, room: StudioState, opened: _Opened, stop: threading.Event) -> int:
     """Waits for the model, opens the page, says where, and stays until it is interrupted."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     from studio.routes import routes
@@ -138,7 +138,7 @@ def _serve(wish: argparse.Namespace, room: Room, opened: _Opened, stop: threadin
     return 0
 
 
-def _must_not_have_failed(room: Room) -> None:
+def _must_not_have_failed(room: StudioState) -> None:
     working = room.worker.snapshot()
     if working.state == "failed":
         raise CannotStartError(f"{working.cause} {working.next_action}".strip())
@@ -149,7 +149,7 @@ class _Opened:
 
     def __init__(self, open_painter: Callable[[], Any]) -> None:
         self._open, self.painter = open_painter, None
-        self.room: Future[Room] = Future()
+        self.room: Future[StudioState] = Future()
 
     def __call__(self) -> Any:
         self.painter = self._open()
@@ -191,17 +191,17 @@ def _opener(wish: argparse.Namespace, loading: Loading) -> Callable[[], Any]:
         raise CannotStartError(f"there is no folder {checkpoint}. Give a model folder with --checkpoint.")
 
     def open_it() -> Any:
-        from engine.opening import open_fitted  # torch takes seconds, and its own thread
+        from engine.placement.open import open_model  # torch takes seconds, and its own thread
 
         with terminal_bar(loading):
-            return open_fitted(checkpoint, profile=wish.profile, precision=wish.precision, loading=loading)
+            return open_model(checkpoint, profile=wish.profile, precision=wish.precision, loading=loading)
 
     return open_it
 
 
-def _room(store: Store, open_painter: Callable[[], Any], **more: Any) -> Room:
+def _room(store: Store, open_painter: Callable[[], Any], **more: Any) -> StudioState:
     try:
-        return Room.open(store, open_painter, **more)
+        return StudioState.open(store, open_painter, **more)
     except OSError as error:
         raise CannotStartError(
             f"{store.home} can't be written ({error.strerror}). Choose another folder with --home."

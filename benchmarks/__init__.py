@@ -2,5 +2,5 @@
 
 Each prints a table with the targets beside the figures and takes ``--json FILE`` and ``--checkpoint DIR``.
 What is compared is measured in turns within one run, because machines drift. Quality is measured in
-:mod:`engine.evaluation`.
+:mod:`engine.lab.evaluation`.
 """

@@ -21,27 +21,27 @@ from torch import Tensor
 
 from benchmarks.load_speed import LoadSpeed, forget, measure_load
 from benchmarks.models import BAGEL_7B_AUTOENCODER, MIDSIZE, MIDSIZE_AUTOENCODER, random_model
+from benchmarks.random_folder import BAGEL_7B, write_random_folder
 from benchmarks.table import Clock, Row, Table, at_least, at_most, options, show
-from engine.assets import default_checkpoint
-from engine.checkpoints.profiles import PROFILES, Profile
-from engine.checkpoints.random_folder import BAGEL_7B, write_random_folder
 from engine.checkpoints.special_tokens import SpecialTokens
-from engine.inference.decoding import PlainSteps, StaticSteps, Steps, ready_steps
-from engine.inference.extrapolation import fewer
+from engine.core.assets import default_checkpoint
+from engine.inference.decoding import CudaGraphDecoder, EagerDecoder, Steps, make_decoder
 from engine.inference.flow import Guidance, Update, sample
-from engine.inference.prefill import CleanItem, Context, Item, SeenItem, TextItem, prefill
+from engine.inference.prefill import Context, Item, TextTokens, VaeImage, VitImage, prefill
+from engine.inference.taylor import fewer
 from engine.inference.text import decode
 from engine.model.autoencoder import Autoencoder
 from engine.model.bagel import Bagel
 from engine.model.patches import unpatchify
+from engine.placement.profiles import PROFILES, Profile
 
 LIMIT = 8 * 60.0
 GIB = 2**30
 TOKENS = SpecialTokens(bos=1, eos=2, start_of_image=3, end_of_image=4)
 ENDLESS = replace(TOKENS, eos=-1)
 """With an end that is never chosen, so that texts have the length that is asked for."""
-PROMPT = TextItem(tuple(range(100, 160)))
-INSTRUCTION = TextItem(tuple(range(200, 240)))
+PROMPT = TextTokens(tuple(range(100, 160)))
+INSTRUCTION = TextTokens(tuple(range(200, 240)))
 H200 = "the target is for an H200"
 FILE = 31 * 10**9
 """Bytes of a 7B-shaped folder, and some."""
@@ -82,7 +82,7 @@ class Subject:
         def encoded() -> Tensor:
             return self.autoencoder.encode(pixels.to(weight))[0]
 
-        return [CleanItem("measured", encoded), SeenItem("measured", lambda: seen)]
+        return [VaeImage("measured", encoded), VitImage("measured", lambda: seen)]
 
     def updates(self, contexts: Sequence[Context], points: int, *, draft: bool = False) -> Iterator[Update]:
         """Updates of a picture: condition, text-free, and image-free if there are three."""
@@ -132,7 +132,7 @@ class Subject:
 
         What a painter keeps meanwhile is kept: its recorded text step, and the contexts.
         """
-        kept = ready_steps(self.model, static=True)
+        kept = make_decoder(self.model, static=True)
         if edit:
             seen = self.read(self.picture())
             after = prefill(self.model, TOKENS, seen, INSTRUCTION)
@@ -183,7 +183,7 @@ def speeds(build: Callable[[str], Subject], table: Table) -> None:
             table.add("branches in turn: share of the time of both at once", share, Row, "×")
             del in_turn
         _write(table, subject, "bf16")
-        plain = PlainSteps(subject.model)
+        plain = EagerDecoder(subject.model)
         table.add("text, bf16, without a graph", lambda: subject.tokens_a_second(plain), Row, "tokens/s")
         table.add("reading a picture, autoencoder and all", subject.seconds_to_read, Row, "s")
         del plain
@@ -201,7 +201,7 @@ def speeds(build: Callable[[str], Subject], table: Table) -> None:
 
 
 def _write(table: Table, subject: Subject, precision: str) -> None:
-    speed = lambda: subject.tokens_a_second(StaticSteps(subject.model))  # noqa: E731
+    speed = lambda: subject.tokens_a_second(CudaGraphDecoder(subject.model))  # noqa: E731
     table.add(f"text, {precision}", speed, at_least, 150.0, "tokens/s", H200)
 
 

@@ -18,10 +18,10 @@ from benchmarks import plain
 from benchmarks.models import midsize
 from benchmarks.table import Row, at_least, in_turns, options, show
 from engine.checkpoints.reader import load_checkpoint
-from engine.inference.decoding import PlainSteps
-from engine.inference.extrapolation import fewer
+from engine.inference.decoding import EagerDecoder
 from engine.inference.flow import Guidance, sample
-from engine.inference.prefill import Context, TextItem, prefill
+from engine.inference.prefill import Context, TextTokens, prefill
+from engine.inference.taylor import fewer
 from engine.inference.text import decode
 from engine.model.bagel import Bagel
 from engine.model.layout import lay_out_for_text
@@ -41,7 +41,7 @@ class Subject:
         self.model: Bagel = self.checkpoint.model
         lay_out_for_text(self.model.language_model)
         self.tokens = self.checkpoint.tokenizer.tokens
-        ids = TextItem(tuple(range(40, 70)))
+        ids = TextTokens(tuple(range(40, 70)))
         self.context = Context((prefill(self.model, self.tokens, Context(), ids),))
         values = self.model.config.latent_values
         self.noise = torch.randn(SIDE * SIDE, values, generator=torch.Generator().manual_seed(1))
@@ -68,7 +68,7 @@ class Subject:
 
     def write(self) -> list[int]:
         endless = replace(self.tokens, eos=-1)
-        steps = decode(PlainSteps(self.model), endless, self.context, max_new_tokens=TOKENS)
+        steps = decode(EagerDecoder(self.model), endless, self.context, max_new_tokens=TOKENS)
         return [step.id for step in steps]
 
     def write_plainly(self) -> list[int]:

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import nn
 
-from engine.assets import default_checkpoint
 from engine.checkpoints.writer import save_checkpoint
+from engine.core.assets import default_checkpoint
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig

@@ -19,15 +19,15 @@ import torch
 from PIL import Image as Pictures
 
 from benchmarks.table import Row, at_least, in_turns, options, show
-from engine.assets import default_checkpoint
-from engine.fitting import fit
+from engine.core.assets import default_checkpoint
+from engine.core.settings import Settings
+from engine.core.trajectory import Step
 from engine.inference.events import FlowUpdate, Reuse, TextDelta
 from engine.inference.painter import Painter
-from engine.opening import paint_by
+from engine.placement.open import load_placed
+from engine.placement.planner import fit
 from engine.protocols.base import Choose, Draw, Write
 from engine.protocols.process import Process
-from engine.settings import Settings
-from engine.trajectory import Step
 
 ROUNDS, LONG = 3, 10
 
@@ -69,7 +69,7 @@ class Calls:
 
     def __init__(self, painter: Painter, settings: Settings) -> None:
         self.painter, self.settings, self.process = painter, settings, Process()
-        self.process.most_pictures = painter.most_pictures
+        self.process.max_pictures = painter.max_pictures
         width_height = tuple(reversed(painter.default_size))
         self.album = Album(width_height)
         self.prefilled = 0
@@ -116,7 +116,7 @@ class Calls:
 
 
 def measure(folder: Path, repeats: int) -> list[Row]:
-    painter = paint_by(fit(folder, profile=None, precision=None))
+    painter = load_placed(fit(folder, profile=None, precision=None))
     device = painter.fingerprint["device"]
     settings = Settings.from_dict({**Settings().as_dict(), **painter.sampling, "max_rounds": ROUNDS + 1})
     settings = replace(settings, protocol="process", max_tokens=min(settings.max_tokens, 64))
@@ -159,7 +159,7 @@ def edited(
 
     Timed until the first token after it.
     """
-    long = min(LONG, painter.most_pictures)
+    long = min(LONG, painter.max_pictures)
     path, number = given_rounds(long)[:-1], itertools.count()
     *before, old, _ = path
 

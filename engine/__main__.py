@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from engine import check, paint
+from engine.placement import check
+from engine.runs import paint
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "python -m engine") -> int:

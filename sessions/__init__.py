@@ -1,7 +1,7 @@
 """The memory: sessions, their steps, branches, runs and pictures, kept in one folder.
 
 A SQLite database holds the rows, content-addressed PNG files lie beside it. This package knows
-``engine.trajectory`` and nothing else of the engine; it paints nothing and shows nothing.
+``engine.core.trajectory`` and nothing else of the engine; it paints nothing and shows nothing.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.events import step_as_dict
-from engine.trajectory import Step, canonical_json, last_image
+from engine.core.events import step_as_dict
+from engine.core.trajectory import Step, canonical_json, last_image
 from sessions import png
 from sessions.errors import BundleError, InvalidInput
 from sessions.text import clean_settings, clean_step, title_from

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from alembic.script import ScriptDirectory
 
-from engine.trajectory import Step
+from engine.core.trajectory import Step
 from sessions.errors import DamagedImage, NotFound, StoreError
 from sessions.home import DATABASE
 from sessions.images import ImageFiles

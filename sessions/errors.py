@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 class StoreError(RuntimeError):
     """Any failure of the memory; its text is meant for a person.
 
-    ``next_action`` is for a run that it ends (:func:`engine.failures.explain` reads it).
+    ``next_action`` is for a run that it ends (:func:`engine.runs.failures.explain` reads it).
     """
 
     next_action = "Continue to try this step again."

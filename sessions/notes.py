@@ -12,17 +12,17 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Sql
 
-from sessions.calls import Calls, new_id, not_found, now
 from sessions.errors import InvalidInput
 from sessions.records import NOTE_OVER, NOTE_STATES, Note
 from sessions.schema import NoteRow, SessionRow
+from sessions.store_base import StoreBase, new_id, not_found, now
 from sessions.text import MAX_TEXT, clean_settings, clean_text
 
 LOST_CAUSE = "Restroke stopped before this was answered."
 LOST_NEXT = "Ask it again."
 
 
-class Notes(Calls):
+class Notes(StoreBase):
     """The part of the store that knows of notes."""
 
     def add_note(self, owner: str, sid: str, step_id: str, question: str) -> Note:

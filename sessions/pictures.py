@@ -8,17 +8,17 @@ from PIL import Image
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session as Sql
 
-from engine.trajectory import last_image
+from engine.core.trajectory import last_image
 from sessions import bundle
-from sessions.calls import not_found
 from sessions.errors import InvalidInput
 from sessions.images import as_plain_png
 from sessions.records import Session
 from sessions.schema import StepRow
-from sessions.shelf import Shelf
+from sessions.session_list import SessionList
+from sessions.store_base import not_found
 
 
-class Pictures(Shelf):
+class Pictures(SessionList):
     """The part of the store that knows of pictures."""
 
     def put_image(self, picture: Image.Image | bytes) -> str:

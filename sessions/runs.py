@@ -8,17 +8,17 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Sql
 
-from sessions.calls import Calls, new_id, not_found, now
 from sessions.errors import InvalidInput
 from sessions.records import OVER, RUN_STATES, Run
 from sessions.schema import RunRow, SessionRow
+from sessions.store_base import StoreBase, new_id, not_found, now
 from sessions.text import clean_settings, clean_text
 
 LOST_CAUSE = "Restroke stopped while this was under way."
 LOST_NEXT = "Every finished step is kept. Continue from the last one."
 
 
-class Runs(Calls):
+class Runs(StoreBase):
     """The part of the store that knows of runs."""
 
     def create_run(self, owner: str, sid: str, branch_id: str, settings: Mapping[str, Any]) -> Run:

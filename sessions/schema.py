@@ -16,7 +16,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from engine.trajectory import Step, canonical_json
+from engine.core.trajectory import Step, canonical_json
 from sessions.records import Branch, Note, Run, Session
 
 

@@ -1,6 +1,6 @@
 """The memory as one object: opens a home, brings it up to date, and answers every call on it.
 
-The calls are in five parts, one idea each: :mod:`~sessions.shelf` (whole sessions),
+The calls are in five parts, one idea each: :mod:`~sessions.session_list` (whole sessions),
 :mod:`~sessions.tree` (steps and branches), :mod:`~sessions.pictures`, :mod:`~sessions.runs` and
 :mod:`~sessions.notes`.
 Each call takes the owner first; what is somebody else's reads as not found. Calls are synchronous

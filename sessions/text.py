@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.trajectory import Step, canonical_json
+from engine.core.trajectory import Step, canonical_json
 from sessions.errors import InvalidInput
 
 MAX_TEXT = 20_000

@@ -5,15 +5,15 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Sql
 
-from engine.trajectory import Step
-from sessions.calls import Calls, now
+from engine.core.trajectory import Step
 from sessions.errors import Conflict
 from sessions.records import Branch
 from sessions.schema import BranchRow
+from sessions.store_base import StoreBase, now
 from sessions.text import clean_step, name_from
 
 
-class Tree(Calls):
+class Tree(StoreBase):
     """The part of the store that knows of steps and branches."""
 
     def steps(self, owner: str, sid: str) -> dict[str, Step]:

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace as replaced
 from typing import Any
 
-from engine.settings import Settings
-from engine.trajectory import IMAGE_KINDS, NOUNS, TEXT_FIELDS, Step
+from engine.core.settings import Settings
+from engine.core.trajectory import IMAGE_KINDS, NOUNS, TEXT_FIELDS, Step
 from sessions import Branch, Conflict
-from studio.checks import RefusedError, checked_text
-from studio.earlier import (
+from studio.protocol_choice import must_be_offered, must_have_something_to_add, settings_after
+from studio.retries import (
     broke_off_attempt,
     broke_off_one_more,
     broke_off_polishing,
@@ -23,17 +23,17 @@ from studio.earlier import (
     next_attempt,
     unused_attempt,
 )
-from studio.room import Room
+from studio.state import StudioState
+from studio.text_diff import branch_name, edit_name
+from studio.validation import RefusedError, checked_text
 from studio.views import branch_view, settings_of, step_view
-from studio.wording import branch_name, edit_name
-from studio.working import must_be_offered, must_have_something_to_add, settings_after
 
 WRITTEN_BY_HAND = frozenset({"plan", "inspect", "think", "reflect"})
 MOVED_ON = "Stopped because you went on from another card. Everything that was finished is kept."
 
 
 def edit(
-    room: Room,
+    room: StudioState,
     owner: str,
     *,
     sid: str,
@@ -66,7 +66,7 @@ def edit(
 
 
 def add(
-    room: Room,
+    room: StudioState,
     owner: str,
     *,
     sid: str,
@@ -86,13 +86,13 @@ def add(
     how = _how(room, owner, sid, [*room.store.trajectory(owner, sid, tip), new]) if run else None
     saved = room.store.add_step(owner, sid, new, branch)
     moved, steps = room.store.branch(owner, sid, branch), room.store.steps(owner, sid)
-    made = tell_branch(room, owner, sid, moved, [step_view(saved, steps, room.most_pictures)])
+    made = tell_branch(room, owner, sid, moved, [step_view(saved, steps, room.max_pictures)])
     if how:
         start_run(room, owner, sid, moved, how, urgent=True)
     return {"branch": branch, "step": saved.id, "made": made}
 
 
-def replace(room: Room, owner: str, *, sid: str, step: str, upload: str, run: bool) -> dict:
+def replace(room: StudioState, owner: str, *, sid: str, step: str, upload: str, run: bool) -> dict:
     """Puts a person's picture in the place of a card's, on a branch of its own."""
     old = room.store.step(owner, sid, step)
     if old.kind not in IMAGE_KINDS:
@@ -105,7 +105,7 @@ def replace(room: Room, owner: str, *, sid: str, step: str, upload: str, run: bo
     return _fork(room, owner, sid, old, new, "my picture", run)
 
 
-def again(room: Room, owner: str, *, sid: str, step: str) -> dict:
+def again(room: StudioState, owner: str, *, sid: str, step: str) -> dict:
     """Makes a step once more with a new seed, on a branch of its own.
 
     In the place of a plan that was wished for, or is the person's own, there shall be a plan again, even if
@@ -123,7 +123,7 @@ def again(room: Room, owner: str, *, sid: str, step: str) -> dict:
     return _branch_and_run(room, owner, sid, old.parent, name, how, attempt=attempt, more=more)
 
 
-def polish(room: Room, owner: str, *, sid: str, step: str) -> dict:
+def polish(room: StudioState, owner: str, *, sid: str, step: str) -> dict:
     """Has the model say what a picture lacks and draw it again, on a branch of its own."""
     old = room.store.step(owner, sid, step)
     if old.image is None:
@@ -132,7 +132,14 @@ def polish(room: Room, owner: str, *, sid: str, step: str) -> dict:
 
 
 def run(
-    room: Room, owner: str, *, sid: str, step: str, branch: str, again: bool = False, more: bool = False
+    room: StudioState,
+    owner: str,
+    *,
+    sid: str,
+    step: str,
+    branch: str,
+    again: bool = False,
+    more: bool = False,
 ) -> dict:
     """Goes on from a card: on its branch when it is the newest there, else on a new one.
 
@@ -141,7 +148,7 @@ def run(
     return _go_on(room, owner, sid, room.store.step(owner, sid, step), branch, again=again, more=more)
 
 
-def stop(room: Room, owner: str, *, sid: str, run: str) -> dict:
+def stop(room: StudioState, owner: str, *, sid: str, run: str) -> dict:
     """Stops a run. What was finished stays."""
     found = room.store.run(owner, run)
     if not room.worker.cancel(found.id) and not found.is_over:
@@ -159,7 +166,9 @@ def _texts(kind: str, fields: Mapping[str, str]) -> dict[str, str]:
     return texts
 
 
-def _nobody_else(room: Room, owner: str, sid: str, old: Step, known: list[str] | None, force: bool) -> None:
+def _nobody_else(
+    room: StudioState, owner: str, sid: str, old: Step, known: list[str] | None, force: bool
+) -> None:
     if force or known is None:
         return
     for other in room.store.steps(owner, sid).values():
@@ -171,7 +180,14 @@ def _nobody_else(room: Room, owner: str, sid: str, old: Step, known: list[str] |
 
 
 def _fork(
-    room: Room, owner: str, sid: str, old: Step, new: Step, name: str, run: bool, start: Step | None = None
+    room: StudioState,
+    owner: str,
+    sid: str,
+    old: Step,
+    new: Step,
+    name: str,
+    run: bool,
+    start: Step | None = None,
 ) -> dict:
     """A branch that ends with ``new``; with ``start``, that picture follows it there."""
     last = replaced(start, parent=new.id) if start else new
@@ -188,25 +204,25 @@ def _fork(
     saved = steps[branch.tip]
     shown = [steps[str(saved.parent)], saved] if start else [saved]
     made = tell_branch(
-        room, owner, sid, branch, [step_view(step, steps, room.most_pictures) for step in shown]
+        room, owner, sid, branch, [step_view(step, steps, room.max_pictures) for step in shown]
     )
     if how:
         start_run(room, owner, sid, branch, how, urgent=True)
     return {"branch": branch.id, "step": saved.id, "made": made}
 
 
-def begin_from(room: Room, owner: str, sid: str, start: Step, name: str) -> dict:
+def begin_from(room: StudioState, owner: str, sid: str, start: Step, name: str) -> dict:
     """A new branch on a step that may be there already, and a run from it that repeats none before."""
     how = _how(room, owner, sid, [*_path(room, owner, sid, start.parent), start])
     taken = [branch.name for branch in room.store.branches(owner, sid)]
     branch = room.store.fork(owner, sid, start, name=branch_name(taken, name))
     steps = room.store.steps(owner, sid)
-    made = tell_branch(room, owner, sid, branch, [step_view(steps[start.id], steps, room.most_pictures)])
+    made = tell_branch(room, owner, sid, branch, [step_view(steps[start.id], steps, room.max_pictures)])
     start_run(room, owner, sid, branch, how, attempt=unused_attempt(steps, start, how), urgent=True)
     return {"branch": branch.id, "step": start.id, "made": made}
 
 
-def _start_of(room: Room, owner: str, sid: str, branch: str | None) -> Step | None:
+def _start_of(room: StudioState, owner: str, sid: str, branch: str | None) -> Step | None:
     """The picture that a branch starts from, if it does."""
     if branch is None:
         return None
@@ -214,7 +230,7 @@ def _start_of(room: Room, owner: str, sid: str, branch: str | None) -> Step | No
     return path[1] if len(path) > 1 and path[1].is_start else None
 
 
-def _how(room: Room, owner: str, sid: str, path: Sequence[Step], *, polish: bool = False) -> Settings:
+def _how(room: StudioState, owner: str, sid: str, path: Sequence[Step], *, polish: bool = False) -> Settings:
     """The settings of a run from the end of ``path``. Refused when the model wasn't trained to work so."""
     session, _ = settings_of(room.store.session(owner, sid))
     settings = settings_after(path, session, polish=polish)
@@ -222,12 +238,12 @@ def _how(room: Room, owner: str, sid: str, path: Sequence[Step], *, polish: bool
     return settings
 
 
-def _path(room: Room, owner: str, sid: str, tip: str | None) -> list[Step]:
+def _path(room: StudioState, owner: str, sid: str, tip: str | None) -> list[Step]:
     return room.store.trajectory(owner, sid, tip) if tip else []
 
 
 def _go_on(
-    room: Room,
+    room: StudioState,
     owner: str,
     sid: str,
     step: Step,
@@ -253,7 +269,7 @@ def _go_on(
 
 
 def _run_from(
-    room: Room, owner: str, sid: str, step: Step, *, name: str | None = None, polish: bool = False
+    room: StudioState, owner: str, sid: str, step: Step, *, name: str | None = None, polish: bool = False
 ) -> dict:
     """Goes on from a card that others already go on from: with a seed these settings did not have there."""
     how = _how(room, owner, sid, room.store.trajectory(owner, sid, step.id), polish=polish)
@@ -263,7 +279,7 @@ def _run_from(
 
 
 def _branch_and_run(
-    room: Room, owner: str, sid: str, tip: str, name: str, how: Settings, **wishes: Any
+    room: StudioState, owner: str, sid: str, tip: str, name: str, how: Settings, **wishes: Any
 ) -> dict:
     taken = (b.name for b in room.store.branches(owner, sid))
     branch = room.store.create_branch(owner, sid, tip, branch_name(taken, name))
@@ -272,7 +288,9 @@ def _branch_and_run(
     return {"branch": branch.id, "made": made}
 
 
-def tell_branch(room: Room, owner: str, sid: str, branch: Branch, steps: Sequence[dict] = ()) -> list[dict]:
+def tell_branch(
+    room: StudioState, owner: str, sid: str, branch: Branch, steps: Sequence[dict] = ()
+) -> list[dict]:
     """Tells all tabs; what comes back goes into the reply, so that the tab that asked needn't wait.
 
     It keeps its number: a reply that comes after later news must not set the branch back.
@@ -283,7 +301,9 @@ def tell_branch(room: Room, owner: str, sid: str, branch: Branch, steps: Sequenc
     return [{"seq": seq, "kind": "branch", **event}]
 
 
-def start_run(room: Room, owner: str, sid: str, branch: Branch, settings: Settings, **wishes: Any) -> None:
+def start_run(
+    room: StudioState, owner: str, sid: str, branch: Branch, settings: Settings, **wishes: Any
+) -> None:
     """Starts a run on a branch. Runs on the session's other branches stop: the person has moved on.
 
     ``wishes``: as of :class:`engine.serving.queue.Job`.

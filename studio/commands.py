@@ -12,18 +12,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from sessions import Conflict, StoreError
-from studio import asking, card_commands, settling, starts
+from studio import card_commands, pending_settings, question_commands, start_pictures
+from studio.auth import DeniedError
 from studio.card_commands import start_run, tell_branch
-from studio.checks import RefusedError, checked_seed, checked_settings, checked_text
-from studio.identity import DeniedError
-from studio.room import Room
+from studio.protocol_choice import must_be_offered, must_fit
+from studio.state import StudioState
+from studio.validation import RefusedError, checked_seed, checked_settings, checked_text
 from studio.views import settings_of
-from studio.working import must_be_offered, must_fit
 
 log = logging.getLogger(__name__)
 
 
-def handle(room: Room, owner: str, command: Mapping[str, Any]) -> dict[str, Any]:
+def handle(room: StudioState, owner: str, command: Mapping[str, Any]) -> dict[str, Any]:
     """Does a command and gives the reply: always an answer, never an exception."""
     values = dict(command)
     name, nonce = str(values.pop("action", "")), values.pop("nonce", None)
@@ -47,7 +47,7 @@ def handle(room: Room, owner: str, command: Mapping[str, Any]) -> dict[str, Any]
 
 
 def create(
-    room: Room,
+    room: StudioState,
     owner: str,
     *,
     prompt: str,
@@ -63,23 +63,23 @@ def create(
     drawn = random.randrange(100_000) if seed is None else checked_seed(seed)
     working = room.worker.snapshot()
     wish = checked_settings(settings, room.settings)
-    kept = wish.as_dict() if working.state == "ready" else settling.waiting(settings)
+    kept = wish.as_dict() if working.state == "ready" else pending_settings.waiting(settings)
     if working.state == "ready":
         must_be_offered(wish, working.protocols)
         must_fit(wish, working.canvas)
     words = checked_text(prompt, "prompt")
-    start = starts.uploaded(room, owner, upload) if upload else None
+    start = start_pictures.uploaded(room, owner, upload) if upload else None
     session = room.store.create_session(owner, words, kept, drawn)
     room.tell_owner(owner)
     branch = room.store.branches(owner, session.id)[0]
     if start:
-        room.store.add_step(owner, session.id, starts.started(branch.tip, start), branch.id)
+        room.store.add_step(owner, session.id, start_pictures.started(branch.tip, start), branch.id)
     start_run(room, owner, session.id, branch, wish)
     return {"session": session.id}
 
 
 def settings(
-    room: Room, owner: str, *, sid: str, settings: Mapping[str, Any], seed: int | None = None
+    room: StudioState, owner: str, *, sid: str, settings: Mapping[str, Any], seed: int | None = None
 ) -> dict:
     """Settings for what is made from now on; those that aren't given stay."""
     with room.settling:
@@ -89,7 +89,7 @@ def settings(
         if settings.keys() & {"height", "width"}:  # another model's session may have a size of its own
             must_fit(wish, room.worker.snapshot().canvas)
         drawn = drawn if seed is None else checked_seed(seed)
-        kept = {**session.settings, **settings} if settling.waits(session) else wish.as_dict()
+        kept = {**session.settings, **settings} if pending_settings.waits(session) else wish.as_dict()
         room.store.update_settings(owner, sid, {**kept, "seed": drawn})
         room.log.append(sid, "session", values={"settings": wish.as_dict(), "seed": drawn})
     for found in room.store.runs(owner, sid):
@@ -98,20 +98,20 @@ def settings(
     return {}
 
 
-def rename(room: Room, owner: str, *, sid: str, title: str) -> dict:
+def rename(room: StudioState, owner: str, *, sid: str, title: str) -> dict:
     session = room.store.rename(owner, sid, title)
     room.log.append(sid, "session", values={"title": session.title})
     room.tell_owner(owner)
     return {}
 
 
-def duplicate(room: Room, owner: str, *, sid: str) -> dict:
+def duplicate(room: StudioState, owner: str, *, sid: str) -> dict:
     copy = room.store.duplicate(owner, sid)
     room.tell_owner(owner)
     return {"session": copy.id}
 
 
-def delete(room: Room, owner: str, *, sid: str) -> dict:
+def delete(room: StudioState, owner: str, *, sid: str) -> dict:
     """Puts a session away; ``restore`` brings it back."""
     for found in room.store.runs(owner, sid):
         if not found.is_over:
@@ -124,19 +124,19 @@ def delete(room: Room, owner: str, *, sid: str) -> dict:
     return {}
 
 
-def restore(room: Room, owner: str, *, sid: str) -> dict:
+def restore(room: StudioState, owner: str, *, sid: str) -> dict:
     room.store.restore(owner, sid)
     room.tell_owner(owner)
     return {}
 
 
-def rename_branch(room: Room, owner: str, *, sid: str, branch: str, name: str) -> dict:
+def rename_branch(room: StudioState, owner: str, *, sid: str, branch: str, name: str) -> dict:
     found = room.store.rename_branch(owner, sid, branch, name)
     tell_branch(room, owner, sid, found)
     return {}
 
 
-def stop_loading(room: Room, owner: str, *, sid: None) -> dict:
+def stop_loading(room: StudioState, owner: str, *, sid: None) -> dict:
     """Stops the loading of the model. Only on one's own computer: others may be waiting for it elsewhere."""
     if not room.loopback_only:
         raise RefusedError("Only whoever runs this studio can stop the loading of its model.")
@@ -162,9 +162,9 @@ COMMANDS = {
         card_commands.polish,
         card_commands.run,
         card_commands.stop,
-        starts.carry_on,
-        asking.ask,
-        asking.stop_note,
-        asking.delete_note,
+        start_pictures.carry_on,
+        question_commands.ask,
+        question_commands.stop_note,
+        question_commands.delete_note,
     )
 }

@@ -14,7 +14,7 @@ EXAMPLES = (
 
 
 def examples_of(folder: Path | None) -> tuple[str, ...]:
-    """The ``examples`` of ``examples.json``, which ``python -m engine.evaluation examples`` writes.
+    """The ``examples`` of ``examples.json``, which ``python -m engine.lab.evaluation examples`` writes.
 
     Those of the house where the folder has none, or none that can be read: they are only there to click.
     """

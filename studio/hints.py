@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.world.parse import unknown_words
+from engine.lab.storybook.language.parse import unknown_words
 
 SHOWN = 4
 

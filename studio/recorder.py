@@ -14,32 +14,32 @@ from typing import Any
 
 from PIL.Image import Image
 
-from engine.events import Answered, Event, Preview, StepFailed, StepFinished, StepStarted, TextDelta
-from engine.protocols.memory import MOST_PICTURES
-from engine.serving.local import LocalWorker
+from engine.core.events import Answered, Event, Preview, StepFailed, StepFinished, StepStarted, TextDelta
+from engine.core.settings import Settings
+from engine.core.trajectory import Step
+from engine.protocols.history import MAX_PICTURES
 from engine.serving.queue import Job
-from engine.settings import Settings
-from engine.trajectory import Step
+from engine.serving.worker import Worker
 from sessions import NotFound, Store, StoreError
-from studio.answers import NoteDesk
-from studio.live import EVERYONE, LiveLog
+from studio.event_log import EVERYONE, EventLog
 from studio.previews import Previews
+from studio.question_recorder import QuestionRecorder
 from studio.uploads import UPLOADED, fit_start
-from studio.views import branch_view, place_view, run_view, step_view, worker_view
+from studio.views import branch_view, queue_position_view, run_view, step_view, worker_view
 
 
 class StudioRecorder:
-    """``engine.serving.local.Recorder`` over the store; also holds what is being made at this moment."""
+    """``engine.serving.worker.Recorder`` over the store; also holds what is being made at this moment."""
 
-    def __init__(self, store: Store, log: LiveLog, previews: Previews) -> None:
+    def __init__(self, store: Store, log: EventLog, previews: Previews) -> None:
         self._store, self._log, self._previews = store, log, previews
         self._job: Job | None = None
         self._uploaded: str | None = None
         self._lock = threading.Lock()
         self._live: dict[str, dict[str, Any]] = {}
         self._frames = 0
-        self.notes = NoteDesk(store, log)
-        self.worker: LocalWorker | None = None
+        self.notes = QuestionRecorder(store, log)
+        self.worker: Worker | None = None
         """Set once it exists: the worker needs this recorder first."""
         self.settled: Callable[[str, str], tuple[Settings, int]] | None = None
         """The settings and the seed of an owner's session, complete; the room sets it."""
@@ -179,7 +179,7 @@ class StudioRecorder:
         steps = self._store.steps(job.owner, job.session_id)
         branch = self._store.branch(job.owner, job.session_id, job.branch_id)
         self._forget(job)
-        most = self.worker.snapshot().most_pictures if self.worker else MOST_PICTURES
+        most = self.worker.snapshot().max_pictures if self.worker else MAX_PICTURES
         view = step_view(step, steps, most)
         self._log.append(job.session_id, "step", run=job.run_id, step=view, branch=branch_view(branch))
         self._log.append(f"owner:{job.owner}", "sessions", key="sessions")
@@ -192,6 +192,6 @@ class StudioRecorder:
             return
         by_session: dict[str, list[dict[str, Any]]] = {}
         for place in self.worker.snapshot().runs:
-            by_session.setdefault(place.session_id, []).append(place_view(place))
+            by_session.setdefault(place.session_id, []).append(queue_position_view(place))
         for sid, places in by_session.items():
             self._log.append(sid, "places", key="places", places=places)

@@ -21,9 +21,9 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from sessions import NotFound, StoreError
-from studio.identity import DeniedError, owner_of
-from studio.live import EVERYONE, Event
-from studio.room import Room
+from studio.auth import DeniedError, owner_of
+from studio.event_log import EVERYONE, Event
+from studio.state import StudioState
 from studio.uploads import fit_picture, start_picture
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class TooLargeError(Exception):
     """An upload over the limit; the message is a whole sentence."""
 
 
-def routes(room: Room) -> list[Route]:
+def routes(room: StudioState) -> list[Route]:
     """The routes, to be given to Gradio's app when it is launched."""
 
     def own(handler: Handler) -> Callable:
@@ -200,7 +200,7 @@ async def _body(request: Request) -> bytes:
     return bytes(data)
 
 
-async def _stream(room: Room, request: Request, channels: list[str], seq: int) -> AsyncIterator[str]:
+async def _stream(room: StudioState, request: Request, channels: list[str], seq: int) -> AsyncIterator[str]:
     """Events as they come, and a beat when none do, so that a tab notices a dead server.
 
     What others do wakes this too, so the silence is timed from the last word to this tab.

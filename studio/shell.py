@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 
 from sessions import StoreError
+from studio.auth import DeniedError, owner_of
 from studio.commands import handle
-from studio.identity import DeniedError, owner_of
-from studio.room import Room
+from studio.state import StudioState
 
 TITLE = "Restroke"
 HEAD = """
@@ -49,7 +49,7 @@ def timeline() -> gr.HTML:
     )
 
 
-def build(room: Room) -> gr.Blocks:
+def build(room: StudioState) -> gr.Blocks:
     """The page. Commands are answered at once and never queue behind one another's work."""
 
     def greet(request: gr.Request) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def build(room: Room) -> gr.Blocks:
     return page
 
 
-def _first_view(room: Room, owner: str, sid: str | None) -> dict[str, Any]:
+def _first_view(room: StudioState, owner: str, sid: str | None) -> dict[str, Any]:
     if not sid:
         return room.home_snapshot(owner)
     try:

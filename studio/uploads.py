@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image, ImageOps
 
-from engine.canvas import Canvas
+from engine.core.image_sizes import ImageSizes
 from sessions import safe_picture
 
 UPLOADED = "upload"
@@ -21,7 +21,7 @@ def fit_picture(data: bytes, size: tuple[int, int]) -> tuple[Image.Image, str]:
     return _fitted(picture, size, ", the size it replaces")
 
 
-def start_picture(data: bytes, canvas: Canvas | None) -> tuple[Image.Image, str]:
+def start_picture(data: bytes, canvas: ImageSizes | None) -> tuple[Image.Image, str]:
     """(a picture to start from, a remark or ""): at the size at which the model sees it.
 
     ``canvas``: None while the model is being opened; then it stays as it is, and is fitted when the model
@@ -31,7 +31,7 @@ def start_picture(data: bytes, canvas: Canvas | None) -> tuple[Image.Image, str]
     return fit_start(picture, canvas) if canvas else (picture, "")
 
 
-def fit_start(picture: Image.Image, canvas: Canvas) -> tuple[Image.Image, str]:
+def fit_start(picture: Image.Image, canvas: ImageSizes) -> tuple[Image.Image, str]:
     """(a picture to start from at the size at which the model sees it, a remark or ""); twice is fine."""
     height, width = canvas.fitting(picture.height, picture.width)
     return _fitted(picture, (width, height), ", the size this model sees it at")

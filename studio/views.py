@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.canvas import Canvas
+from engine.core.image_sizes import ImageSizes
+from engine.core.settings import Settings
+from engine.core.trajectory import Step, path_to
 from engine.protocols.base import COMPLETE
-from engine.protocols.memory import pictures_remembered
+from engine.protocols.history import pictures_in_history
 from engine.serving.contract import Snapshot
-from engine.serving.queue import Place
-from engine.settings import Settings
-from engine.trajectory import Step, path_to
+from engine.serving.queue import QueuePosition
 from sessions import Branch, Note, Run, Session, Summary
-from studio.wording import marks, step_change
+from studio.text_diff import marks, step_change
 
 View = dict[str, Any]
 
@@ -67,8 +67,8 @@ def step_view(step: Step, steps: Mapping[str, Step], most: int) -> View:
 def memory_view(path: Sequence[Step], most: int) -> View:
     """How many pictures the model has in mind after a step: with rejected sketches, and without."""
     return {
-        "all": pictures_remembered(path, most=most),
-        "accepted": pictures_remembered(path, keep_rejected=False, most=most),
+        "all": pictures_in_history(path, most=most),
+        "accepted": pictures_in_history(path, keep_rejected=False, most=most),
     }
 
 
@@ -86,7 +86,7 @@ def note_view(note: Note, said: str = "") -> View:
     }
 
 
-def canvas_view(canvas: Canvas | None) -> View | None:
+def canvas_view(canvas: ImageSizes | None) -> View | None:
     """The sizes to choose from, (height, width) each; None when there is nothing to choose."""
     if canvas is None or canvas.is_fixed:
         return None
@@ -120,7 +120,7 @@ def summary_view(summary: Summary) -> View:
     }
 
 
-def place_view(place: Place) -> View:
+def queue_position_view(place: QueuePosition) -> View:
     return {
         "run_id": place.run_id,
         "position": place.position,

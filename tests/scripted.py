@@ -21,14 +21,14 @@ import PIL.Image
 import PIL.ImageDraw
 
 from engine import protocols as grammars
-from engine.canvas import Canvas
+from engine.core.image_sizes import ImageSizes
+from engine.core.settings import Settings
+from engine.core.trajectory import Step
 from engine.inference.events import Check, Choice, FlowUpdate, Reuse, TextDelta, go_on
 from engine.protocols.base import Image, Segment, Text
-from engine.protocols.memory import MOST_PICTURES
+from engine.protocols.history import MAX_PICTURES
 from engine.protocols.process import inspect_text, plan_text, prompt_text
 from engine.protocols.thoughts import reflection, thought_text
-from engine.settings import Settings
-from engine.trajectory import Step
 
 COLOURS = {
     "red": "#c8553d",
@@ -65,8 +65,8 @@ class ScriptedPainter:
         size: tuple[int, int] = (64, 64),
         protocols: Sequence[str] = ("process", "direct"),
         guided: bool = False,
-        canvas: Canvas | None = None,
-        most_pictures: int = MOST_PICTURES,
+        canvas: ImageSizes | None = None,
+        max_pictures: int = MAX_PICTURES,
         on_token: Callable[[int], None] | None = None,
         on_update: Callable[[int], None] | None = None,
     ) -> None:
@@ -82,8 +82,8 @@ class ScriptedPainter:
         self.protocols = tuple(protocols)
         drivers = grammars.guided() if guided else grammars.native(grammars.house_prompts()["ask"])
         self.grammars = {name: drivers[name] for name in protocols}
-        self.show_at_most(most_pictures)
-        self.canvas = canvas or Canvas((size[1], size[0]), 16, max(size), max(size))
+        self.show_at_most(max_pictures)
+        self.canvas = canvas or ImageSizes((size[1], size[0]), 16, max(size), max(size))
         self.rounds, self.fault_rounds, self.updates, self.size = rounds, fault_rounds, updates, size
         self.token_delay, self.update_delay = token_delay, update_delay
         self.on_token, self.on_update = on_token, on_update
@@ -92,9 +92,9 @@ class ScriptedPainter:
         self._texts = list(texts)
 
     def show_at_most(self, pictures: int) -> None:
-        self.most_pictures = pictures
+        self.max_pictures = pictures
         for grammar in self.grammars.values():
-            grammar.most_pictures = pictures
+            grammar.max_pictures = pictures
 
     def write(
         self,

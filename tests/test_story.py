@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from engine.world.judge import judge
+from engine.lab.storybook.judging.judge import judge
 from tests.studio.pages import Served, Tab
 
 ROOT = Path(__file__).parents[1]

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints.reader import Checkpoint, load_checkpoint
-from engine.inference.contexts import ContextCache
-from engine.inference.prefill import CleanItem, Item, SeenItem, TextItem
+from engine.inference.context_cache import ContextCache
+from engine.inference.prefill import Item, TextTokens, VaeImage, VitImage
 
 FOLDER = Path(__file__).parent / "fixtures" / "bagel-tiny"
 CKPT = FOLDER / "ckpt"
@@ -37,8 +37,8 @@ def new_cache(budget_bytes: int = 2**30, host_bytes: int = 0) -> ContextCache:
     return ContextCache(checkpoint().model, checkpoint().tokenizer.tokens, budget_bytes, host_bytes)
 
 
-def text(words: str) -> TextItem:
-    return TextItem(tuple(checkpoint().tokenizer.encode(words)))
+def text(words: str) -> TextTokens:
+    return TextTokens(tuple(checkpoint().tokenizer.encode(words)))
 
 
 def picture(seed: int) -> list[Item]:
@@ -46,4 +46,4 @@ def picture(seed: int) -> list[Item]:
     generator = torch.Generator().manual_seed(seed)
     latent = torch.randn(16, 4, 6, generator=generator)
     pixels = torch.rand(3, 28, 42, generator=generator) * 2 - 1
-    return [CleanItem(f"made {seed}", lambda: latent), SeenItem(f"made {seed}", lambda: pixels)]
+    return [VaeImage(f"made {seed}", lambda: latent), VitImage(f"made {seed}", lambda: pixels)]

@@ -2,13 +2,13 @@
 
 Weights are cast or quantised on the wanted device while they are read, so the peak there is the model in
 its final form and one piece, and the host holds a few pieces. Nothing is ever put on a disk, and nothing
-on another device than the one asked for. Choosing precision and device is ``engine.fitting``.
+on another device than the one asked for. Choosing precision and device is ``engine.placement.planner``.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.checkpoints.cards import Cards, is_on_host
-from engine.checkpoints.copies import Copy, find_copy, holds_all, save_copy
 from engine.checkpoints.files import TensorFiles, folder_digest
-from engine.checkpoints.fill import Filler
-from engine.checkpoints.opened import Opened, open_folder
+from engine.checkpoints.layer_placement import LayerPlacement
 from engine.checkpoints.precision import label, rest_of
 from engine.checkpoints.progress import Loading
 from engine.checkpoints.quantise.convert import FORMATS, convert
-from engine.checkpoints.sizes import POSITION_TABLES
+from engine.checkpoints.quantised_cache import QuantisedCache, find_cache, holds_all, save_cache
+from engine.checkpoints.sizes import EMBEDDING, POSITION_TABLES
 from engine.checkpoints.stream import Reading, stream
 from engine.checkpoints.tokenizer import Tokenizer
+from engine.checkpoints.validated_folder import ValidatedFolder, validate_folder
+from engine.checkpoints.weight_loader import WeightLoader
 from engine.model.autoencoder import Autoencoder
 from engine.model.bagel import Bagel
 from engine.model.host_embedding import HostEmbedding
@@ -65,14 +65,14 @@ class Checkpoint:
 
 
 def load_checkpoint(
-    folder: Path | str | Opened,
+    folder: Path | str | ValidatedFolder,
     device: str = "cpu",
     precision: str = "float32",
     *,
     head: bool = False,
     embeddings_on_host: bool = False,
     tile: int | None = None,
-    cards: Mapping[str, int] | None = None,
+    layers: LayerPlacement | None = None,
     copy: bool = False,
     loading: Loading | None = None,
 ) -> Checkpoint:
@@ -84,8 +84,8 @@ def load_checkpoint(
         head: quantise the word head too, where the precision is a quantised one.
         embeddings_on_host: keep the word table in host memory.
         tile: pixels a side of the tiles that the autoencoder works in; None takes pictures whole.
-        cards: bytes that may be taken on each of several devices; the layers are split over them, in order,
-            and everything else goes to ``device``, which must be the first.
+        layers: where each layer lies, when several devices share them; everything else goes to ``device``,
+            which must be its home.
         copy: save a quantised copy beside the weights, unless there is one.
         loading: told of every piece; cancelling it raises ``LoadingCancelled``.
 
@@ -93,35 +93,35 @@ def load_checkpoint(
     precision of what is not quantised. Raises ``CheckpointError`` with a sentence for everything wrong.
     """
     began, dtype = time.perf_counter(), rest_of(precision, device)
-    opened = folder if isinstance(folder, Opened) else open_folder(folder)
+    opened = folder if isinstance(folder, ValidatedFolder) else validate_folder(folder)
     quantised, head = precision in FORMATS, head and opened.head_fits
     notes: list[str] = []
-    model, autoencoder, split = laid_out(
-        opened, precision, device, head=head, embeddings_on_host=embeddings_on_host, tile=tile, cards=cards
+    model, autoencoder = build_on_meta(
+        opened, precision, head=head, embeddings_on_host=embeddings_on_host, tile=tile
     )
-    ready = find_copy(opened.weights, precision, head=head, notes=notes) if quantised else None
+    ready = find_cache(opened.weights, precision, head=head, notes=notes) if quantised else None
     if ready and not holds_all(ready, model, tied=opened.tied, notes=notes):
         ready = None
     source = ready.files if ready else opened.weights
     loading = loading or Loading()
     loading.begin(source.bytes + opened.ae_file.bytes)
     reading = Reading()
-    filler = Filler(model, _placing(device, model, split), dtype, quantised=ready is not None)
+    filler = WeightLoader(model, _placing(device, model, layers), dtype, quantised=ready is not None)
     filler.fill(stream(source, reading), loading)
     for name, side in zip(POSITION_TABLES, (opened.config.latent_side, opened.config.vit_side), strict=True):
         if name not in source.shapes:
             filler.put(name, sincos_table(side, opened.config.language.hidden_size))
     if opened.tied:
         model.language_model.lm_head.weight = model.language_model.model.embed_tokens.weight
-    Filler(autoencoder, lambda _: device, _dtype_of_pixels(precision, device)).fill(
+    WeightLoader(autoencoder, lambda _: device, dtype_of_autoencoder(precision, device)).fill(
         stream(opened.ae_file, reading), loading
     )
     digests = _digests(reading, ready, opened.ae_file)
     if copy and quantised and not ready:
         own = {path.name: digests[path.name] for path in opened.weights.paths}
-        save_copy(opened.weights, own, model, precision, head=head, tied=opened.tied)
-    if split:
-        split.connect(model)
+        save_cache(opened.weights, own, model, precision, head=head, tied=opened.tied)
+    if layers:
+        layers.connect(model)
     checkpoint = Checkpoint(
         opened.folder,
         model.eval(),
@@ -137,33 +137,30 @@ def load_checkpoint(
     return checkpoint
 
 
-def laid_out(
-    opened: Opened,
+def build_on_meta(
+    opened: ValidatedFolder,
     precision: str,
-    device: str,
     *,
     head: bool,
     embeddings_on_host: bool,
     tile: int | None,
-    cards: Mapping[str, int] | None,
-) -> tuple[Bagel, Autoencoder, Cards | None]:
-    """Both networks on the meta device, as ``load_checkpoint`` fills them, and which card has which layer.
-
-    Raises ``CheckpointError`` when the layers don't fit on the cards one by one, however much is free in all.
-    """
+) -> tuple[Bagel, Autoencoder]:
+    """Both networks on the meta device, as ``load_checkpoint`` fills them."""
     model, autoencoder = opened.on_meta(tile)
     if precision in FORMATS:
         convert(model, precision, head=head and opened.head_fits)
     if embeddings_on_host and not opened.tied:
         _embeddings_to_host(model)
-    if not cards:
-        return model, autoencoder, None
-    each = _dtype_of_pixels(precision, device).itemsize
-    taken = each * sum(value.numel() for value in autoencoder.state_dict().values())
-    return model, autoencoder, Cards.split(model, cards, rest_of(precision, device), taken=taken)
+    return model, autoencoder
 
 
-def _dtype_of_pixels(precision: str, device: str) -> torch.dtype:
+def is_on_host(model: Bagel, name: str) -> bool:
+    """Whether a tensor of the model stays in the computer's own memory, whatever the device."""
+    return name == EMBEDDING and isinstance(model.language_model.model.embed_tokens, HostEmbedding)
+
+
+def dtype_of_autoencoder(precision: str, device: str) -> torch.dtype:
+    """float32 on CPUs, where bf16 convolutions gain nothing; else that of what is not quantised."""
     return torch.float32 if torch.device(device).type == "cpu" else rest_of(precision, device)
 
 
@@ -173,18 +170,18 @@ def _embeddings_to_host(model: Bagel) -> None:
         model.language_model.model.embed_tokens = HostEmbedding(table.num_embeddings, table.embedding_dim)
 
 
-def _placing(device: str, model: Bagel, split: Cards | None) -> Callable[[str], str]:
+def _placing(device: str, model: Bagel, layers: LayerPlacement | None) -> Callable[[str], str]:
     """On which device a tensor of a name belongs."""
 
     def place(name: str) -> str:
         if is_on_host(model, name):
             return "cpu"
-        return split.device_of(name) if split else device
+        return layers.device_of(name) if layers else device
 
     return place
 
 
-def _digests(reading: Reading, ready: Copy | None, ae_file: TensorFiles) -> dict[str, str]:
+def _digests(reading: Reading, ready: QuantisedCache | None, ae_file: TensorFiles) -> dict[str, str]:
     """The digests of the original files; a copy knows those of the weights it was made from."""
     if ready is None:
         return reading.digests

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from engine.checkpoints.memory import WRITTEN
-from engine.exhaustion import is_card_full
+from engine.core.out_of_memory import is_card_full
 from engine.inference.prefill import Context, copy_context, workspace
 from engine.model.attention import PastAttention, TokenAttention
 from engine.model.bagel import Bagel
 from engine.model.embeddings import rotary
 from engine.model.language import UND, Group
+from engine.placement.memory_estimate import WRITTEN
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ GROWING = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBacken
 a token."""
 
 
-class PlainSteps:
+class EagerDecoder:
     """Every operation on its own, on any device; attention reads just what is there."""
 
     def __init__(self, model: Bagel) -> None:
@@ -69,13 +69,13 @@ class PlainSteps:
         self._attend = self._angles = None
 
 
-class StaticSteps:
+class CudaGraphDecoder:
     """The same step over buffers whose addresses and shapes never change, recorded once as a CUDA graph.
 
     Without a launch for every small operation a token costs little more than reading the weights. Buffers
     of up to ``places`` tokens stay for the next text; a longer one has its own, a multiple of that, and
     gives them back, for a picture needs that memory and a recording takes no longer than a few tokens. On a
-    CPU the step runs as it is, unrecorded: slower than :class:`PlainSteps`, with the same result.
+    CPU the step runs as it is, unrecorded: slower than :class:`EagerDecoder`, with the same result.
     """
 
     def __init__(self, model: Bagel, places: int = WRITTEN) -> None:
@@ -164,14 +164,14 @@ class StaticSteps:
         self._position.add_(1)
 
 
-def ready_steps(model: Bagel, *, static: bool) -> Steps:
+def make_decoder(model: Bagel, *, static: bool) -> Steps:
     """The steps to write with. ``static`` wants a recorded graph; where there is no room, that is logged."""
     if not static:
-        return PlainSteps(model)
-    steps = StaticSteps(model)
+        return EagerDecoder(model)
+    steps = CudaGraphDecoder(model)
     try:
         steps.begin(Context(), 1)
     except RuntimeError as error:
         log.warning("text is written without a CUDA graph, more slowly: %s", error)
-        return PlainSteps(model)
+        return EagerDecoder(model)
     return steps

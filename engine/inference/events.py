@@ -1,6 +1,6 @@
 """What a painter yields while it writes, chooses and draws. Plain values: importing this costs no torch.
 
-The runner turns these into the events of a run (:mod:`engine.events`); nothing here knows of steps.
+The runner turns these into the events of a run (:mod:`engine.core.events`); nothing here knows of steps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class PaintError(Exception):
+class GenerationError(Exception):
     """The model could not make a usable text or picture; ``str(error)`` says why in a sentence.
 
     ``next_action`` says what the person can do about it.

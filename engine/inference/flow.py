@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.special_tokens import SpecialTokens
-from engine.inference.branches import Branches
 from engine.inference.events import Check, go_on
-from engine.inference.extrapolation import Series, is_full
+from engine.inference.guidance_batch import GuidanceBatch
 from engine.inference.prefill import Context
+from engine.inference.taylor import TaylorPredictor, is_full
 from engine.model.bagel import Bagel
 
 RENORMS = ("global", "channel", "text_channel")
@@ -107,7 +107,7 @@ def sample(
     """Flows ``noise`` [rows*columns, C] (float32) to latents, yielding after every update.
 
     Contexts that are equal share one pass: plain text-to-image never runs a third. ``extrapolate`` guesses
-    many updates (:mod:`engine.inference.extrapolation`); ``in_turn`` runs one branch after the other. Stop
+    many updates (:mod:`engine.inference.taylor`); ``in_turn`` runs one branch after the other. Stop
     iterating to cancel; ``check`` may raise to do so within an update. Raises ``ValueError`` when the image
     is larger than the model's position grid.
     """
@@ -117,8 +117,8 @@ def sample(
         wanted = [condition]
     unique = {context.key: context for context in wanted}
     place = {key: i for i, key in enumerate(unique)}
-    branches = Branches(model, tokens, list(unique.values()), *grid, check=check, in_turn=in_turn)
-    series = [Series() for _ in unique] if extrapolate else []
+    branches = GuidanceBatch(model, tokens, list(unique.values()), *grid, check=check, in_turn=in_turn)
+    series = [TaylorPredictor() for _ in unique] if extrapolate else []
     x, forwards = noise.to(model.device, torch.float32), 0
     for i in range(timesteps - 1):
         guided = guidance.active(times[i])

@@ -18,26 +18,26 @@ from PIL import ImageOps
 from torch import Tensor
 
 from engine import protocols
-from engine.canvas import Canvas
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.reader import Checkpoint, load_checkpoint
+from engine.core.image_sizes import ImageSizes
+from engine.core.settings import PUBLIC, Settings
 from engine.inference import pictures
-from engine.inference.contexts import ContextCache
-from engine.inference.decoding import ready_steps
-from engine.inference.events import Check, Choice, FlowUpdate, PaintError, Reuse, TextDelta, go_on
-from engine.inference.extrapolation import fewer
+from engine.inference.context_cache import ContextCache
+from engine.inference.decoding import make_decoder
+from engine.inference.events import Check, Choice, FlowUpdate, GenerationError, Reuse, TextDelta, go_on
 from engine.inference.flow import Guidance, Update, sample
 from engine.inference.pictures import picture_items, shown_size, transforms
-from engine.inference.prefill import Context, Item, TextItem
+from engine.inference.prefill import Context, Item, TextTokens
 from engine.inference.preprocess import Transform, resized, to_rgb
 from engine.inference.preview import Preview
-from engine.inference.running import Running, healthy
+from engine.inference.runtime_config import RuntimeConfig, recover_from_out_of_memory
+from engine.inference.taylor import fewer
 from engine.inference.text import Stream, decode
 from engine.model.layout import lay_out_for_text
 from engine.model.patches import unpatchify
 from engine.protocols.base import Segment, Text
 from engine.protocols.prompts import prompts_of
-from engine.settings import PUBLIC, Settings
 
 ENGINE_VERSION = "0.3.0"
 """Changes whenever the same recipe may give other bytes than before."""
@@ -51,13 +51,13 @@ def open_painter(
     checkpoint_dir: Path | str,
     device: str = "cpu",
     precision: str = "float32",
-    running: Running | None = None,
+    running: RuntimeConfig | None = None,
 ) -> Painter:
     """Loads a checkpoint folder. Raises ``CheckpointError`` with a sentence when it cannot be used."""
     checkpoint = load_checkpoint(checkpoint_dir, device, precision)
     for note in checkpoint.notes:
         log.warning(note)
-    return Painter(checkpoint, device, running or Running.usual(device))
+    return Painter(checkpoint, device, running or RuntimeConfig.usual(device))
 
 
 class Painter:
@@ -66,14 +66,14 @@ class Painter:
     ``protocols`` are those the checkpoint offers, by name, and ``grammars`` the same with the driver of
     each; ``canvas`` says what sizes it draws, ``sampling`` are the settings it recommends, ``world`` is the
     only one it knows ("" when it isn't bound to one). ``about`` is a line about what runs and how fast,
-    ``most_pictures`` how many pictures the model is shown at once.
+    ``max_pictures`` how many pictures the model is shown at once.
 
     Segments are :class:`engine.protocols.base.Text` and ``Image``; ``pixels`` gives the picture of a
     digest and is asked only for pictures that are not in the cache. ``check`` is called between the pieces
     of what is read before the first word or stroke, and may raise to end it.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str, running: Running) -> None:
+    def __init__(self, checkpoint: Checkpoint, device: str, running: RuntimeConfig) -> None:
         self.checkpoint, self.running, extras = checkpoint, running, checkpoint.extras
         self.model, self.autoencoder = checkpoint.model, checkpoint.autoencoder
         self.tokenizer, self.tokens = checkpoint.tokenizer, checkpoint.tokenizer.tokens
@@ -82,7 +82,7 @@ class Painter:
         self.vae_transform = Transform(*extras.get("vae_transform", vae))
         self.vit_transform = Transform(*extras.get("vit_transform", vit))
         self.default_size = tuple(extras.get("default_image_size", (vae[0], vae[0])))
-        self.canvas = Canvas(
+        self.canvas = ImageSizes(
             self.default_size,
             self.vae_transform.stride,
             min(self.vae_transform.min_size, config.latent_side * config.latent_downsample),
@@ -98,7 +98,7 @@ class Painter:
         if torch.device(device).type == "cpu":
             lay_out_for_text(self.model.language_model)
         self.cache = ContextCache(self.model, self.tokens, running.context_bytes, running.host_bytes)
-        self.steps = ready_steps(self.model, static=running.static_text)
+        self.steps = make_decoder(self.model, static=running.static_text)
         self.preview = Preview.fit(self.autoencoder)
         self.fingerprint: dict[str, Any] = {}
         self._own = {
@@ -107,16 +107,16 @@ class Painter:
             "device": torch.device(device).type,
             "engine": ENGINE_VERSION,
         }
-        self.show_at_most(running.most_pictures)
+        self.show_at_most(running.max_pictures)
         name = extras.get("title") or checkpoint.folder.resolve().name
         self.title = f"{name} · {torch.device(device).type.upper()}"
         self.about = self.title
 
     def show_at_most(self, pictures: int) -> None:
         """From here on the model is shown no more pictures at once, so that a run can go on as it began."""
-        self.most_pictures, self.running = pictures, replace(self.running, most_pictures=pictures)
+        self.max_pictures, self.running = pictures, replace(self.running, max_pictures=pictures)
         for grammar in self.grammars.values():
-            grammar.most_pictures = pictures
+            grammar.max_pictures = pictures
         self.fingerprint = {**self._own, **self.running.as_fingerprint()}
 
     def write(
@@ -130,7 +130,7 @@ class Painter:
         check: Check = go_on,
     ) -> Iterator[TextDelta]:
         """Writes what comes after ``segments``, a piece per token; the last one is ``finished``."""
-        with healthy(self.cache):
+        with recover_from_out_of_memory(self.cache):
             (context,), reuse = self._contexts([segments], pixels, check)
             stream, count = Stream(self.tokenizer), 0
             steps = decode(
@@ -143,7 +143,9 @@ class Painter:
             )
             for step in steps:
                 if not torch.isfinite(step.logits).all():
-                    raise PaintError("The model's numbers overflowed while writing; nothing of it was kept.")
+                    raise GenerationError(
+                        "The model's numbers overflowed while writing; nothing of it was kept."
+                    )
                 piece = "" if step.finish == "eos" else stream.add(step.id)
                 count += step.finish != "eos"
                 if step.finish:
@@ -162,7 +164,7 @@ class Painter:
 
         ``probability`` is relative to the other ``options``. Raises ``ValueError`` when none is possible.
         """
-        with healthy(self.cache):
+        with recover_from_out_of_memory(self.cache):
             (context,), reuse = self._contexts([segments], pixels, check)
         if not context.segments:
             raise ValueError("there is nothing to choose after: give at least one segment")
@@ -174,7 +176,7 @@ class Painter:
             logits = self.model.language_model.logits(context.segments[-1].last_hidden[None])[0]
         chances = torch.softmax(logits[list(known.values())].float(), dim=-1)
         if not torch.isfinite(chances).all():
-            raise PaintError("The model's numbers overflowed while it chose what to do next.")
+            raise GenerationError("The model's numbers overflowed while it chose what to do next.")
         best = int(chances.argmax())
         return Choice(list(known)[best], float(chances[best]), reuse)
 
@@ -202,7 +204,7 @@ class Painter:
         draft = settings.quality == "draft"
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(rows * columns, self.model.config.latent_values, generator=generator)
-        with healthy(self.cache):
+        with recover_from_out_of_memory(self.cache):
             (condition, *free), reuse = self._contexts(wishes, pixels, check)
             updates = sample(
                 self.model,
@@ -235,7 +237,7 @@ class Painter:
         last = update.index == update.total
         tokens = update.x if last else update.guess
         if not torch.isfinite(tokens).all():
-            raise PaintError("The picture's numbers overflowed while it was drawn; no picture was kept.")
+            raise GenerationError("The picture's numbers overflowed while it was drawn; no picture was kept.")
         latent = unpatchify(tokens, self.model.config.latent_patch, rows, columns)
         return FlowUpdate(
             update.index,
@@ -247,7 +249,7 @@ class Painter:
         )
 
     def decode(self, latent: Tensor) -> Pictures.Image:
-        """Latents [z, h, w] -> the RGB picture. Raises ``PaintError`` rather than give an empty one."""
+        """Latents [z, h, w] -> the RGB picture. Raises ``GenerationError`` rather than give an empty one."""
         return pictures.decode(self.autoencoder, latent)
 
     def encode(self, picture: Pictures.Image) -> Tensor:
@@ -261,9 +263,9 @@ class Painter:
         read = [[item for segment in wish for item in self._items(segment, pixels)] for wish in wishes]
         longest = self.model.config.language.max_positions
         for items in read:
-            places = sum(len(item.ids) + 2 if isinstance(item, TextItem) else 1 for item in items)
+            places = sum(len(item.ids) + 2 if isinstance(item, TextTokens) else 1 for item in items)
             if places > longest:
-                raise PaintError(
+                raise GenerationError(
                     f"The texts so far are {places:,} tokens long; this model reads at most {longest:,}.",
                     "Shorten the prompt or the newest text, then run again.",
                 )
@@ -275,7 +277,7 @@ class Painter:
         One that is only to be seen is the latter alone.
         """
         if isinstance(segment, Text):
-            return [TextItem(tuple(self.tokenizer.encode(segment.text)))]
+            return [TextTokens(tuple(self.tokenizer.encode(segment.text)))]
         items = picture_items(
             segment.digest,
             lambda: self._as_shown(pixels(segment.digest)),

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.canvas import Canvas
-from engine.inference.events import PaintError
-from engine.inference.prefill import CleanItem, Item, SeenItem
+from engine.core.image_sizes import ImageSizes
+from engine.inference.events import GenerationError
+from engine.inference.prefill import Item, VaeImage, VitImage
 from engine.inference.preprocess import Transform, normalised
 from engine.model.autoencoder import Autoencoder, to_uint8
 from engine.model.config import BagelConfig
@@ -32,7 +32,7 @@ def _fitted(sides: tuple[int, int], unit: int, grid: int) -> tuple[int, int, int
     return longest, shortest, unit
 
 
-def shown_size(width: int, height: int, canvas: Canvas, rule: Transform) -> tuple[int, int]:
+def shown_size(width: int, height: int, canvas: ImageSizes, rule: Transform) -> tuple[int, int]:
     """(width, height) at which the model is shown a picture.
 
     A size that it draws stays: the public rule makes small pictures larger, and then no session would keep
@@ -55,8 +55,8 @@ def picture_items(
 ) -> list[Item]:
     """The two items of a picture as context; both are made from the same resized RGB picture."""
     return [
-        CleanItem(name, lambda: encode(resized())),
-        SeenItem(name, lambda: vit_transform.pixels(resized())),
+        VaeImage(name, lambda: encode(resized())),
+        VitImage(name, lambda: vit_transform.pixels(resized())),
     ]
 
 
@@ -69,12 +69,14 @@ def encode(autoencoder: Autoencoder, picture: Image.Image) -> Tensor:
 
 @torch.inference_mode()
 def decode(autoencoder: Autoencoder, latent: Tensor) -> Image.Image:
-    """Latents [z, h, w] -> the RGB picture. Raises ``PaintError`` rather than give an empty one."""
+    """Latents [z, h, w] -> the RGB picture. Raises ``GenerationError`` rather than give an empty one."""
     weight = autoencoder.decoder.conv_in.weight
     decoded = autoencoder.decode(latent[None].to(weight))[0]
     if not torch.isfinite(decoded).all():
-        raise PaintError("The picture could not be decoded: its numbers overflowed. No picture was kept.")
+        raise GenerationError(
+            "The picture could not be decoded: its numbers overflowed. No picture was kept."
+        )
     levels = to_uint8(decoded).cpu()
     if torch.equal(levels.amin((0, 1)), levels.amax((0, 1))):
-        raise PaintError("The picture came out as one flat colour, so it was not kept.")
+        raise GenerationError("The picture came out as one flat colour, so it was not kept.")
     return Image.fromarray(levels.numpy(), "RGB")

@@ -24,7 +24,7 @@ from engine.model.patches import patchify
 
 
 @dataclass(frozen=True)
-class TextItem:
+class TextTokens:
     """A text by its token ids, without the framing bos and eos."""
 
     ids: tuple[int, ...]
@@ -35,7 +35,7 @@ class TextItem:
 
 
 @dataclass(frozen=True)
-class CleanItem:
+class VaeImage:
     """A picture as clean latents [z, h, w], computed by ``load`` only if the segment has to be run.
 
     ``name`` must say everything the latents depend on.
@@ -50,7 +50,7 @@ class CleanItem:
 
 
 @dataclass(frozen=True)
-class SeenItem:
+class VitImage:
     """A picture for the vision encoder: pixels [3, H, W] in [-1, 1], computed by ``load`` only if needed."""
 
     name: str
@@ -61,7 +61,7 @@ class SeenItem:
         return "seen:" + self.name
 
 
-Item = TextItem | CleanItem | SeenItem
+Item = TextTokens | VaeImage | VitImage
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Context:
         return self.segments[-1].key if self.segments else ""
 
 
-def chain(parent: str, item: Item) -> str:
+def segment_key(parent: str, item: Item) -> str:
     """The key of ``item`` after the past named ``parent``."""
     return hashlib.sha256(f"{parent}|{item.key}".encode()).hexdigest()
 
@@ -151,15 +151,15 @@ def prefill(
     Raises ``ValueError`` when a picture is larger than the model's position grid.
     """
     began, past = time.perf_counter(), context.length
-    run = _run_text if isinstance(item, TextItem) else _run_picture
+    run = _run_text if isinstance(item, TextTokens) else _run_picture
     keys, values, last = run(model, tokens, context, item, check)
-    if past and not isinstance(item, CleanItem):  # don't keep the whole past alive through a view
+    if past and not isinstance(item, VaeImage):  # don't keep the whole past alive through a view
         keys, values = keys.clone(), values.clone()
-    rope = context.rope + (keys.shape[2] if isinstance(item, TextItem) else 1)
+    rope = context.rope + (keys.shape[2] if isinstance(item, TextTokens) else 1)
     last = last.clone()
     if last.is_cuda:
         torch.cuda.synchronize(last.device)  # for an honest clock
-    return Segment(chain(context.key, item), keys, values, rope, last, time.perf_counter() - began)
+    return Segment(segment_key(context.key, item), keys, values, rope, last, time.perf_counter() - began)
 
 
 def checked(attend: Attend, check: Check, device: torch.device) -> Attend:
@@ -184,7 +184,7 @@ Run = tuple[Tensor, Tensor, Tensor]
 """New keys and values [L, kv, n, d], and the final-normed state [D] of the last token."""
 
 
-def _run_text(model: Bagel, tokens: SpecialTokens, context: Context, item: TextItem, check: Check) -> Run:
+def _run_text(model: Bagel, tokens: SpecialTokens, context: Context, item: TextTokens, check: Check) -> Run:
     """Causal, a block of tokens at a time."""
     ids = torch.tensor([tokens.bos, *item.ids, tokens.eos], device=model.device)
     count, past = len(ids), context.length
@@ -200,14 +200,14 @@ def _run_text(model: Bagel, tokens: SpecialTokens, context: Context, item: TextI
 
 
 def _run_picture(
-    model: Bagel, tokens: SpecialTokens, context: Context, item: CleanItem | SeenItem, check: Check
+    model: Bagel, tokens: SpecialTokens, context: Context, item: VaeImage | VitImage, check: Check
 ) -> Run:
     """Every token sees every other; all of them share one position."""
     check()
     past, device = context.length, model.device
     stream = model.embed_text(torch.tensor([tokens.start_of_image, tokens.end_of_image], device=device))
     gen = stream[:0]
-    if isinstance(item, SeenItem):
+    if isinstance(item, VitImage):
         seen = _embed_seen(model, item.load()).to(stream.dtype)
         stream = torch.cat([stream[:1], seen, stream[1:]])
     else:

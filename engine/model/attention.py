@@ -122,7 +122,7 @@ class PastAttention:
 
     def __call__(self, layer: int, groups: Sequence[Heads]) -> list[Tensor]:
         end = self.past + sum(len(q) for q, _, _ in groups)
-        place = Place(self.keys[layer, :, :end], self.values[layer, :, :end], self.past)
+        place = KVSlot(self.keys[layer, :, :end], self.values[layer, :, :end], self.past)
         return _attend_in_place(place, groups, self.mask)
 
 
@@ -150,7 +150,7 @@ class TokenAttention:
 
 
 @dataclass(frozen=True)
-class Place:
+class KVSlot:
     """Keys and values [..., kv, n, d] of all that some rows see; their own are stored from ``begin`` on."""
 
     keys: Tensor
@@ -158,7 +158,7 @@ class Place:
     begin: int
 
 
-class BranchAttention:
+class GuidanceAttention:
     """The same rows in several branches, each after a past of its own; linear layers see one batch.
 
     Rows of every group are [B * t, heads, d], branch by branch. Nothing is masked or padded: each branch
@@ -168,7 +168,7 @@ class BranchAttention:
         branches: what each branch sees, in all layers: [L, kv, n, d].
     """
 
-    def __init__(self, branches: Sequence[Place]) -> None:
+    def __init__(self, branches: Sequence[KVSlot]) -> None:
         self.branches = branches
 
     def __call__(self, layer: int, groups: Sequence[Heads]) -> list[Tensor]:
@@ -176,7 +176,7 @@ class BranchAttention:
         parts = [[rows.unflatten(0, (count, -1)) for rows in group] for group in groups]
         outputs = []
         for branch, whole in enumerate(self.branches):
-            place = Place(whole.keys[layer], whole.values[layer], whole.begin)
+            place = KVSlot(whole.keys[layer], whole.values[layer], whole.begin)
             mine = [(q[branch], k[branch], v[branch]) for q, k, v in parts]
             outputs.append(_attend_in_place(place, mine, None))
         if count == 1:
@@ -184,7 +184,7 @@ class BranchAttention:
         return [torch.cat(rows) for rows in zip(*outputs, strict=True)]
 
 
-def _attend_in_place(place: Place, groups: Sequence[Heads], mask: Tensor | None) -> list[Tensor]:
+def _attend_in_place(place: KVSlot, groups: Sequence[Heads], mask: Tensor | None) -> list[Tensor]:
     """Stores the groups' keys and values where they belong; each group's mixed rows [t, h * d]."""
     counts = [len(q) for q, _, _ in groups]
     at = place.begin

@@ -1,7 +1,7 @@
 """The unified model put together: what a token of each kind looks like going in and coming out.
 
 Contexts, guidance and sampling live in ``engine.inference``; packing samples in
-``engine.training.packing``.
+``engine.lab.training.packing``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from engine.model.vision import Connector, VisionModel
 
 
 class Packed(Protocol):
-    """What :meth:`Bagel.forward_packed` reads of a training batch (``engine.training.packing``)."""
+    """What :meth:`Bagel.forward_packed` reads of a training batch (``engine.lab.training.packing``)."""
 
     text_ids: Tensor
     vit_patches: Tensor

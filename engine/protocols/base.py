@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from engine.protocols.memory import MOST_PICTURES, remembered
-from engine.settings import Settings
-from engine.trajectory import TEXT_FIELDS, Step
+from engine.core.settings import Settings
+from engine.core.trajectory import TEXT_FIELDS, Step
+from engine.protocols.history import MAX_PICTURES, truncate_history
 
 TAG = re.compile(r"<\s*(?P<slash>[/\\]?)\s*(?P<name>ins|des|refine)\s*[/\\]?\s*>", re.IGNORECASE)
 """A tag of the process's texts, as models write it."""
@@ -131,7 +131,7 @@ class Protocol(ABC):
     """Who says what a stage is: ``native``, the model by its training, or ``guided``, our own prompts."""
     asks: Mapping[str, str] | None = None
     """How a question about a picture is put to the model; None: it never learned to answer any."""
-    most_pictures: int = MOST_PICTURES
+    max_pictures: int = MAX_PICTURES
     """The model is never shown more pictures at once; fewer where a small card has no room for them."""
     prompts: str = ""
     """A short name of the guided driver's prompts, for the recipe: they are part of what made a step."""
@@ -176,23 +176,23 @@ class Protocol(ABC):
             newest = next(step.image for step in reversed(trajectory) if step.image)
             words = self.asks["question"].format(question=neutral(question))
             return (Image(newest, seen_only=True), Text(words))
-        return self.segments(remembered(trajectory, most=self.most_pictures))
+        return self.segments(truncate_history(trajectory, most=self.max_pictures))
 
     def read_answer(self, text: str) -> str:
         """The words of an answer to a question; "" when there are none."""
         return unquoted(text.replace("\0", ""))
 
-    def remembered(self, trajectory: Sequence[Step], settings: Settings) -> list[Step]:
+    def truncate_history(self, trajectory: Sequence[Step], settings: Settings) -> list[Step]:
         """The steps of the trajectory that the model is shown."""
-        return remembered(trajectory, keep_rejected=settings.keep_rejected, most=self.most_pictures)
+        return truncate_history(trajectory, keep_rejected=settings.keep_rejected, most=self.max_pictures)
 
     def write(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Write:
         """A ``Write`` after what the model remembers of the trajectory."""
-        return Write(kind, self.segments(self.remembered(trajectory, settings)))
+        return Write(kind, self.segments(self.truncate_history(trajectory, settings)))
 
     def draw(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Draw:
         """A ``Draw`` after what the model remembers, with the contexts of the guidance branches."""
-        shown = self.remembered(trajectory, settings)
+        shown = self.truncate_history(trajectory, settings)
         segments = self.segments(shown)
         newest_text = max(i for i, step in enumerate(shown) if step.kind in TEXT_FIELDS)
         return Draw(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.core.settings import Settings
+from engine.core.trajectory import Step
 from engine.protocols.base import Draw, ParseError, Stop, images_spent, neutral
 from engine.protocols.edits import start_first, with_start
 from engine.protocols.process import Process
-from engine.settings import Settings
-from engine.trajectory import Step
 
 
 class Direct(Process):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from engine.core.trajectory import Step
 from engine.protocols.base import Draw
-from engine.trajectory import Step
 
 EDIT = {"image_guidance": 2.0, "renorm": "text_channel", "interval_low": 0.0}
 """How a picture is drawn from another one by words; the text guidance stays the person's."""

@@ -2,20 +2,20 @@
 
 Every stage is a context of its own: the remembered pictures in order, then one text that says what to do.
 The pictures come first, as the public model was trained to answer and to edit, and so that all stages after
-a picture share its prefix. How answers are read is :mod:`engine.protocols.answers`'s business.
+a picture share its prefix. How answers are read is :mod:`engine.protocols.lenient_parser`'s business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.protocols.answers import read_inspection, read_plan, says_done
+from engine.core.settings import Settings
+from engine.core.trajectory import Step
 from engine.protocols.base import Choose, Draw, Image, ParseError, Segment, Stop, Text, Write, neutral
 from engine.protocols.edits import EDIT
+from engine.protocols.lenient_parser import read_inspection, read_plan, says_done
 from engine.protocols.process import Process, rounds_spent
 from engine.protocols.prompts import Prompts, short_name
-from engine.settings import Settings
-from engine.trajectory import Step
 
 
 class GuidedProcess(Process):
@@ -82,7 +82,7 @@ class GuidedProcess(Process):
         )
 
     def _pictures(self, trajectory: Sequence[Step], settings: Settings) -> tuple[Segment, ...]:
-        shown = self.remembered(trajectory, settings)
+        shown = self.truncate_history(trajectory, settings)
         return tuple(Image(step.image) for step in shown if step.image)
 
     def _inspection(self, trajectory: Sequence[Step]) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from engine.core.settings import REFLECTIONS, Settings
+from engine.core.trajectory import Step
 from engine.protocols.base import Draw, Stop, Write, images_spent
 from engine.protocols.edits import start_first
 from engine.protocols.think import Think
-from engine.settings import REFLECTIONS, Settings
-from engine.trajectory import Step
 
 
 class Irg(Think):

@@ -12,7 +12,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from engine.assets import asset
+from engine.core.assets import asset
+from engine.core.settings import Settings
+from engine.core.trajectory import Step, round_numbers
 from engine.protocols.base import (
     COMPLETE,
     TAG,
@@ -28,8 +30,6 @@ from engine.protocols.base import (
     unquoted,
 )
 from engine.protocols.thoughts import thought_text
-from engine.settings import Settings
-from engine.trajectory import Step, round_numbers
 
 
 @cache
@@ -98,7 +98,7 @@ class Process(Protocol):
     ) -> Write | Choose | Stop:
         """What follows a finished round: the model chooses between another one and the end."""
         if chosen is None:
-            shown = self.remembered(trajectory, settings)
+            shown = self.truncate_history(trajectory, settings)
             return Choose(self.segments(shown), {"text": "plan", "end": "end"})
         if chosen == "end":
             return Stop(COMPLETE, finished=True)

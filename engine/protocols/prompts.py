@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from engine.assets import asset
+from engine.core.assets import asset
 
 OWN = "protocol.toml"
 """The file in a checkpoint folder that overrides the house's words."""

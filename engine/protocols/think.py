@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from engine.core.settings import Settings
+from engine.core.trajectory import Step
 from engine.protocols.base import Draw, ParseError, Segment, Stop, Text, Write, images_spent, neutral
 from engine.protocols.edits import EDIT, start_first, with_start
 from engine.protocols.process import Process
 from engine.protocols.prompts import Prompts, short_name
 from engine.protocols.thoughts import prompt_text, read_thought
-from engine.settings import Settings
-from engine.trajectory import Step
 
 
 class Think(Process):

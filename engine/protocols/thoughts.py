@@ -10,7 +10,7 @@ import re
 import tomllib
 from functools import cache
 
-from engine.assets import asset
+from engine.core.assets import asset
 from engine.protocols.base import ParseError, neutral, unquoted
 
 

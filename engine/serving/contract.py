@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.canvas import Canvas
-from engine.events import Answered, Event
-from engine.serving.queue import Job, Place
-from engine.settings import Settings
-from engine.trajectory import Step
+from engine.core.events import Answered, Event
+from engine.core.image_sizes import ImageSizes
+from engine.core.settings import Settings
+from engine.core.trajectory import Step
+from engine.serving.queue import Job, QueuePosition
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Recorder(Protocol):
     """Where the worker reads trajectories and leaves what must last.
 
-    Called from the worker's thread, and from the caller's in ``LocalWorker.cancel``. States of a run:
+    Called from the worker's thread, and from the caller's in ``Worker.cancel``. States of a run:
     running, paused, done, failed, cancelled, lost. A job with a question is told of the same way; its
     trajectory ends with the picture that is asked about.
     """
@@ -53,7 +53,7 @@ class Snapshot:
     ``loaded`` is the share of the model that is there, from 0 to 1. ``about`` is one honest line about what
     runs, where and how fast, as measured when it was opened. ``protocols`` are those that the model offers,
     ``canvas`` the sizes it draws, ``answers`` whether it learned to answer questions; all four only once it
-    is ready. ``most_pictures`` are shown to the model at once.
+    is ready. ``max_pictures`` are shown to the model at once.
     """
 
     state: str
@@ -61,13 +61,13 @@ class Snapshot:
     title: str
     about: str
     protocols: tuple[str, ...]
-    canvas: Canvas | None
+    canvas: ImageSizes | None
     answers: bool
-    most_pictures: int
+    max_pictures: int
     fingerprint: dict[str, Any]
     cause: str
     next_action: str
-    runs: tuple[Place, ...]
+    runs: tuple[QueuePosition, ...]
     step_seconds: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:

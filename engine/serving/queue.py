@@ -1,6 +1,6 @@
 """Whose step is made next: a fair queue of runs at step granularity, and how long steps take.
 
-Values and bookkeeping only; it is not locked (:mod:`engine.serving.local` does that) and starts nothing.
+Values and bookkeeping only; it is not locked (:mod:`engine.serving.worker` does that) and starts nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from engine.settings import Settings
+from engine.core.settings import Settings
 
 WEIGHT_OF_NEWEST = 0.3
 
@@ -124,7 +124,7 @@ class StepClock:
 
 
 @dataclass(frozen=True)
-class Place:
+class QueuePosition:
     """Where a run stands.
 
     ``position`` is 0 while its step is being made, else its place in the line, from 1.
@@ -141,9 +141,9 @@ class Place:
     step_seconds: float | None
 
 
-def places(now: Turn | None, waiting: Sequence[Turn], clock: StepClock) -> tuple[Place, ...]:
+def queue_positions(now: Turn | None, waiting: Sequence[Turn], clock: StepClock) -> tuple[QueuePosition, ...]:
     """Everyone's place: the turn under way first, then the waiting ones in order."""
-    found: list[Place] = []
+    found: list[QueuePosition] = []
     any_step, wait = clock.expected(), 0.0
     if now:
         left = clock.expected(now.kind)
@@ -157,6 +157,6 @@ def places(now: Turn | None, waiting: Sequence[Turn], clock: StepClock) -> tuple
     return tuple(found)
 
 
-def _place(turn: Turn, position: int, wait: float | None, step: float | None) -> Place:
+def _place(turn: Turn, position: int, wait: float | None, step: float | None) -> QueuePosition:
     job = turn.job
-    return Place(job.run_id, job.owner, job.session_id, position, turn.kind, wait, step)
+    return QueuePosition(job.run_id, job.owner, job.session_id, position, turn.kind, wait, step)

@@ -13,9 +13,9 @@ import torch
 from benchmarks import gpu, midsize, plain, reuse
 from benchmarks.load_speed import LOOK_EVERY, HostPeak
 from benchmarks.models import MIDSIZE, random_model
+from benchmarks.random_folder import BAGEL_7B
 from benchmarks.table import Clock, Row, Table, at_least, at_most, in_turns, show
-from engine.checkpoints.random_folder import BAGEL_7B
-from engine.inference.decoding import StaticSteps
+from engine.inference.decoding import CudaGraphDecoder
 from engine.model.autoencoder import AutoencoderConfig
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
@@ -75,7 +75,7 @@ def test_what_gpu_measures_runs_on_any_device() -> None:
     )
     subject = gpu.Subject(model, autoencoder, SMALL)
     assert subject.seconds_to_draw() > 0 and subject.seconds_to_draw(draft=True) > 0
-    assert subject.tokens_a_second(StaticSteps(model, places=128)) > 0
+    assert subject.tokens_a_second(CudaGraphDecoder(model, places=128)) > 0
     subject.whole_picture(edit=True)
     subject.in_turn = True
     subject.whole_picture(edit=False)

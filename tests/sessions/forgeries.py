@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import PngImagePlugin
 
-from engine.trajectory import Step
+from engine.core.trajectory import Step
 from sessions import bundle, png
 from sessions.bundle import Bundle, write_png
 from tests.sessions.stories import RECIPE, inspect, picture, plan, sketch

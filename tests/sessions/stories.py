@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from engine.trajectory import Step
+from engine.core.trajectory import Step
 from sessions import Branch, Session, Store
 
 ANN, BOB = "ann", "bob"

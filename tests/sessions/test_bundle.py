@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.trajectory import Step
+from engine.core.trajectory import Step
 from sessions import BundleError, InvalidInput, bundle
 from sessions.bundle import Bundle, read_png, write_png
 from tests.sessions.forgeries import (

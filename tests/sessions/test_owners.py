@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.trajectory import Step
+from engine.core.trajectory import Step
 from sessions import NotFound, Store
 from tests.sessions.stories import ANN, BOB, Story, grow, plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
 
-from engine.trajectory import path_to
+from engine.core.trajectory import path_to
 from sessions import Conflict, Store
 from tests.sessions.stories import ANN, BOB, grow, inspect, picture, plan, sketch
 

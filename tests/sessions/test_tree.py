@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.trajectory import Step
+from engine.core.trajectory import Step
 from sessions import Conflict, InvalidInput, NotFound, Store
 from tests.sessions.stories import ANN, RECIPE, grow, inspect, picture, plan, sketch
 

@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from sessions import Store
-from studio.room import Room
 from studio.routes import routes
+from studio.state import StudioState
 from tests.scripted import ScriptedPainter
 from tests.studio.pages import Served, Tab, quiet_tab
 
@@ -38,13 +38,15 @@ def tab(served: Served, context: BrowserContext) -> Iterator[Tab]:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
+def room(tmp_path: Path) -> Iterator[StudioState]:
     with Store.open(tmp_path) as store:
-        made = Room.open(store, lambda: ScriptedPainter(rounds=1, fault_rounds=(1,)), loopback_only=False)
+        made = StudioState.open(
+            store, lambda: ScriptedPainter(rounds=1, fault_rounds=(1,)), loopback_only=False
+        )
         yield made
         made.worker.close()
 
 
 @pytest.fixture
-def client(room: Room) -> TestClient:
+def client(room: StudioState) -> TestClient:
     return TestClient(Starlette(routes=routes(room)))

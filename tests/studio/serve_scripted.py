@@ -18,8 +18,8 @@ sys.path.insert(0, str(ROOT))
 
 import app  # noqa: E402
 from engine import protocols  # noqa: E402
-from engine.canvas import Canvas  # noqa: E402
-from engine.inference.events import FlowUpdate, PaintError  # noqa: E402
+from engine.core.image_sizes import ImageSizes  # noqa: E402
+from engine.inference.events import FlowUpdate, GenerationError  # noqa: E402
 from engine.protocols.base import Segment  # noqa: E402
 from tests.scripted import ScriptedPainter  # noqa: E402
 
@@ -34,7 +34,7 @@ class DirectedPainter(ScriptedPainter):
             token_delay=0.002,
             size=(128, 128),
             protocols=protocols.NAMES,
-            canvas=Canvas((128, 128), 16, 64, 1024),
+            canvas=ImageSizes((128, 128), 16, 64, 1024),
         )
         self.world = "storybook"
         self._failed: set[str] = set()
@@ -45,7 +45,7 @@ class DirectedPainter(ScriptedPainter):
         self.updates, self.update_delay = (900, 0.1) if slow else (4, 0.01)
         if "broken" in prompt and prompt not in self._failed:
             self._failed.add(prompt)
-            raise PaintError("The picture came out empty.")
+            raise GenerationError("The picture came out empty.")
         return super().draw(segments, **more)
 
 

@@ -14,25 +14,25 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 import app
-from engine.canvas import Canvas
+from engine.core.image_sizes import ImageSizes
 from sessions import Session, Store
-from studio.room import Room
 from studio.routes import routes
+from studio.state import StudioState
 from tests.scripted import ScriptedPainter
-from tests.studio.rooms import do, settle, steps, wait
+from tests.studio.states import do, settle, steps, wait
 
 OWN = {"timesteps": 40, "guidance": 4.0, "max_seconds": 3600.0}
 WAYS = ("direct", "think", "irg")
-CANVAS = Canvas((128, 128), 16, 128, 256)
+CANVAS = ImageSizes((128, 128), 16, 128, 256)
 
 
 class Held:
     """A studio, as the app opens it, whose model is there only after ``arrive``."""
 
-    def __init__(self, store: Store, canvas: Canvas = CANVAS, ways: tuple[str, ...] = WAYS) -> None:
+    def __init__(self, store: Store, canvas: ImageSizes = CANVAS, ways: tuple[str, ...] = WAYS) -> None:
         self._go, self._canvas, self._ways = threading.Event(), canvas, ways
         opened = app._Opened(self._open)
-        self.room = Room.open(store, opened, loopback_only=False)
+        self.room = StudioState.open(store, opened, loopback_only=False)
         opened.room.set_result(self.room)
 
     def _open(self) -> ScriptedPainter:
@@ -86,7 +86,7 @@ def test_what_was_chosen_stays_and_the_rest_is_the_models(held: Held):
 
 def test_a_model_of_one_way_and_size_gets_its_own(tmp_path: Path):
     with Store.open(tmp_path) as store:
-        held = Held(store, Canvas((128, 128), 16, 128, 128), ways=("direct",))
+        held = Held(store, ImageSizes((128, 128), 16, 128, 128), ways=("direct",))
         sids = [held.begin(), held.begin(protocol="irg", height=96, width=64)]
         held.arrive()
         for sid in sids:
@@ -153,10 +153,10 @@ def drawn_from(held: Held, sid: str) -> Image.Image:
     return held.room.recorder.pixels(start.image)
 
 
-@pytest.mark.parametrize("canvas", [CANVAS, Canvas((128, 128), 16, 128, 128)])
+@pytest.mark.parametrize("canvas", [CANVAS, ImageSizes((128, 128), 16, 128, 128)])
 @pytest.mark.parametrize("size", [(80, 64), (90, 200), (300, 301)])
 def test_a_start_picture_is_the_same_whether_it_came_before_the_model_or_after(
-    tmp_path: Path, canvas: Canvas, size: tuple[int, int]
+    tmp_path: Path, canvas: ImageSizes, size: tuple[int, int]
 ):
     with Store.open(tmp_path) as store:
         held = Held(store, canvas)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.studio.pages import HERE, PATIENCE, Served
-from tests.studio.rooms import png
+from tests.studio.states import png
 
 
 @pytest.fixture

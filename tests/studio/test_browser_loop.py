@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.studio.pages import PATIENCE, Served, Tab, quiet_tab
-from tests.studio.rooms import png
+from tests.studio.states import png
 
 DONE = "The model says that the picture is complete."
 

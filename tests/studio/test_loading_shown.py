@@ -11,12 +11,12 @@ import pytest
 from engine.checkpoints.progress import Loading
 from engine.checkpoints.reader import load_checkpoint
 from engine.inference.painter import Painter
-from engine.inference.running import Running
+from engine.inference.runtime_config import RuntimeConfig
 from sessions import Store
 from studio.commands import handle
-from studio.live import EVERYONE
-from studio.room import Room
-from tests.studio.rooms import wait
+from studio.event_log import EVERYONE
+from studio.state import StudioState
+from tests.studio.states import wait
 from tests.tiny import CKPT
 
 
@@ -32,21 +32,21 @@ class HeldAtHalf:
             self.go_on.wait(20)
 
     def __call__(self) -> Painter:
-        return Painter(load_checkpoint(CKPT, loading=self.loading), "cpu", Running(context_bytes=2**20))
+        return Painter(load_checkpoint(CKPT, loading=self.loading), "cpu", RuntimeConfig(context_bytes=2**20))
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Iterator[tuple[Room, HeldAtHalf]]:
+def held(tmp_path: Path) -> Iterator[tuple[StudioState, HeldAtHalf]]:
     opener = HeldAtHalf()
     with Store.open(tmp_path) as store:
-        room = Room.open(store, opener, opener.loading)
+        room = StudioState.open(store, opener, opener.loading)
         wait(lambda: room.worker.snapshot().loaded > 0.5, seconds=60)
         yield room, opener
         opener.go_on.set()
         room.worker.close()
 
 
-def test_tabs_hear_how_much_is_there_and_when_it_is_ready(held: tuple[Room, HeldAtHalf]) -> None:
+def test_tabs_hear_how_much_is_there_and_when_it_is_ready(held: tuple[StudioState, HeldAtHalf]) -> None:
     room, opener = held
     (event,) = room.log.after([EVERYONE], room.log.seq - 1)
     assert event["kind"] == "worker" and event["worker"]["state"] == "loading"
@@ -59,7 +59,7 @@ def test_tabs_hear_how_much_is_there_and_when_it_is_ready(held: tuple[Room, Held
 
 
 def test_a_person_stops_the_load_from_the_page_but_a_visitor_of_a_public_studio_cannot(
-    held: tuple[Room, HeldAtHalf],
+    held: tuple[StudioState, HeldAtHalf],
 ) -> None:
     room, opener = held
     room.loopback_only = False
@@ -74,7 +74,7 @@ def test_a_person_stops_the_load_from_the_page_but_a_visitor_of_a_public_studio_
     assert opener.loading.share < 0.95
 
 
-def test_closing_the_studio_stops_the_load(held: tuple[Room, HeldAtHalf]) -> None:
+def test_closing_the_studio_stops_the_load(held: tuple[StudioState, HeldAtHalf]) -> None:
     room, opener = held
     closing = threading.Thread(target=room.worker.close)
     closing.start()

@@ -9,15 +9,15 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from engine.canvas import Canvas
+from engine.core.image_sizes import ImageSizes
+from engine.core.settings import Settings
+from engine.core.trajectory import Step
 from engine.protocols.base import Image
-from engine.settings import Settings
-from engine.trajectory import Step
 from sessions import Store
-from studio.room import Room
 from studio.routes import routes
+from studio.state import StudioState
 from tests.scripted import ScriptedPainter
-from tests.studio.rooms import begin, do, png, settle, steps, wait
+from tests.studio.states import begin, do, png, settle, steps, wait
 
 PROTOCOLS = ("process", "direct", "think", "irg")
 
@@ -25,36 +25,36 @@ PROTOCOLS = ("process", "direct", "think", "irg")
 @pytest.fixture
 def painter() -> ScriptedPainter:
     return ScriptedPainter(
-        rounds=1, fault_rounds=(), protocols=PROTOCOLS, canvas=Canvas((64, 64), 16, 64, 128)
+        rounds=1, fault_rounds=(), protocols=PROTOCOLS, canvas=ImageSizes((64, 64), 16, 64, 128)
     )
 
 
 @pytest.fixture
-def room(tmp_path: Path, painter: ScriptedPainter) -> Iterator[Room]:
+def room(tmp_path: Path, painter: ScriptedPainter) -> Iterator[StudioState]:
     with Store.open(tmp_path) as store:
-        made = Room.open(store, lambda: painter, loopback_only=False)
+        made = StudioState.open(store, lambda: painter, loopback_only=False)
         wait(lambda: made.worker.snapshot().state == "ready")
         yield made
         made.worker.close()
 
 
 @pytest.fixture
-def client(room: Room) -> TestClient:
+def client(room: StudioState) -> TestClient:
     return TestClient(Starlette(routes=routes(room)))
 
 
-def picture(room: Room, sid: str) -> Step:
+def picture(room: StudioState, sid: str) -> Step:
     return next(step for step in steps(room, sid) if step.image)
 
 
-def upload(client: TestClient, room: Room, data: bytes, owner: str = "local") -> dict:
+def upload(client: TestClient, room: StudioState, data: bytes, owner: str = "local") -> dict:
     token = room.tokens.mint("page", owner)
     return client.post("/studio/home/start", params={"t": token}, content=data).json()
 
 
 class TestAsking:
     def test_the_answer_is_kept_beside_the_card_and_changes_nothing(
-        self, room: Room, painter: ScriptedPainter
+        self, room: StudioState, painter: ScriptedPainter
     ):
         sid = begin(room)
         before = [step.id for step in steps(room, sid)]
@@ -71,7 +71,7 @@ class TestAsking:
         assert painter.asked[-1]["segments"][0] == Image(picture(room, sid).image, seen_only=True)
         assert room.store.note("local", reply["note"]).recipe["seed"] == painter.asked[-1]["seed"]
 
-    def test_the_answer_streams_over_the_log(self, room: Room):
+    def test_the_answer_streams_over_the_log(self, room: StudioState):
         sid, seq = begin(room), room.log.seq
         do(room, "ask", sid=sid, step=picture(room, sid).id, question="What?")
         wait(lambda: all(note.is_over for note in room.store.notes("local", sid)))
@@ -80,7 +80,7 @@ class TestAsking:
             "only the newest is kept"
         )
 
-    def test_a_failure_and_a_stop_are_told_with_what_to_do(self, room: Room, painter: ScriptedPainter):
+    def test_a_failure_and_a_stop_are_told_with_what_to_do(self, room: StudioState, painter: ScriptedPainter):
         sid = begin(room)
         painter._texts = [""]
         note = do(room, "ask", sid=sid, step=picture(room, sid).id, question="What?")["note"]
@@ -96,7 +96,7 @@ class TestAsking:
         assert do(room, "delete_note", sid=sid, note=note)["ok"]
         assert [n["id"] for n in room.session_snapshot("local", sid)["notes"]] == [failed.id]
 
-    def test_what_can_not_be_asked_is_refused_in_a_sentence(self, room: Room):
+    def test_what_can_not_be_asked_is_refused_in_a_sentence(self, room: StudioState):
         sid = begin(room)
         sketch, plan = picture(room, sid), steps(room, sid)[1]
         for wish in ({"question": " "}, {"question": "x" * 601}, {"question": "?", "step": plan.id}):
@@ -106,7 +106,7 @@ class TestAsking:
         assert not stranger["ok"] and "no such session" in stranger["error"]
         assert room.store.notes("local", sid) == []
 
-    def test_deleting_the_session_stops_its_questions(self, room: Room, painter: ScriptedPainter):
+    def test_deleting_the_session_stops_its_questions(self, room: StudioState, painter: ScriptedPainter):
         sid = begin(room)
         painter.token_delay = 0.2
         note = do(room, "ask", sid=sid, step=picture(room, sid).id, question="What is that over there?")[
@@ -119,7 +119,9 @@ class TestAsking:
 
 
 class TestCarryingOn:
-    def test_the_model_sees_the_words_and_that_picture_alone(self, room: Room, painter: ScriptedPainter):
+    def test_the_model_sees_the_words_and_that_picture_alone(
+        self, room: StudioState, painter: ScriptedPainter
+    ):
         sid = begin(room)
         sketch = picture(room, sid)
         asked = len(painter.asked)
@@ -136,7 +138,7 @@ class TestCarryingOn:
         assert room.store.branch("local", sid, reply["branch"]).name == "afresh from sketch 1"
         assert len(steps(room, sid, 0)) == 4, "the old branch is as it was"
 
-    def test_twice_is_two_branches_from_one_step_and_another_seed(self, room: Room):
+    def test_twice_is_two_branches_from_one_step_and_another_seed(self, room: StudioState):
         sid = begin(room)
         sketch = picture(room, sid)
         for _ in range(2):
@@ -145,14 +147,14 @@ class TestCarryingOn:
         one, two = steps(room, sid, 1), steps(room, sid, 2)
         assert one[1].id == two[1].id and one[2].recipe["seed"] != two[2].recipe["seed"]
 
-    def test_only_from_a_picture_and_not_from_where_it_began(self, room: Room):
+    def test_only_from_a_picture_and_not_from_where_it_began(self, room: StudioState):
         sid = begin(room)
         assert "Only a picture" in do(room, "carry_on", sid=sid, step=steps(room, sid)[1].id)["error"]
         do(room, "carry_on", sid=sid, step=picture(room, sid).id)
         settle(room, sid)
         assert "already" in do(room, "carry_on", sid=sid, step=steps(room, sid)[1].id)["error"]
 
-    def test_the_counter_counts_afresh(self, room: Room):
+    def test_the_counter_counts_afresh(self, room: StudioState):
         sid = begin(room)
         do(room, "carry_on", sid=sid, step=picture(room, sid).id)
         settle(room, sid)
@@ -162,9 +164,9 @@ class TestCarryingOn:
         )
 
     def test_the_counter_counts_what_a_small_card_has_room_for(self, tmp_path: Path):
-        small = ScriptedPainter(rounds=6, fault_rounds=(), most_pictures=3)
+        small = ScriptedPainter(rounds=6, fault_rounds=(), max_pictures=3)
         with Store.open(tmp_path / "small") as store:
-            room = Room.open(store, lambda: small, loopback_only=False)
+            room = StudioState.open(store, lambda: small, loopback_only=False)
             wait(lambda: room.worker.snapshot().state == "ready")
             sid = begin(room)
             views = {view["id"]: view for view in room.session_snapshot("local", sid)["steps"]}
@@ -180,7 +182,7 @@ class TestCarryingOn:
 
 
 class TestStartingFromAPicture:
-    def test_a_session_begins_with_it_at_the_size_the_model_sees(self, room: Room, client: TestClient):
+    def test_a_session_begins_with_it_at_the_size_the_model_sees(self, room: StudioState, client: TestClient):
         kept = upload(client, room, png((300, 200)))
         assert kept["ok"] and "the size this model sees it at" in kept["remark"]
         wish = {**Settings().as_dict(), "protocol": "direct"}
@@ -193,13 +195,13 @@ class TestStartingFromAPicture:
         assert (path[1].author, path[1].recipe) == ("person", {"start": "upload"})
         assert room.store.pixels("local", reply["session"], path[1].image).size == (128, 80)
 
-    def test_one_chosen_too_long_ago_leaves_no_empty_session(self, room: Room):
+    def test_one_chosen_too_long_ago_leaves_no_empty_session(self, room: StudioState):
         old = room.tokens.mint("start", "local", "0" * 64, lifetime=-1)
         wish = {"prompt": "make it night", "settings": Settings().as_dict(), "seed": 7}
         reply = do(room, "create", sid=None, upload=old, **wish)
         assert "open for too long" in reply["error"] and not room.store.sessions("local")
 
-    def test_rewritten_words_keep_the_picture_of_their_branch(self, room: Room, client: TestClient):
+    def test_rewritten_words_keep_the_picture_of_their_branch(self, room: StudioState, client: TestClient):
         kept = upload(client, room, png((64, 64)))
         assert kept["remark"] == ""
         wish = {**Settings().as_dict(), "protocol": "direct"}
@@ -218,7 +220,7 @@ class TestStartingFromAPicture:
         assert (edited[0].fields["text"], edited[1].image) == ("b True", start.image)
         assert [s.kind for s in steps(room, sid, 1)] == ["prompt", "image"]
 
-    def test_words_left_as_they_are_run_from_the_picture_too(self, room: Room, client: TestClient):
+    def test_words_left_as_they_are_run_from_the_picture_too(self, room: StudioState, client: TestClient):
         kept = upload(client, room, png((64, 64)))
         wish = {"settings": {**Settings().as_dict(), "protocol": "direct"}, "seed": 7}
         sid = do(room, "create", sid=None, prompt="a", upload=kept["upload"], **wish)["session"]
@@ -233,7 +235,7 @@ class TestStartingFromAPicture:
         assert [step.id for step in found[:-1]] == [root.id, start.id]
         assert (found[-1].kind, len(found)) == ("image", 3) and found[-1].id != drawn.id
 
-    def test_a_replaced_picture_is_still_where_the_branch_starts(self, room: Room, client: TestClient):
+    def test_a_replaced_picture_is_still_where_the_branch_starts(self, room: StudioState, client: TestClient):
         kept = upload(client, room, png((64, 64)))
         wish = {**Settings().as_dict(), "protocol": "direct"}
         sid = do(room, "create", sid=None, prompt="a", settings=wish, seed=7, upload=kept["upload"])[
@@ -246,7 +248,7 @@ class TestStartingFromAPicture:
         settle(room, sid)
         assert steps(room, sid)[1].is_start and steps(room, sid)[2].kind == "image"
 
-    def test_somebody_elses_upload_or_a_damaged_file_is_refused(self, room: Room, client: TestClient):
+    def test_somebody_elses_upload_or_a_damaged_file_is_refused(self, room: StudioState, client: TestClient):
         foreign = room.tokens.mint("start", "eve", "0" * 64)
         wish = Settings().as_dict()
         reply = do(room, "create", sid=None, prompt="a", settings=wish, seed=7, upload=foreign)
@@ -255,7 +257,7 @@ class TestStartingFromAPicture:
 
 
 class TestSizes:
-    def test_a_size_is_drawn_and_told_and_one_that_does_not_fit_is_refused(self, room: Room):
+    def test_a_size_is_drawn_and_told_and_one_that_does_not_fit_is_refused(self, room: StudioState):
         assert room.about()["canvas"] == {"shapes": [[64, 64]], "unit": 16, "largest": 128}
         sid = begin(room, protocol="direct", height=96, width=128)
         assert room.store.pixels("local", sid, picture(room, sid).image).size == (128, 96)
@@ -265,13 +267,13 @@ class TestSizes:
             assert not reply["ok"] and "at most 128" in reply["error"]
         assert len(room.store.sessions("local")) == 1, "nothing was begun"
 
-    def test_a_model_of_one_size_offers_no_choice(self, room: Room, painter: ScriptedPainter):
-        room.worker._canvas = Canvas((256, 256), 32, 256, 256)
+    def test_a_model_of_one_size_offers_no_choice(self, room: StudioState, painter: ScriptedPainter):
+        room.worker._canvas = ImageSizes((256, 256), 32, 256, 256)
         assert room.about()["canvas"] is None
 
-    def test_a_session_of_another_models_size_is_mended_by_its_settings(self, room: Room):
+    def test_a_session_of_another_models_size_is_mended_by_its_settings(self, room: StudioState):
         sid = begin(room, protocol="direct", height=96, width=128)
-        room.worker._canvas = Canvas((256, 256), 32, 256, 256)
+        room.worker._canvas = ImageSizes((256, 256), 32, 256, 256)
         assert do(room, "settings", sid=sid, settings={"mode": "pause_each"})["ok"]
         shown = room.session_snapshot("local", sid)["settings"]
         assert (shown["mode"], shown["height"]) == ("pause_each", 96)

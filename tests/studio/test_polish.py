@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from engine import protocols
-from engine.inference.events import PaintError
-from engine.settings import Settings
-from engine.trajectory import Step
+from engine.core.settings import Settings
+from engine.core.trajectory import Step
+from engine.inference.events import GenerationError
 from sessions import Store
-from studio.checks import RefusedError
-from studio.earlier import broke_off_polishing
-from studio.room import Room
-from studio.working import settings_after
+from studio.protocol_choice import settings_after
+from studio.retries import broke_off_polishing
+from studio.state import StudioState
+from studio.validation import RefusedError
 from tests.scripted import ScriptedPainter
-from tests.studio.rooms import begin, do, settle, steps
+from tests.studio.states import begin, do, settle, steps
 
 PROCESS = ["prompt", "plan", "sketch", "inspect", "refine"]
 POLISHED = [*PROCESS, "reflect", "image"]
@@ -30,18 +30,18 @@ def painter() -> ScriptedPainter:
 
 
 @pytest.fixture
-def all_ways(tmp_path: Path, painter: ScriptedPainter) -> Iterator[Room]:
+def all_ways(tmp_path: Path, painter: ScriptedPainter) -> Iterator[StudioState]:
     with Store.open(tmp_path / "all") as store:
-        made = Room.open(store, lambda: painter, loopback_only=False)
+        made = StudioState.open(store, lambda: painter, loopback_only=False)
         yield made
         made.worker.close()
 
 
-def kinds(room: Room, sid: str, branch: int = -1) -> list[str]:
+def kinds(room: StudioState, sid: str, branch: int = -1) -> list[str]:
     return [step.kind for step in steps(room, sid, branch)]
 
 
-def polished(room: Room) -> str:
+def polished(room: StudioState) -> str:
     """A session of the process whose picture was polished."""
     sid = begin(room)
     assert do(room, "polish", sid=sid, step=steps(room, sid)[-1].id)["ok"]
@@ -50,14 +50,14 @@ def polished(room: Room) -> str:
 
 
 class TestPolish:
-    def test_it_is_one_turn_on_a_branch_of_its_own(self, all_ways: Room):
+    def test_it_is_one_turn_on_a_branch_of_its_own(self, all_ways: StudioState):
         sid = polished(all_ways)
         assert kinds(all_ways, sid, 0) == PROCESS and kinds(all_ways, sid) == POLISHED
         assert [b.name for b in all_ways.store.branches("local", sid)] == ["first idea", "polished"]
         assert steps(all_ways, sid)[-1].recipe["protocol"] == "irg"
         assert all_ways.session_snapshot("local", sid)["settings"]["protocol"] == "process"
 
-    def test_polishing_again_says_something_else(self, all_ways: Room):
+    def test_polishing_again_says_something_else(self, all_ways: StudioState):
         sid = polished(all_ways)
         refine = steps(all_ways, sid, 0)[-1]
         assert do(all_ways, "polish", sid=sid, step=refine.id)["ok"]
@@ -66,7 +66,7 @@ class TestPolish:
         assert {s.parent for s in found} == {refine.id}
         assert len({s.recipe["seed"] for s in found}) == 2
 
-    def test_a_rewritten_reflection_is_followed_by_its_picture(self, all_ways: Room):
+    def test_a_rewritten_reflection_is_followed_by_its_picture(self, all_ways: StudioState):
         sid = polished(all_ways)
         fields = {"text": "Too dark.\n### What to improve\nA blue sky."}
         assert do(all_ways, "edit", sid=sid, step=steps(all_ways, sid)[5].id, fields=fields, run=True)["ok"]
@@ -76,7 +76,7 @@ class TestPolish:
         assert steps(all_ways, sid)[6].recipe["preset"]
 
     @pytest.mark.parametrize("at", [5, 6])
-    def test_again_makes_the_reflection_or_its_picture_anew(self, all_ways: Room, at: int):
+    def test_again_makes_the_reflection_or_its_picture_anew(self, all_ways: StudioState, at: int):
         sid = polished(all_ways)
         old = steps(all_ways, sid)[at]
         assert do(all_ways, "again", sid=sid, step=old.id)["ok"]
@@ -85,7 +85,7 @@ class TestPolish:
         assert [s.kind for s in new] == POLISHED
         assert new[at].recipe["seed"] != old.recipe["seed"]
 
-    def test_running_from_a_reflection_again_draws_another_picture(self, all_ways: Room):
+    def test_running_from_a_reflection_again_draws_another_picture(self, all_ways: StudioState):
         sid = polished(all_ways)
         reflection, first = steps(all_ways, sid)[5:]
         do(all_ways, "run", sid=sid, step=reflection.id, branch=all_ways.store.branches("local", sid)[0].id)
@@ -93,16 +93,16 @@ class TestPolish:
         assert steps(all_ways, sid)[-1].parent == first.parent
         assert steps(all_ways, sid)[-1].recipe["seed"] != first.recipe["seed"]
 
-    def test_a_polish_that_failed_is_tried_again(self, all_ways: Room, painter: ScriptedPainter):
+    def test_a_polish_that_failed_is_tried_again(self, all_ways: StudioState, painter: ScriptedPainter):
         sid = begin(all_ways)
-        painter._texts = [PaintError("Out of words.")]
+        painter._texts = [GenerationError("Out of words.")]
         reply = do(all_ways, "polish", sid=sid, step=steps(all_ways, sid)[-1].id)
         assert settle(all_ways, sid) == "failed"
         again = {"step": steps(all_ways, sid)[-1].id, "branch": reply["branch"], "again": True}
         assert do(all_ways, "run", sid=sid, **again)["ok"]
         assert settle(all_ways, sid) == "done" and kinds(all_ways, sid) == POLISHED
 
-    def test_once_its_picture_is_there_a_stop_does_not_ask_for_it_again(self, all_ways: Room):
+    def test_once_its_picture_is_there_a_stop_does_not_ask_for_it_again(self, all_ways: StudioState):
         sid = polished(all_ways)
         run, tip = all_ways.store.runs("local", sid)[0], steps(all_ways, sid)[-1]
         cut_off = replace(run, state="cancelled")  # between the picture and the run's end
@@ -110,14 +110,14 @@ class TestPolish:
         refine = steps(all_ways, sid, 0)[-1]
         assert broke_off_polishing(all_ways.store.session("local", sid), [cut_off], refine)
 
-    def test_the_process_goes_on_after_it(self, all_ways: Room):
+    def test_the_process_goes_on_after_it(self, all_ways: StudioState):
         sid = polished(all_ways)
         branch = all_ways.store.branches("local", sid)[-1]
         do(all_ways, "run", sid=sid, step=branch.tip, branch=branch.id)
         settle(all_ways, sid)
         assert kinds(all_ways, sid)[len(POLISHED)] == "inspect"
 
-    def test_a_reflection_of_ones_own_is_drawn(self, all_ways: Room):
+    def test_a_reflection_of_ones_own_is_drawn(self, all_ways: StudioState):
         sid = begin(all_ways)
         branch = all_ways.store.branches("local", sid)[0]
         more = {"branch": branch.id, "tip": branch.tip, "kind": "reflect", "fields": {"text": "Too pale."}}
@@ -125,13 +125,13 @@ class TestPolish:
         settle(all_ways, sid)
         assert kinds(all_ways, sid) == POLISHED
 
-    def test_a_text_is_not_polished(self, all_ways: Room):
+    def test_a_text_is_not_polished(self, all_ways: StudioState):
         sid = begin(all_ways)
         assert "Only a picture" in do(all_ways, "polish", sid=sid, step=steps(all_ways, sid)[1].id)["error"]
 
 
 class TestOffered:
-    def test_what_the_model_was_not_trained_for_is_refused_and_leaves_nothing(self, room: Room):
+    def test_what_the_model_was_not_trained_for_is_refused_and_leaves_nothing(self, room: StudioState):
         sid = begin(room)
         refused = do(room, "polish", sid=sid, step=steps(room, sid)[-1].id)
         assert "“Think and reflect”" in refused["error"] and len(room.store.branches("local", sid)) == 1
@@ -139,7 +139,7 @@ class TestOffered:
         assert "“Think first”" in do(room, "create", sid=None, prompt="a", settings=wish, seed=1)["error"]
         assert len(room.store.sessions("local")) == 1
 
-    def test_the_page_hears_only_of_what_is_offered(self, room: Room, all_ways: Room):
+    def test_the_page_hears_only_of_what_is_offered(self, room: StudioState, all_ways: StudioState):
         begin(room), begin(all_ways)  # the models are open then
         names = [[p["name"] for p in r.about()["protocols"]] for r in (room, all_ways)]
         assert names == [["process", "direct"], list(protocols.NAMES)]

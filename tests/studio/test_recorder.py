@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from engine.settings import Settings
+from engine.core.settings import Settings
 from sessions import DiskFull, Store
-from studio.room import Room
+from studio.state import StudioState
 from tests.scripted import ScriptedPainter
-from tests.studio.rooms import begin, do, settle, wait
+from tests.studio.states import begin, do, settle, wait
 
 
 class TestRecorder:
-    def test_every_step_is_stored_before_it_is_told(self, room: Room):
+    def test_every_step_is_stored_before_it_is_told(self, room: StudioState):
         start = room.log.seq
         sid = begin(room)
         told = [event for event in room.log.after([sid], start) if event["kind"] == "step"]
@@ -26,7 +26,9 @@ class TestRecorder:
         assert all(event["step"]["id"] in stored for event in told)
         assert told[-1]["branch"]["tip"] == told[-1]["step"]["id"]
 
-    def test_previews_are_addresses_and_nothing_live_is_left_over(self, room: Room, client: TestClient):
+    def test_previews_are_addresses_and_nothing_live_is_left_over(
+        self, room: StudioState, client: TestClient
+    ):
         seen: list[str] = []
         show = room.recorder._show
 
@@ -44,7 +46,7 @@ class TestRecorder:
         assert not [event for event in room.log.after([sid], 0) if event["kind"] == "live"]
 
     def test_tabs_hear_of_an_end_that_could_not_be_written_down(
-        self, room: Room, monkeypatch: pytest.MonkeyPatch
+        self, room: StudioState, monkeypatch: pytest.MonkeyPatch
     ):
         write = room.store.set_run
 
@@ -76,7 +78,7 @@ class TestRecorder:
 
     def test_a_failure_keeps_its_cause_and_what_the_model_wrote(self, tmp_path: Path):
         with Store.open(tmp_path) as store:
-            room = Room.open(store, lambda: ScriptedPainter(["<des>", "<des>"]))
+            room = StudioState.open(store, lambda: ScriptedPainter(["<des>", "<des>"]))
             sid = begin(room)
             room.worker.close()
             run = store.runs("local", sid)[0]
@@ -84,7 +86,7 @@ class TestRecorder:
         assert run.cause and run.next_action
 
 
-def test_a_snapshot_is_plain_json(room: Room):
+def test_a_snapshot_is_plain_json(room: StudioState):
     sid = begin(room)
     snapshot = json.loads(json.dumps(room.session_snapshot("local", sid)))
     assert snapshot["title"] and len(snapshot["steps"]) == 5

@@ -12,13 +12,13 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from studio import routes
-from studio.identity import DeniedError, Tokens, owner_of
-from studio.room import Room
-from tests.studio.rooms import begin, png, steps, stream
+from studio.auth import DeniedError, Tokens, owner_of
+from studio.state import StudioState
+from tests.studio.states import begin, png, steps, stream
 
 
 class TestRoutes:
-    def paths(self, room: Room, sid: str) -> list[str]:
+    def paths(self, room: StudioState, sid: str) -> list[str]:
         sketch = steps(room, sid)[2]
         return [
             f"/studio/{sid}/snapshot",
@@ -28,7 +28,7 @@ class TestRoutes:
             f"/studio/{sid}/export/{sketch.id}",
         ]
 
-    def test_no_token_a_forged_and_an_old_one_are_refused(self, room: Room, client: TestClient):
+    def test_no_token_a_forged_and_an_old_one_are_refused(self, room: StudioState, client: TestClient):
         sid = begin(room)
         good = room.tokens.mint("page", "local")
         bad = ["", "x", good[:-1] + ("0" if good[-1] != "0" else "1"), good.replace(".", "", 1)]
@@ -38,7 +38,7 @@ class TestRoutes:
             for path in self.paths(room, sid):
                 assert client.get(path, params={"t": token}).status_code == 401, (token, path)
 
-    def test_another_owners_session_is_not_found(self, room: Room, client: TestClient):
+    def test_another_owners_session_is_not_found(self, room: StudioState, client: TestClient):
         mine = begin(room)
         theirs = begin(room, "a green tree", "somebody")
         token = room.tokens.mint("page", "local")
@@ -51,7 +51,9 @@ class TestRoutes:
             assert client.get(path, params={"t": token}).status_code == 404, path
         assert client.get(f"/studio/{mine}/image/{'0' * 64}", params={"t": token}).status_code == 404
 
-    def test_a_tab_hears_a_beat_while_others_are_busy(self, room: Room, monkeypatch: pytest.MonkeyPatch):
+    def test_a_tab_hears_a_beat_while_others_are_busy(
+        self, room: StudioState, monkeypatch: pytest.MonkeyPatch
+    ):
         monkeypatch.setattr(routes, "BEAT_SECONDS", 0.2)
 
         class Here:
@@ -74,7 +76,7 @@ class TestRoutes:
         with ThreadPoolExecutor(1) as apart:  # the browser's tests leave a loop in this thread
             assert apart.submit(asyncio.run, listen()).result().startswith("event: beat")
 
-    def test_pictures_have_a_fixed_type_and_are_kept(self, room: Room, client: TestClient):
+    def test_pictures_have_a_fixed_type_and_are_kept(self, room: StudioState, client: TestClient):
         sid = begin(room)
         sketch = steps(room, sid)[2]
         answer = client.get(
@@ -84,7 +86,7 @@ class TestRoutes:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "immutable" in answer.headers["cache-control"]
 
-    def test_a_download_comes_back_as_a_session(self, room: Room, client: TestClient):
+    def test_a_download_comes_back_as_a_session(self, room: StudioState, client: TestClient):
         sid = begin(room, "a red house 🦊 </ins>")
         token = {"t": room.tokens.mint("page", "local")}
         file = client.get(f"/studio/{sid}/export/{steps(room, sid)[-1].id}", params=token)
@@ -94,13 +96,17 @@ class TestRoutes:
         assert [s.id for s in steps(room, brought["session"])] == [s.id for s in steps(room, sid)]
 
     @pytest.mark.parametrize("data", [b"", b"no picture", png()])
-    def test_a_file_without_a_recipe_gets_a_sentence(self, room: Room, client: TestClient, data: bytes):
+    def test_a_file_without_a_recipe_gets_a_sentence(
+        self, room: StudioState, client: TestClient, data: bytes
+    ):
         answer = client.post("/studio/import", params={"t": room.tokens.mint("page", "local")}, content=data)
         assert answer.status_code == 400
         assert answer.json()["error"].endswith(".")
 
     @pytest.mark.parametrize("kind", ["thin", "cut off", "animated", "no picture", "empty"])
-    def test_a_picture_that_cannot_be_used_gets_a_sentence(self, room: Room, client: TestClient, kind: str):
+    def test_a_picture_that_cannot_be_used_gets_a_sentence(
+        self, room: StudioState, client: TestClient, kind: str
+    ):
         sid = begin(room)
         data = {
             "thin": png((1, 20_000)),
@@ -114,7 +120,7 @@ class TestRoutes:
         assert answer.status_code == 400
         assert answer.json()["error"].endswith(".")
 
-    def test_a_cmyk_photo_becomes_a_picture(self, room: Room, client: TestClient):
+    def test_a_cmyk_photo_becomes_a_picture(self, room: StudioState, client: TestClient):
         sid = begin(room)
         file = io.BytesIO()
         Image.new("CMYK", (200, 200), (0, 200, 200, 0)).save(file, "JPEG")
@@ -123,7 +129,7 @@ class TestRoutes:
         assert answer["ok"] and "scaled" in answer["remark"]
 
     def test_an_endless_upload_is_cut_off(
-        self, room: Room, client: TestClient, monkeypatch: pytest.MonkeyPatch
+        self, room: StudioState, client: TestClient, monkeypatch: pytest.MonkeyPatch
     ):
         monkeypatch.setattr("studio.routes.LARGEST_BODY", 1000)
         answer = client.post(
@@ -136,7 +142,7 @@ class TestRoutes:
         for name in ("..%2froutes.py", "%2e%2e/routes.py", "nothing.js", "routes.py"):
             assert client.get(f"/studio/assets/{name}").status_code == 404
 
-    def test_a_stream_begins_after_what_the_tab_has(self, room: Room, client: TestClient):
+    def test_a_stream_begins_after_what_the_tab_has(self, room: StudioState, client: TestClient):
         start = room.log.seq
         sid = begin(room)
         room.log.close()  # the streams end once they have sent what is there

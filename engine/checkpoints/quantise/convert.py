@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from engine.checkpoints.quantise.base import QuantisedLinear
-from engine.checkpoints.quantise.kept import quantised_names
+from engine.checkpoints.quantise.skipped import quantised_names
 
 FORMATS = ("nf4", "fp8", "int8")
 SLOW = {"int8": "about half as fast as bf16; take fp8 or nf4 if you can"}

@@ -12,18 +12,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from benchmarks.load_speed import measure_load
-from engine.checkpoints import copies, stream
-from engine.checkpoints.copies import copy_path
+from benchmarks.random_folder import write_random_folder
+from engine.checkpoints import quantised_cache, stream
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import TensorFiles, find_weights
-from engine.checkpoints.opened import open_folder
 from engine.checkpoints.progress import Loading, LoadingCancelled
 from engine.checkpoints.quantise.convert import FORMATS
-from engine.checkpoints.random_folder import write_random_folder
+from engine.checkpoints.quantised_cache import cache_path
 from engine.checkpoints.reader import Checkpoint, load_checkpoint
 from engine.checkpoints.stream import Reading
-from engine.inference.contexts import ContextCache
-from engine.inference.prefill import TextItem
+from engine.checkpoints.validated_folder import validate_folder
+from engine.inference.context_cache import ContextCache
+from engine.inference.prefill import TextTokens
 from engine.model.bagel import Bagel
 from engine.model.host_embedding import HostEmbedding
 from tests.tiny import CKPT, checkpoint
@@ -55,7 +55,7 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 
 def hidden(model: Bagel) -> Tensor:
     """What the model makes of three words."""
-    context, _ = ContextCache(model, checkpoint().tokenizer.tokens).build([TextItem((5, 6, 7))])
+    context, _ = ContextCache(model, checkpoint().tokenizer.tokens).build([TextTokens((5, 6, 7))])
     return context.segments[-1].last_hidden
 
 
@@ -98,7 +98,7 @@ def test_wrong_tensors_are_named_with_their_shard(folder: Path) -> None:
     tensors["stranger.weight"], tensors[bent] = tensors.pop(gone), torch.zeros(3)
     save_file(tensors, path)
     with pytest.raises(CheckpointError) as caught:
-        open_folder(folder)
+        validate_folder(folder)
     said = str(caught.value)
     assert "model-00001-of-00003.safetensors and its other shards do not fit the model" in said
     assert f"missing: {gone};" in said
@@ -111,7 +111,7 @@ def test_a_shard_that_cannot_be_opened_is_named(folder: Path) -> None:
     (folder / "ema.safetensors").unlink()
     (folder / "model-00001-of-00001.safetensors").mkdir()
     with pytest.raises(CheckpointError, match="the system does not let it be opened; see whose"):
-        open_folder(folder)
+        validate_folder(folder)
 
 
 def test_numbers_of_an_unknown_kind_are_named(folder: Path) -> None:
@@ -153,16 +153,16 @@ def test_the_reader_never_runs_far_ahead(folder: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("precision", FORMATS)
 def test_a_quantised_copy_loads_to_the_same_bytes(folder: Path, precision: str) -> None:
     first = load_checkpoint(folder, precision=precision, head=True, copy=True)
-    assert copy_path(folder, precision, head=True).is_file() and not first.report.from_copy
+    assert cache_path(folder, precision, head=True).is_file() and not first.report.from_copy
     second = load_checkpoint(folder, precision=precision, head=True)
     assert second.report.from_copy and same(first.model, second.model)
     assert first.digest == second.digest == checkpoint().digest
     assert first.precision == second.precision == f"{precision}+head"
     assert torch.equal(hidden(first.model), hidden(second.model))
-    written = copy_path(folder, precision, head=True).read_bytes()
-    copy_path(folder, precision, head=True).unlink()
+    written = cache_path(folder, precision, head=True).read_bytes()
+    cache_path(folder, precision, head=True).unlink()
     load_checkpoint(folder, precision=precision, head=True, copy=True)
-    assert copy_path(folder, precision, head=True).read_bytes() == written
+    assert cache_path(folder, precision, head=True).read_bytes() == written
     assert not load_checkpoint(folder, precision=precision).report.from_copy  # another form
 
 
@@ -177,7 +177,7 @@ def damaged(loaded: Checkpoint) -> bool:
 @pytest.mark.parametrize("left", [0, 7, 100, -100])
 def test_a_damaged_copy_stops_nothing(folder: Path, left: int) -> None:
     first = load_checkpoint(folder, precision="nf4", copy=True)
-    path = copy_path(folder, "nf4", head=False)
+    path = cache_path(folder, "nf4", head=False)
     path.write_bytes(path.read_bytes()[:left])
     again = load_checkpoint(folder, precision="nf4")
     assert damaged(again) and same(again.model, first.model) and again.digest == first.digest
@@ -198,8 +198,11 @@ def test_a_copy_of_other_weights_is_left_alone(folder: Path) -> None:
 
 def test_a_copy_with_something_missing_or_other_numbers_stops_nothing(folder: Path) -> None:
     first = load_checkpoint(folder, precision="nf4", copy=True)
-    path = copy_path(folder, "nf4", head=False)
-    tensors, said = load_file(path), {copies.KEY: copies.read_metadata(path)[copies.KEY]}
+    path = cache_path(folder, "nf4", head=False)
+    tensors, said = (
+        load_file(path),
+        {quantised_cache.KEY: quantised_cache.read_metadata(path)[quantised_cache.KEY]},
+    )
     gone = "language_model.model.layers.0.mlp.up_proj.scale"
     save_file({name: value for name, value in tensors.items() if name != gone}, path, said)
     again = load_checkpoint(folder, precision="nf4")
@@ -209,10 +212,10 @@ def test_a_copy_with_something_missing_or_other_numbers_stops_nothing(folder: Pa
 
 
 def test_a_copy_needs_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 5, 5))
+    monkeypatch.setattr(quantised_cache.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 5, 5))
     with pytest.raises(CheckpointError, match="Free some space"):
         load_checkpoint(folder, precision="nf4", copy=True)
-    assert not copy_path(folder, "nf4", head=False).exists()
+    assert not cache_path(folder, "nf4", head=False).exists()
 
 
 def test_progress_is_told_and_a_load_can_be_stopped(folder: Path) -> None:
@@ -251,7 +254,7 @@ def test_a_head_without_rows_for_all_tokens_stays_whole(folder: Path) -> None:
 
 
 def test_a_random_folder_loads_whole_and_in_shards(tmp_path: Path) -> None:
-    opened = open_folder(CKPT)
+    opened = validate_folder(CKPT)
     one = write_random_folder(tmp_path / "one", opened.config, opened.autoencoder, CKPT)
     three = write_random_folder(tmp_path / "three", opened.config, opened.autoencoder, CKPT, shards=3)
     assert len(find_weights(three)) == 3

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from engine.checkpoints.quantise.base import ROWS, QuantisedLinear
 from engine.checkpoints.quantise.convert import FORMATS, convert, layer_of
-from engine.checkpoints.quantise.kept import HEAD, NEVER, quantised_names
+from engine.checkpoints.quantise.skipped import HEAD, NOT_QUANTISED, quantised_names
 from engine.model.bagel import Bagel
 from tests.tiny import checkpoint
 
@@ -103,10 +103,10 @@ def test_every_linear_layer_is_quantised_or_kept_for_a_reason() -> None:
     linear = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     quantised = set(quantised_names(model, head=True))
     whole = linear - quantised
-    assert all(any(kept.covers(name) for kept in NEVER) for name in whole)
-    assert all(kept.reason for kept in NEVER)
+    assert all(any(kept.covers(name) for kept in NOT_QUANTISED) for name in whole)
+    assert all(kept.reason for kept in NOT_QUANTISED)
     names = {name for name, _ in model.named_modules()}
-    assert all(kept.place in names for kept in NEVER), "a place that is not in the model"
+    assert all(kept.place in names for kept in NOT_QUANTISED), "a place that is not in the model"
     assert all(name.startswith("language_model.model.layers.") for name in quantised - {HEAD})
     assert len(quantised) == 3 * 2 * 7 + 1  # layers, experts, products of a layer; and the head
     assert quantised - set(quantised_names(model, head=False)) == {HEAD}

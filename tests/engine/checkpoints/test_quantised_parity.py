@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from engine.checkpoints.reader import load_checkpoint
-from engine.parity import fixture as parity_fixture
-from engine.parity.__main__ import run_case
-from engine.parity.fixture import Fixture
-from engine.parity.golden import Golden
+from engine.lab.parity import fixture as parity_fixture
+from engine.lab.parity.__main__ import run_case
+from engine.lab.parity.fixture import Fixture
+from engine.lab.parity.golden import Golden
 from tests.tiny import FOLDER
 
 LARGEST = {"bf16": 0.15, "int8": 0.3, "fp8": 0.65, "nf4": 1.3}

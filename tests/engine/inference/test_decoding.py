@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.inference.decoding import PlainSteps, StaticSteps, ready_steps
+from engine.inference.decoding import CudaGraphDecoder, EagerDecoder, make_decoder
 from engine.inference.prefill import Context
 from engine.inference.text import decode
 from engine.model.layout import lay_out_for_text
@@ -25,7 +25,7 @@ def stories() -> list[Context]:
 
 
 def test_an_overflow_in_one_text_does_not_reach_the_next() -> None:
-    static = StaticSteps(checkpoint().model, places=64)
+    static = CudaGraphDecoder(checkpoint().model, places=64)
     first = written(static, stories()[0])[1]
     with torch.inference_mode():
         for buffer in (static._keys, static._values):
@@ -36,26 +36,26 @@ def test_an_overflow_in_one_text_does_not_reach_the_next() -> None:
 def test_where_nothing_can_be_recorded_the_same_steps_run_unrecorded(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails(steps: StaticSteps) -> None:
+    def fails(steps: CudaGraphDecoder) -> None:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    expected = written(StaticSteps(checkpoint().model, places=64), stories()[0])[1]
-    static = StaticSteps(checkpoint().model, places=64)
-    monkeypatch.setattr(StaticSteps, "_record", fails)
+    expected = written(CudaGraphDecoder(checkpoint().model, places=64), stories()[0])[1]
+    static = CudaGraphDecoder(checkpoint().model, places=64)
+    monkeypatch.setattr(CudaGraphDecoder, "_record", fails)
     assert torch.equal(written(static, stories()[0])[1], expected)
     assert "without a CUDA graph" in caplog.text
 
 
 def test_static_steps_agree_with_plain_ones_text_after_text() -> None:
-    static = StaticSteps(checkpoint().model, places=64)
+    static = CudaGraphDecoder(checkpoint().model, places=64)
     for context in [*stories(), stories()[0]]:
         ids, logits = written(static, context)
-        wanted, exact = written(PlainSteps(checkpoint().model), context)
+        wanted, exact = written(EagerDecoder(checkpoint().model), context)
         assert ids == wanted and torch.allclose(logits, exact, atol=2e-5)
 
 
 def test_buffers_stay_for_short_texts_and_are_given_back_after_long_ones() -> None:
-    static = StaticSteps(checkpoint().model, places=16)
+    static = CudaGraphDecoder(checkpoint().model, places=16)
     written(static, stories()[1])
     assert static.places == 16
     keys = static._keys
@@ -69,22 +69,22 @@ def test_buffers_stay_for_short_texts_and_are_given_back_after_long_ones() -> No
 
 
 def test_buffers_that_could_not_be_had_are_made_anew() -> None:
-    static = StaticSteps(checkpoint().model, places=16)
+    static = CudaGraphDecoder(checkpoint().model, places=16)
     with pytest.raises(RuntimeError):
         static.begin(Context(), 2**50)
     ids, _ = written(static, stories()[1])
-    assert ids == written(PlainSteps(checkpoint().model), stories()[1])[0]
+    assert ids == written(EagerDecoder(checkpoint().model), stories()[1])[0]
 
 
 def test_a_recording_that_failed_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    static, tried = StaticSteps(checkpoint().model, places=16), []
+    static, tried = CudaGraphDecoder(checkpoint().model, places=16), []
 
-    def full(steps: StaticSteps) -> None:
+    def full(steps: CudaGraphDecoder) -> None:
         tried.append(steps)
         if len(tried) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(StaticSteps, "_record", full)
+    monkeypatch.setattr(CudaGraphDecoder, "_record", full)
     with pytest.raises(torch.OutOfMemoryError):
         static.begin(Context(), 4)
     assert static._keys is None, "a picture needs that memory"
@@ -93,7 +93,7 @@ def test_a_recording_that_failed_is_made_anew(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_plain_steps_let_go_of_their_buffers() -> None:
-    steps = PlainSteps(checkpoint().model)
+    steps = EagerDecoder(checkpoint().model)
     written(steps, stories()[1])
     assert steps._attend is None
 
@@ -101,25 +101,25 @@ def test_plain_steps_let_go_of_their_buffers() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_recorded_graph_says_the_same() -> None:
     from engine.checkpoints.reader import load_checkpoint
-    from engine.inference.contexts import ContextCache
+    from engine.inference.context_cache import ContextCache
 
     model = load_checkpoint(CKPT, device="cuda").model
     context, _ = ContextCache(model, checkpoint().tokenizer.tokens).build([text("A red car")])
-    steps = ready_steps(model, static=True)
-    assert isinstance(steps, StaticSteps) and steps._graph is not None
-    assert written(steps, context)[0] == written(PlainSteps(model), context)[0]
+    steps = make_decoder(model, static=True)
+    assert isinstance(steps, CudaGraphDecoder) and steps._graph is not None
+    assert written(steps, context)[0] == written(EagerDecoder(model), context)[0]
 
 
 def test_static_steps_are_what_one_gets_outside_inference_mode_too() -> None:
-    steps = ready_steps(checkpoint().model, static=True)
-    assert isinstance(steps, StaticSteps), "never silently the slower way"
-    assert written(steps, stories()[1])[0] == written(PlainSteps(checkpoint().model), stories()[1])[0]
+    steps = make_decoder(checkpoint().model, static=True)
+    assert isinstance(steps, CudaGraphDecoder), "never silently the slower way"
+    assert written(steps, stories()[1])[0] == written(EagerDecoder(checkpoint().model), stories()[1])[0]
 
 
 def test_without_memory_for_a_recording_text_is_written_plainly(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(StaticSteps.__init__, "__defaults__", (2**50,))
-        assert isinstance(ready_steps(checkpoint().model, static=True), PlainSteps)
+        patch.setattr(CudaGraphDecoder.__init__, "__defaults__", (2**50,))
+        assert isinstance(make_decoder(checkpoint().model, static=True), EagerDecoder)
     assert "without a CUDA graph" in caplog.text
 
 
@@ -132,6 +132,6 @@ def test_the_layout_for_a_cpu_changes_nothing_that_is_said() -> None:
     assert layer.mlp.gate_proj.weight.stride()[0] == 1 and layer.mlp_moe_gen.gate_proj.weight.stride()[1] == 1
     for name, value in checkpoint().model.state_dict().items():
         assert torch.equal(laid_out.model.state_dict()[name], value)
-    ids, logits = written(PlainSteps(laid_out.model), stories()[0])
-    wanted, exact = written(PlainSteps(checkpoint().model), stories()[0])
+    ids, logits = written(EagerDecoder(laid_out.model), stories()[0])
+    wanted, exact = written(EagerDecoder(checkpoint().model), stories()[0])
     assert ids == wanted and torch.allclose(logits, exact, atol=2e-5)

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from engine.inference.decoding import PlainSteps
+from engine.inference.decoding import EagerDecoder
 from engine.inference.flow import Guidance, sample, schedule
 from engine.inference.prefill import Context
 from engine.inference.text import Stream, decode
@@ -94,7 +94,7 @@ def written(temperature: float, seed: int, tokens: int = 12) -> list[int]:
     one = checkpoint()
     context, _ = new_cache().build([text("A red car")])
     steps = decode(
-        PlainSteps(one.model),
+        EagerDecoder(one.model),
         one.tokenizer.tokens,
         context,
         max_new_tokens=tokens,
@@ -114,9 +114,9 @@ def test_sampling_follows_its_own_seed() -> None:
 
 def test_a_context_may_be_empty_and_a_text_may_not() -> None:
     one = checkpoint()
-    assert list(decode(PlainSteps(one.model), one.tokenizer.tokens, Context(), max_new_tokens=2))
+    assert list(decode(EagerDecoder(one.model), one.tokenizer.tokens, Context(), max_new_tokens=2))
     with pytest.raises(ValueError, match="at least 1"):
-        next(decode(PlainSteps(one.model), one.tokenizer.tokens, Context(), max_new_tokens=0))
+        next(decode(EagerDecoder(one.model), one.tokenizer.tokens, Context(), max_new_tokens=0))
 
 
 @pytest.mark.parametrize("words", ["A red car.", "Ünïcödé 图像 🥯 done", "🥯"])

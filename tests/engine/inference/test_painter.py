@@ -15,15 +15,15 @@ from PIL import Image as Pictures
 from engine import protocols
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.writer import save_checkpoint
-from engine.inference.events import PaintError
+from engine.core.settings import Settings
+from engine.inference.events import GenerationError
 from engine.inference.painter import Painter, open_painter
-from engine.inference.prefill import Context, TextItem, prefill
+from engine.inference.prefill import Context, TextTokens, prefill
 from engine.inference.preprocess import Transform
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 from engine.protocols.base import Image, Text
-from engine.settings import Settings
 from tests.tiny import CKPT, FOLDER
 
 SETTINGS = Settings(timesteps=4, guidance=3.0, image_guidance=1.0)
@@ -148,8 +148,8 @@ def test_typed_control_tokens_stay_text(painter: Painter) -> None:
 
 
 def test_a_long_text_is_read_block_by_block_with_the_same_result(painter: Painter) -> None:
-    item, tokens = TextItem(tuple(range(100, 500))), painter.tokens
-    past = prefill(painter.model, tokens, Context(), TextItem((7, 8)))
+    item, tokens = TextTokens(tuple(range(100, 500))), painter.tokens
+    past = prefill(painter.model, tokens, Context(), TextTokens((7, 8)))
     context = Context((past,))
     whole = prefill(painter.model, tokens, context, item)
     with pytest.MonkeyPatch.context() as patch:
@@ -161,7 +161,7 @@ def test_a_long_text_is_read_block_by_block_with_the_same_result(painter: Painte
 
 
 def test_a_text_beyond_the_models_reach_is_a_sentence(painter: Painter) -> None:
-    with pytest.raises(PaintError, match=r"tokens long; this model reads at most 32,768") as caught:
+    with pytest.raises(GenerationError, match=r"tokens long; this model reads at most 32,768") as caught:
         draw(painter, (Text("\N{HOUSE BUILDING}" * 10_000),))
     assert "Shorten" in caught.value.next_action
 
@@ -215,16 +215,16 @@ def test_a_picture_can_be_stopped_within_an_update(painter: Painter) -> None:
 def test_overflow_is_an_error_and_not_a_black_picture(folder: Path) -> None:
     broken = open_painter(folder)
     broken.model.llm2vae.bias.data[0] = float("nan")
-    with pytest.raises(PaintError, match="overflowed while it was drawn"):
+    with pytest.raises(GenerationError, match="overflowed while it was drawn"):
         draw(broken)
     broken.model.language_model.lm_head.weight.data[0] = float("nan")
     for temperature in (0.0, 1.0):
-        with pytest.raises(PaintError, match="overflowed"):
+        with pytest.raises(GenerationError, match="overflowed"):
             list(broken.write(SEGMENTS, pixels=pixels, max_tokens=4, temperature=temperature, seed=1))
     flat = open_painter(folder)
     flat.autoencoder.decoder.conv_out.weight.data.zero_()
     flat.autoencoder.decoder.conv_out.bias.data.copy_(torch.tensor([5.0, -5.0, -5.0]))  # red
-    with pytest.raises(PaintError, match="flat colour"):
+    with pytest.raises(GenerationError, match="flat colour"):
         draw(flat)
 
 

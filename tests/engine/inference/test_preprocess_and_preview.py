@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.canvas import Canvas
+from engine.core.image_sizes import ImageSizes
 from engine.inference.pictures import shown_size
 from engine.inference.preprocess import Transform, normalised, to_rgb
 from engine.inference.preview import CELL, Preview
@@ -65,10 +65,10 @@ def test_a_preview_recovers_what_latents_hold_linearly() -> None:
 @pytest.mark.parametrize("size", [(256, 256), (512, 256), (96, 64), (300, 1000)])
 def test_a_model_of_one_size_is_shown_no_other(size: tuple[int, int]) -> None:
     rule = Transform(256, 256, 32)
-    assert shown_size(*size, Canvas((256, 256), 32, 256, 256), rule) == (256, 256)
+    assert shown_size(*size, ImageSizes((256, 256), 32, 256, 256), rule) == (256, 256)
 
 
 def test_a_size_that_is_drawn_stays_and_any_other_goes_by_the_rule() -> None:
-    canvas, rule = Canvas((1024, 1024), 16, 512, 1024), Transform(1024, 512, 16)
+    canvas, rule = ImageSizes((1024, 1024), 16, 512, 1024), Transform(1024, 512, 16)
     assert shown_size(256, 128, canvas, rule) == (256, 128)
     assert shown_size(250, 250, canvas, rule) == (512, 512)

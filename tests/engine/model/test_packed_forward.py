@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from engine.checkpoints.special_tokens import SpecialTokens
-from engine.inference.prefill import CleanItem, Context, SeenItem, TextItem, prefill
+from engine.inference.prefill import Context, TextTokens, VaeImage, VitImage, prefill
+from engine.lab.training.losses import training_losses
+from engine.lab.training.packing import CleanImage, Dropout, NoisedImage, Packer, SeenImage, Text
 from engine.model.attention import attend_as_rows, attend_heads
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
-from engine.training.losses import training_losses
-from engine.training.packing import CleanImage, Dropout, NoisedImage, Packer, SeenImage, Text
 from tests.tiny import checkpoint
 
 TOKENS = SpecialTokens(1, 2, 3, 4, 5)
@@ -43,8 +43,8 @@ def test_packed_states_equal_reading_segment_by_segment() -> None:
     with torch.no_grad():
         hidden = model(batch)[batch.sample_lengths[0] :]
     context, at = Context(), 0
-    items = [TextItem(tuple(ids)), CleanItem("c", lambda: clean), SeenItem("s", lambda: pixels)]
-    for item in [*items, TextItem(tuple(ids[::-1]))]:
+    items = [TextTokens(tuple(ids)), VaeImage("c", lambda: clean), VitImage("s", lambda: pixels)]
+    for item in [*items, TextTokens(tuple(ids[::-1]))]:
         segment = prefill(model, tokens, context, item)
         context = Context((*context.segments, segment))
         at += segment.length

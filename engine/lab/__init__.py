@@ -1,0 +1,1 @@
+"""What makes and measures models. Nothing outside imports it, and the studio runs without it."""

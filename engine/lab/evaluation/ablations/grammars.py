@@ -1,0 +1,67 @@
+"""Protocols with one part off or set otherwise: for an ablation, in place of the checkpoint's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.core.settings import REFLECTIONS, Settings
+from engine.core.trajectory import Step
+from engine.lab.storybook.language.critique import CAUSES
+from engine.protocols.base import Choose, Draw, Image, Protocol, Stop, Write
+from engine.protocols.process import Process
+
+PASSED = "Fits so far."
+"""What stands in place of a verdict that nobody is to hear."""
+
+
+class Inspectors(Process):
+    """The process with only some inspectors heard: ``plan`` (against the prompt), ``sketch`` (against it).
+
+    A verdict that finds a fault of the other cause is taken for one that finds none. A fault without a
+    cause is the sketch's.
+    """
+
+    def __init__(self, *heard: str) -> None:
+        super().__init__()
+        self.heard = heard
+
+    def parse(self, kind: str, text: str) -> dict[str, str]:
+        fields = super().parse(kind, text)
+        if kind == "inspect" and fields["correction"] and cause_of(fields["verdict"]) not in self.heard:
+            return {"verdict": PASSED, "correction": ""}
+        return fields
+
+
+def cause_of(verdict: str) -> str:
+    """Whose fault a verdict says it is: a key of ``CAUSES``."""
+    said = (cause for cause, sayings in CAUSES.items() if any(words in verdict for words in sayings))
+    return next(said, "sketch")
+
+
+class Scales(Protocol):
+    """Another protocol, whose pictures after a picture are guided at these scales; the first is as ever.
+
+    They are drawn as after a reflection, but for the ``scales`` (IRG's guidance, arXiv 2509.06945).
+    """
+
+    def __init__(self, own: Protocol, **scales: float) -> None:
+        self.own, self.scales = own, scales
+        self.name, self.driver, self.prompts = own.name, own.driver, own.prompts
+
+    def next(
+        self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
+    ) -> Write | Draw | Choose | Stop:
+        ask = self.own.next(trajectory, settings, chosen)
+        if isinstance(ask, Draw) and any(isinstance(segment, Image) for segment in ask.segments):
+            return replace(ask, preset={**REFLECTIONS[settings.reflection], **ask.preset, **self.scales})
+        return ask
+
+    def step_text(self, step: Step) -> str:
+        return self.own.step_text(step)
+
+    def parse(self, kind: str, text: str) -> dict[str, str] | None:
+        return self.own.parse(kind, text)
+
+    def repair(self, ask: Write, raw: str, reason: str) -> Write:
+        return self.own.repair(ask, raw, reason)

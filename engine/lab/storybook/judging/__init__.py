@@ -1,0 +1,1 @@
+"""The judge: what is in a picture, and what differs from what was wanted."""

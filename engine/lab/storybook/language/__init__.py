@@ -1,0 +1,1 @@
+"""The English of scenes: prompts, plans, verdicts, thoughts, and reading them back."""

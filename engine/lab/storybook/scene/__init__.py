@@ -1,0 +1,1 @@
+"""Scenes as plain values, and how they are sampled and edited."""

@@ -1,5 +1,0 @@
-"""Compares this engine with recorded outputs of the public reference model.
-
-Run it as ``python -m engine.parity DIR`` on a folder with ``ckpt/``, ``inputs/`` and ``golden/``.
-Everything it needs is read from that folder; the engine itself never imports this package.
-"""

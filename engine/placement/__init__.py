@@ -1,0 +1,1 @@
+"""What fits where: estimates memory, chooses a profile and devices, opens the model, times a picture."""

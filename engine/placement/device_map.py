@@ -1,0 +1,91 @@
+"""Several GPUs: the layers split over them by accelerate's device map, everything else on the first.
+
+Never a disk, never the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints.errors import CheckpointError
+from engine.checkpoints.layer_placement import LAYERS, LayerPlacement
+from engine.checkpoints.precision import rest_of
+from engine.checkpoints.reader import build_on_meta, dtype_of_autoencoder, is_on_host
+from engine.checkpoints.sizes import LM_HEAD
+from engine.checkpoints.validated_folder import ValidatedFolder
+from engine.model.bagel import Bagel
+
+
+def place_layers(
+    opened: ValidatedFolder,
+    precision: str,
+    room: Mapping[str, int],
+    *,
+    head: bool,
+    embeddings_on_host: bool,
+    tile: int | None,
+) -> LayerPlacement:
+    """The placement of a checkpoint's layers on the GPUs of ``room`` (bytes each, the first one first).
+
+    Raises ``CheckpointError`` when the layers don't fit one by one, however much is free in all.
+    """
+    home, *_ = room
+    model, autoencoder = build_on_meta(
+        opened, precision, head=head, embeddings_on_host=embeddings_on_host, tile=tile
+    )
+    each = dtype_of_autoencoder(precision, home).itemsize
+    taken = each * sum(value.numel() for value in autoencoder.state_dict().values())
+    return split_layers(model, room, rest_of(precision, home), taken=taken)
+
+
+def split_layers(
+    model: Bagel, room: Mapping[str, int], dtype: torch.dtype, *, taken: int = 0
+) -> LayerPlacement:
+    """Fills the GPUs of ``room`` (bytes each, in order) with the layers of a model on the meta device.
+
+    ``taken`` are bytes of the first GPU that something else will need. Raises ``CheckpointError`` when
+    they don't fit.
+    """
+    from accelerate import infer_auto_device_map  # a second to import, and only here of use
+
+    home, *_ = room
+    layers = model.language_model.model.layers
+    apart = taken + sum(
+        _bytes(value, dtype)
+        for name, value in _own_tensors(model).items()
+        if not name.startswith(LAYERS + ".") and not is_on_host(model, name)
+    )
+    left = dict(enumerate(room.values()))
+    left[0] = max(0, left[0] - apart)
+    # accelerate keeps room for one more layer on its main device, to bring back what it offloads. Nothing
+    # is offloaded here: with an "mps" named, that is the main device, and no GPU loses room.
+    found = infer_auto_device_map(
+        layers,
+        {**left, "mps": 0, "cpu": 0, "disk": 0},
+        no_split_module_classes=[type(layers[0]).__name__],
+        dtype=dtype,
+    )
+    names = list(room)
+    places = [found.get(str(number), found.get("", "disk")) for number in range(len(layers))]
+    if apart > room[home] or not all(isinstance(place, int) for place in places):
+        sizes = ", ".join(f"{size / 2**30:.1f}" for size in room.values())
+        raise CheckpointError(
+            f"The model doesn't fit on these GPUs ({sizes} GiB free). Choose a smaller profile; nothing "
+            "is put on a disk or the processor unasked."
+        )
+    return LayerPlacement(home, tuple(names[place] for place in places))
+
+
+def _own_tensors(model: Bagel) -> dict[str, Tensor]:
+    """What the model keeps, by name: a head that is the word table itself is there once."""
+    tied = model.config.language.tie_word_embeddings
+    return {name: value for name, value in model.state_dict().items() if not (tied and name == LM_HEAD)}
+
+
+def _bytes(value: Tensor, dtype: torch.dtype) -> int:
+    """Size once loaded: floats get the wanted dtype, quantised weights stay as they are."""
+    size = dtype.itemsize if value.dtype == torch.float32 else value.dtype.itemsize
+    return value.numel() * size

@@ -1,0 +1,240 @@
+"""``python -m engine paint``: one run without a browser, into a folder of PNGs and a trajectory.json.
+
+Every finished step is on disk before the next begins, so stopping it loses only the step under way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from engine import protocols
+from engine.checkpoints.progress import Loading, terminal_bar
+from engine.core.assets import default_checkpoint
+from engine.core.events import (
+    Event,
+    Preview,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+)
+from engine.core.settings import Settings
+from engine.placement.check import add_fitting
+from engine.runs.failures import explain
+from engine.runs.run_folder import TRAJECTORY, RunFolder
+from engine.runs.runner import run
+
+if TYPE_CHECKING:
+    from engine.inference.painter import Painter
+
+STOPPED = 130
+
+
+class CannotPaintError(Exception):
+    """What keeps a painting from beginning, as one sentence."""
+
+
+def add_to(commands: Any) -> None:
+    """Adds ``paint`` and its options to the engine's commands."""
+    parser = commands.add_parser(
+        "paint", help="paint one prompt", description="Paints one prompt, step by step, into a folder."
+    )
+    parser.add_argument("prompt", metavar="PROMPT", type=_prompt, help="what to paint")
+    parser.add_argument(
+        "--protocol",
+        choices=protocols.NAMES,
+        default="process",
+        help="how: " + " ".join(f"{name}: {protocols.get(name).sentence}" for name in protocols.NAMES),
+    )
+    parser.add_argument(
+        "--seed", metavar="N", type=_seed, help="the same seed paints the same (default: a new one)"
+    )
+    add_fitting(parser)
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="where to (default: painting-1, or the next free number, here)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the trajectory as JSON and nothing else")
+    parser.set_defaults(call=_call)
+
+
+def _prompt(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; say what to paint")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("it is not readable as UTF-8 text") from None
+    return text
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+    return int(text)
+
+
+def _call(arguments: argparse.Namespace) -> int:
+    seed = secrets.randbelow(2**31) if arguments.seed is None else arguments.seed
+    made_folder = False
+    try:
+        checkpoint = _checkpoint(arguments.checkpoint)
+        folder, made_folder = _folder(arguments.out)
+        painter = _open(checkpoint, arguments.profile, arguments.precision)
+        return paint(painter, folder, arguments.prompt, arguments.protocol, seed, as_json=arguments.json)
+    except CannotPaintError as error:
+        print(f"paint: {error}", file=sys.stderr)
+        status = 1
+    except KeyboardInterrupt:
+        print("paint: stopped", file=sys.stderr)
+        status = STOPPED
+    if made_folder:
+        with suppress(OSError):  # it holds something: then it stays
+            folder.rmdir()
+    return status
+
+
+def _checkpoint(wanted: Path | None) -> Path:
+    try:
+        folder = default_checkpoint() if wanted is None else wanted
+    except FileNotFoundError as error:
+        raise CannotPaintError(str(error)) from error
+    if not folder.is_dir():
+        raise CannotPaintError(f"there is no checkpoint folder {folder}; name one with --checkpoint DIR")
+    return folder
+
+
+def _folder(wanted: Path | None) -> tuple[Path, bool]:
+    """The folder to paint into, and whether it was made for this."""
+    folder = wanted or next(p for n in itertools.count(1) if not (p := Path(f"painting-{n}")).exists())
+    if (folder / TRAJECTORY).exists():
+        raise CannotPaintError(f"{folder} holds a painting already; name another folder with --out DIR")
+    try:
+        is_new = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder, is_new
+    except OSError as error:
+        raise CannotPaintError(
+            f"{folder} can't be made ({error.strerror}); name another folder with --out DIR"
+        ) from error
+
+
+def _open(checkpoint: Path, profile: str | None, precision: str | None) -> Painter:
+    from engine.placement.open import open_model  # torch: only once everything else is in order
+
+    loading = Loading()
+    try:
+        with terminal_bar(loading):
+            painter = open_model(checkpoint, profile=profile, precision=precision, loading=loading)
+    except Exception as error:  # a foreign folder may hold anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise CannotPaintError(f"the checkpoint {checkpoint} can't be opened: {reason}") from error
+    print(painter.about, file=sys.stderr)
+    return painter
+
+
+def paint(
+    painter: Painter, folder: Path, prompt: str, protocol: str, seed: int, *, as_json: bool = False
+) -> int:
+    """Paints a prompt into ``folder``. Returns the exit status; the first Ctrl-C ends the step under way."""
+    if protocol not in painter.protocols:
+        raise CannotPaintError(
+            f"this model was not trained to work by {protocol}; it offers {', '.join(painter.protocols)}"
+        )
+    recommended = _recommended(painter, protocol)
+    painting = RunFolder(folder, prompt, protocol, seed, painter.fingerprint)
+    cancel = threading.Event()
+    try:
+        painting.save()
+        with _ctrl_c(cancel), _Progress(quiet=as_json) as progress:
+            for event in run(
+                painter,
+                painter.grammars[protocol],
+                painting.steps,
+                recommended,
+                pixels=painting.pixels,
+                keep_image=painting.keep_image,
+                session_seed=seed,
+                cancel=cancel,
+            ):
+                painting.follow(event)
+                progress.follow(event, painting.files)
+    except OSError as error:
+        raise CannotPaintError(" ".join(explain(error))) from error
+    if as_json:
+        print(json.dumps(painting.as_dict(), ensure_ascii=False, indent=2))
+    where = f"{len(painting.files)} pictures and {TRAJECTORY} are in {folder} (seed {seed})"
+    print(f"{painting.reason}\n{where}", file=sys.stderr if as_json else sys.stdout)
+    return {"failed": 1, "cancelled": STOPPED}.get(painting.state, 0)
+
+
+def _recommended(painter: Painter, protocol: str) -> Settings:
+    """The settings that the checkpoint recommends, else the house's, as in the studio."""
+    try:
+        return Settings.from_dict({**painter.sampling, "protocol": protocol, "mode": "auto"})
+    except (TypeError, ValueError) as error:
+        raise CannotPaintError(f"the checkpoint recommends settings that don't fit: {error}") from error
+
+
+@contextmanager
+def _ctrl_c(cancel: threading.Event) -> Iterator[None]:
+    """The first Ctrl-C asks the run to stop; a second one interrupts as usual."""
+
+    def ask(number: int, frame: object) -> None:
+        cancel.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Progress:
+    """Shows a run on a terminal: a bar for the step under way, a line for each finished one."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._say: Callable[[str], None] = (lambda _: None) if quiet else tqdm.write
+        self._bar: tqdm | None = None
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def follow(self, event: Event, files: dict[str, str]) -> None:
+        match event:
+            case StepStarted(kind):
+                self._close()
+                # disable=None: only on a terminal
+                self._bar = tqdm(desc=kind, unit=" tokens", leave=False, disable=None, file=sys.stderr)
+            case TextDelta() if self._bar is not None:
+                self._bar.update()
+            case Preview() if self._bar is not None:
+                self._bar.unit, self._bar.total = " updates", event.total
+                self._bar.update(event.index - self._bar.n)
+            case StepFinished(step):
+                self._close()
+                words = files[step.image] if step.image else "  ".join(filter(None, step.fields.values()))
+                shown = "".join(c if c.isprintable() else " " for c in words)
+                self._say(f"{step.kind:8} {shown}  ({step.result['seconds']:.1f} s)")
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

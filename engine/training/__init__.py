@@ -1,4 +1,0 @@
-"""Training from scratch: the autoencoder, the tokenizer, the storybook data, the unified model.
-
-Everything is seeded, resumable and runs through ``python -m engine.training``.
-"""

@@ -1,0 +1,142 @@
+"""The real code on a card without numbers (:mod:`tests.gpu`): nothing meets it that a card would refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+import pytest
+import torch
+from bitsandbytes.functional import quantize_blockwise
+from PIL import Image
+
+from engine.checkpoints.reader import Checkpoint, load_checkpoint
+from engine.core.settings import Settings
+from engine.inference import pictures
+from engine.inference.context_cache import ContextCache
+from engine.inference.decoding import CudaGraphDecoder, EagerDecoder
+from engine.inference.flow import Guidance, sample
+from engine.inference.painter import Painter
+from engine.inference.prefill import Context, Item, TextTokens, VaeImage, VitImage
+from engine.inference.runtime_config import RuntimeConfig
+from engine.model.bagel import Bagel
+from engine.placement.speed_probe import seconds_a_picture
+from tests.gpu import CARD, ClashError, Watched
+from tests.tiny import CKPT
+
+WORDS = TextTokens((5, 6, 7))
+
+
+@pytest.fixture(autouse=True)
+def card() -> Iterator[None]:
+    quantize_blockwise(torch.zeros(64))  # makes a table that bitsandbytes keeps: not one without numbers
+    with Watched():
+        yield
+
+
+@cache
+def load(precision: str = "bf16", **how) -> Checkpoint:
+    return load_checkpoint(CKPT, str(CARD), precision, **how)
+
+
+def picture(checkpoint: Checkpoint) -> list[Item]:
+    image = Image.new("RGB", (48, 32))
+    return [
+        VaeImage("one", lambda: pictures.encode(checkpoint.autoencoder, image)),
+        VitImage("one", lambda: torch.zeros(3, 28, 42)),
+    ]
+
+
+def read(checkpoint: Checkpoint, *stories: Sequence[Item]) -> list[Context]:
+    """The contexts, by way of the computer's own memory."""
+    cache = ContextCache(checkpoint.model, checkpoint.tokenizer.tokens, 0, 2**30)
+    cache.build_all(stories)
+    assert not cache.near.bytes and cache.far.bytes
+    return cache.build_all(stories)[0]
+
+
+def draw(checkpoint: Checkpoint, contexts: Sequence[Context], *, in_turn: bool, draft: bool) -> None:
+    """A few updates after two or three contexts."""
+    *_, last = sample(
+        checkpoint.model,
+        checkpoint.tokenizer.tokens,
+        torch.randn(6, checkpoint.model.config.latent_values),
+        (2, 3),
+        contexts[0],
+        text_free=contexts[1],
+        image_free=contexts[-1],
+        guidance=Guidance(4.0, 2.0 if len(contexts) > 2 else 1.0, 0.8),
+        timesteps=8 if draft else 4,
+        shift=1.0,
+        extrapolate=draft,
+        in_turn=in_turn,
+    )
+    assert last.x.device == CARD and last.x.dtype == torch.float32
+
+
+def write(checkpoint: Checkpoint, context: Context) -> None:
+    """A token in both ways."""
+    for kind in (EagerDecoder, CudaGraphDecoder):
+        steps = kind(checkpoint.model)
+        steps.begin(context, 2)
+        logits = steps.step(3)
+        assert logits.device == CARD and logits.dtype == torch.float32
+        steps.end()
+
+
+@pytest.mark.parametrize("precision", ["bf16", "nf4", "fp8", "int8"])
+def test_a_round_of_reading_drawing_and_writing(precision: str) -> None:
+    checkpoint = load(precision)
+    seen = [WORDS, *picture(checkpoint)]
+    condition, text_free, image_free = read(checkpoint, [*seen, WORDS], seen, [WORDS])
+    for segment in condition.segments:
+        assert segment.keys.device == segment.last_hidden.device == CARD
+        assert segment.keys.dtype == checkpoint.model.dtype == torch.bfloat16
+    logits = checkpoint.model.language_model.logits(condition.segments[-1].last_hidden[None])
+    assert logits.dtype == torch.float32 and logits.device == CARD
+    draw(checkpoint, [condition, text_free, image_free], in_turn=False, draft=False)
+    write(checkpoint, condition)
+
+
+def test_branches_in_turn_and_drafts() -> None:
+    checkpoint = load()
+    contexts = read(checkpoint, [WORDS], [])
+    draw(checkpoint, contexts, in_turn=True, draft=False)
+    draw(checkpoint, contexts, in_turn=False, draft=True)
+
+
+@pytest.mark.parametrize("tile", [None, 16])
+def test_the_autoencoder_codes_pictures_with_and_without_tiles(tile: int | None) -> None:
+    checkpoint = load(tile=tile)
+    latent = pictures.encode(checkpoint.autoencoder, Image.new("RGB", (48, 32)))
+    assert latent.shape == (16, 4, 6) and latent.device == CARD
+    decoded = checkpoint.autoencoder.decode(latent[None].bfloat16())
+    assert decoded.shape == (1, 3, 32, 48) and decoded.dtype == torch.bfloat16
+
+
+def test_the_word_table_may_lie_on_the_host() -> None:
+    checkpoint = load("nf4", head=True, embeddings_on_host=True, tile=16)
+    assert checkpoint.model.language_model.model.embed_tokens.weight.device.type == "cpu"
+    tokens, size = checkpoint.tokenizer.tokens, (32, 48)
+    seconds_a_picture(checkpoint.model, checkpoint.autoencoder, tokens, Settings(), size, in_turn=True)
+    (context,) = read(checkpoint, [*picture(checkpoint), WORDS])
+    write(checkpoint, context)
+
+
+def test_a_painter_is_made_and_shows_previews() -> None:
+    painter = Painter(load(), str(CARD), RuntimeConfig(static_text=True))
+    assert isinstance(painter.steps, CudaGraphDecoder)
+    assert painter.preview.picture(torch.zeros(16, 4, 6, device=CARD)).size == (24, 16)
+
+
+def test_a_card_refuses_what_lies_elsewhere_and_other_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That the tests above can fail."""
+    checkpoint = load()
+    with monkeypatch.context() as patch:
+        patch.setattr(Bagel, "device", torch.device("cpu"))
+        with pytest.raises(ClashError, match="cpu"):
+            read(checkpoint, [WORDS])
+    with pytest.raises(RuntimeError, match="BFloat16"):
+        checkpoint.autoencoder.decode(torch.zeros(1, 16, 4, 6, device=CARD))
+    with pytest.raises(RuntimeError):
+        int(torch.zeros(3, device=CARD).argmax())

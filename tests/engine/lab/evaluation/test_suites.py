@@ -1,0 +1,288 @@
+"""Whole runs of the suites with a painter without a network: report files, going on, the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.core.settings import Settings
+from engine.inference.painter import open_painter
+from engine.lab.evaluation import comparisons, options, results
+from engine.lab.evaluation.__main__ import main
+from engine.lab.evaluation.cost import cost_of
+from engine.lab.evaluation.parallel import Task, side_by_side
+from engine.lab.evaluation.peak_memory import forget, most
+from engine.lab.evaluation.report import page
+from engine.lab.evaluation.resume_file import gather, journal_path
+from engine.lab.evaluation.runs import Album, carry_on, prompt_step
+from engine.lab.evaluation.suite import Bench, Suite
+from engine.lab.evaluation.suites import SUITES, Wish, rows_of, run_suite
+from tests.engine.lab.evaluation.small import small_checkpoint
+from tests.scripted import ScriptedPainter
+
+PROCESS = Settings(timesteps=3, max_rounds=2)
+DIRECT = replace(PROCESS, protocol="direct")
+
+
+def numbers(prompts: int, seed: int) -> list[int]:
+    return list(range(prompts))
+
+
+def first_alone_ends(bench: Bench, case: int) -> dict[str, Any]:
+    while case:
+        time.sleep(0.01)
+    return {"case": case}
+
+
+def nothing(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {}
+
+
+ENDLESS = Suite("endless", "Never comes to its end.", None, 3, numbers, first_alone_ends, nothing)
+"""Of functions by name, which another process finds."""
+
+
+def figures_are_whole(figures: dict[str, Any]) -> bool:
+    return all({"mean", "ci95", "n"} <= set(figure) for figure in figures.values())
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_a_suite_runs_from_its_cases_to_its_figures(name: str, tmp_path: Path) -> None:
+    wish = Wish(prompts=1, images=2, json=tmp_path / "r.json", command="x")
+    report, rows = run_suite(ScriptedPainter(), SUITES[name], PROCESS, wish)
+    assert report == json.loads(wish.json.read_text())
+    assert figures_are_whole(report[name]["process"])
+    about = report["runs"][name]["process"]
+    assert {"command", "date", "fingerprint", "seconds", "prompts", "images", "seed"} <= set(about)
+    assert f"<h2>{name}</h2>" in page(report, {(name, "process"): rows})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json"]
+
+
+def test_suites_and_protocols_are_merged_into_one_file(tmp_path: Path) -> None:
+    wish = Wish(prompts=1, images=2, json=tmp_path / "r.json")
+    run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, wish)
+    run_suite(ScriptedPainter(), SUITES["story"], DIRECT, wish)
+    report, _ = run_suite(ScriptedPainter(rounds=1, fault_rounds=(1,)), SUITES["story"], PROCESS, wish)
+    assert set(report["cost"]) == {"process"}
+    assert set(report["story"]) == {"direct", "process", "process over direct", comparisons.BEST_OF}
+    about = report["runs"]["story"][comparisons.BEST_OF]
+    assert about["pictures"] == 2 and "upper bound" in about["note"]
+    again, _ = run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, replace(wish, prompts=2))
+    assert again["cost"]["process"]["images"]["n"] == 2
+    assert set(again["story"]) == set(report["story"])
+
+
+def test_too_few_pictures_for_the_best_of_n_are_a_note(tmp_path: Path) -> None:
+    wish = Wish(prompts=1, images=1, json=tmp_path / "r.json")
+    run_suite(ScriptedPainter(), SUITES["story"], DIRECT, wish)
+    report, _ = run_suite(ScriptedPainter(rounds=2), SUITES["story"], PROCESS, wish)
+    assert comparisons.BEST_OF not in report["story"]
+    assert "--images" in report["runs"]["story"][comparisons.BEST_OF]["note"]
+    assert "--images" in page(report, {})
+
+
+def test_an_interrupted_run_goes_on_after_its_last_case(tmp_path: Path) -> None:
+    wish = Wish(prompts=3, json=tmp_path / "r.json")
+
+    def stop_at(number: int) -> ScriptedPainter:
+        def on_update(index: int) -> None:
+            if index == 1 and sum(a["call"] == "draw" for a in painter.asked) == number:
+                raise KeyboardInterrupt
+
+        painter = ScriptedPainter(on_update=on_update)
+        return painter
+
+    with pytest.raises(KeyboardInterrupt):
+        run_suite(stop_at(3), SUITES["cost"], DIRECT, wish)
+    (journal,) = tmp_path.glob("*.partial.jsonl")
+    assert len(journal.read_text().splitlines()) == 2 and not wish.json.exists()
+    rest = ScriptedPainter()
+    report, _ = run_suite(rest, SUITES["cost"], DIRECT, wish)
+    assert report["cost"]["direct"]["images"]["n"] == 3
+    assert sum(asked["call"] == "draw" for asked in rest.asked) == 1
+    assert not journal.exists()
+
+
+def test_figures_of_other_weights_do_not_stay_in_a_report() -> None:
+    def run(checkpoint: str) -> dict[str, Any]:
+        return {"fingerprint": {"checkpoint": checkpoint}, "prompts": 1}
+
+    figure = {"a": {"mean": 1.0, "ci95": [1.0, 1.0], "n": 1}}
+    report = results.merged({"direct": {"objects": 0.2}}, "story", "direct", figure, run("old"))
+    assert set(report) == {"story", "runs"}
+    report = results.merged(report, "cost", "direct", figure, run("old"))
+    assert set(report) == {"story", "cost", "runs"}
+    assert results.has(report, "cost", "direct", run("old"))
+    assert not results.has(report, "cost", "direct", run("new"))
+    report = results.merged(report, "cost", "process", figure, run("new"))
+    assert set(report) == {"cost", "runs"} and set(report["cost"]) == {"process"}
+    assert set(report["runs"]) == {"cost"}
+
+
+def test_several_processes_come_to_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
+    painter = open_painter(small_checkpoint(tmp_path))
+    wish = Wish(prompts=3, workers=2, profile="cpu")
+    tiny = replace(DIRECT, timesteps=3)
+    suite = replace(SUITES["cost"], alone=False)
+    journal = tmp_path / "j.jsonl"
+    painter.show_at_most(5)  # as by a card that is less full than it will be for the others
+    alone = rows_of(painter, suite, tiny, replace(wish, workers=1))
+    journal.write_text(json.dumps(alone[0]) + "\n")  # the first is there: only the others are examined
+    beside = rows_of(painter, suite, tiny, wish, journal)
+    assert [json.loads(line) for line in journal.read_text().splitlines()] == beside
+
+    def timeless(row: dict[str, Any]) -> dict[str, Any]:
+        cost = {name: value for name, value in row["cost"].items() if name != "seconds"}
+        return {"cost": cost}
+
+    assert [timeless(row) for row in beside] == [timeless(row) for row in alone] and len(alone) == 3
+
+
+def test_who_stops_asking_stops_the_case_under_way(tmp_path: Path) -> None:
+    painter = open_painter(small_checkpoint(tmp_path))
+    task = Task(
+        painter.checkpoint.folder, "cpu", None, dict(painter.fingerprint), ENDLESS, DIRECT, 3, 0, 1, 20
+    )
+    rows = side_by_side(task, 0, 3, 2)
+    assert next(rows)["case"] == 0
+    ending = threading.Thread(target=rows.close, daemon=True)
+    ending.start()
+    ending.join(120)
+    assert not ending.is_alive()
+
+
+def test_half_a_line_is_examined_again_and_whole_ones_are_kept(tmp_path: Path) -> None:
+    journal = tmp_path / "x.partial.jsonl"
+    journal.write_text('{"value": 7}\n{"val')
+    rows = gather(3, lambda first: ({"value": case} for case in [1, 2, 3][first:]), journal, "x")
+    assert [row["value"] for row in rows] == [7, 2, 3]
+    assert [json.loads(line)["value"] for line in journal.read_text().splitlines()] == [7, 2, 3]
+
+
+def test_another_seed_or_checkpoint_does_not_go_on_from_these_cases(tmp_path: Path) -> None:
+    heading = {"suite": "story", "protocol": "direct", "seed": 0}
+    path = journal_path(tmp_path / "r.json", heading)
+    assert path.parent == tmp_path and path.name.endswith(".partial.jsonl")
+    assert journal_path(tmp_path / "r.json", heading | {"seed": 1}) != path
+
+
+def test_a_suite_says_which_protocols_it_is_for(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--protocol process"):
+        run_suite(ScriptedPainter(), SUITES["knowledge"], DIRECT, Wish(json=tmp_path / "r.json"))
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_file_that_is_no_report_is_left_alone(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="nothing was changed"):
+        results.read(path)
+    assert path.read_text() == text
+
+
+def test_the_cost_knows_the_most_memory_since_it_was_told_to_forget() -> None:
+    forget("cpu")
+    before = most("cpu")
+    much = bytearray(os.urandom(1)) * 200_000_000
+    assert most("cpu") - before > 150_000_000
+    assert len(much) and most("cpu") > 150_000_000
+
+
+def test_the_cost_counts_the_models_own_steps() -> None:
+    painter = ScriptedPainter(rounds=1, fault_rounds=(1,))
+    steps = carry_on(painter, [prompt_step("a red house", 0)], PROCESS, Album(), 0).steps
+    cost = cost_of(steps)
+    assert (cost["images"], cost["updates"], cost["forwards"]) == (2, 8, 16)
+    assert cost["tokens"] == sum(step.result["tokens"] for step in steps[1:]) > 0
+
+
+def test_the_page_escapes_what_a_model_wrote(tmp_path: Path) -> None:
+    figure = {"mean": 0.5, "ci95": [0.25, 0.75], "n": 4}
+    report = results.merged({}, "story", "direct", {"<b>tag</b>": figure}, {"command": "<script>"})
+    rows = [{"shown": [{"png": "aGVsbG8=", "caption": "<img src=x>", "right": True}]}, {}]
+    html = page(report, {("story", "direct"): rows})
+    assert "<script>" not in html and "<b>tag" not in html and "<img src=x>" not in html
+    assert "&lt;img src=x&gt;" in html and 'src="data:image/png;base64,aGVsbG8="' in html
+    assert "prefers-color-scheme: dark" in html and "0.500" in html and "[0.250, 0.750]" in html
+
+
+def test_the_page_shows_right_and_wrong_cases_in_turn_and_says_which() -> None:
+    def case(name: str, right: bool) -> dict[str, Any]:
+        before = {"png": "", "caption": f"{name} before", "right": None}
+        return {"shown": [before, {"png": "", "caption": f"{name} after", "right": right}]}
+
+    report = results.merged({}, "story", "direct", {}, {})
+    html = page(report, {("story", "direct"): [case("a", True), case("b", True), case("c", False)]})
+    places = [html.index(words) for words in ("a before", "a after", "c before", "c after", "b before")]
+    assert places == sorted(places)
+    assert html.count("<figure") == 6 and html.count(">wrong<") == 1 and html.count(">right<") == 2
+    assert "<figure" not in page(report, {("story", "direct"): [{}]})
+
+
+def test_one_page_has_every_suite_of_a_command_with_its_own_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def suite(name: str) -> Suite:
+        picture = {"png": "", "caption": f"{name} picture", "right": True}
+        row = {"shown": [picture]}
+        return replace(
+            SUITES["cost"],
+            name=name,
+            cases=lambda prompts, seed: [0],
+            examine=lambda bench, case: dict(row),
+            summarise=lambda rows: {f"{name} figure": {"mean": 1.0, "ci95": [1.0, 1.0], "n": len(rows)}},
+        )
+
+    painter = ScriptedPainter(protocols=("process", "direct"))
+    monkeypatch.setattr(options, "painter_of", lambda args: painter)
+    for name in ("story", "knowledge"):
+        monkeypatch.delitem(SUITES, name)
+    for name in ("steering", "cost"):
+        monkeypatch.setitem(SUITES, name, suite(name))
+    target = tmp_path / "r.html"
+    assert main(["--prompts", "1", "--workers", "1", "--report", str(target)]) == 0
+    html = target.read_text()
+    parts = dict(zip(SUITES, html.split("<h2>")[1:], strict=True))
+    for name, part in parts.items():
+        assert part.startswith(name) and part.count(f"{name} figure") == 1
+        assert part.count(f"{name} picture") == part.count("<figure ") == 2, "one of each protocol"
+        assert part.index("pictures, process") < part.index("pictures, direct")
+        assert "not kept" not in part
+    kept = ["--prompts", "1", "--workers", "1", "--json", str(tmp_path / "r.json")]
+    assert main([*kept, "--protocol", "direct"]) == 0
+    assert main([*kept, "--report", str(target)]) == 0
+    for part in target.read_text().split("<h2>")[1:]:
+        assert part.count("<figure ") == 1 and "Pictures of direct were drawn" in part
+
+
+def test_of_all_suites_those_that_a_protocol_is_for_are_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+    monkeypatch.setattr(options, "painter_of", lambda args: ScriptedPainter(protocols=("process", "direct")))
+    monkeypatch.setattr(
+        "engine.lab.evaluation.__main__.run_suite",
+        lambda painter, suite, settings, wish, report: (
+            ran.append((suite.name, settings.protocol))
+            or ({suite.name: {settings.protocol: {}}, "runs": {suite.name: {settings.protocol: {}}}}, [])
+        ),
+    )
+    assert main(["--prompts", "1", "--workers", "1", "--protocol", "direct"]) == 0
+    assert sorted(ran) == [("cost", "direct"), ("story", "direct")]
+
+
+def test_the_command_line_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["wise", str(tmp_path / "none.json"), "--out", str(tmp_path)]) == 1
+    assert "none.json" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--suite", "taste"])
+    with pytest.raises(SystemExit):
+        main(["--suite", "cost", "--prompts", "0"])
