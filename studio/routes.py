@@ -28,7 +28,7 @@ from studio.uploads import fit_picture, start_picture
 
 log = logging.getLogger(__name__)
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).resolve().parent / "static"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 BEAT_SECONDS = 10.0
 GATHER_SECONDS = 0.02
@@ -155,7 +155,7 @@ def routes(room: StudioState) -> list[Route]:
         )
 
     return [
-        Route("/studio/assets/{name}", _asset),
+        Route("/studio/assets/{path:path}", _asset),
         Route("/studio/home/snapshot", own(home_snapshot)),
         Route("/studio/home/sessions", own(sessions)),
         Route("/studio/home/hint", own(hint)),
@@ -171,8 +171,8 @@ def routes(room: StudioState) -> list[Route]:
 
 
 def _asset(request: Request) -> Response:
-    path = STATIC / request.path_params["name"]
-    if path.suffix not in TYPES or path.parent != STATIC or not path.is_file():
+    path = (STATIC / request.path_params["path"]).resolve()
+    if path.suffix not in TYPES or not path.is_relative_to(STATIC) or not path.is_file():
         return _refusal(404, "There is no such file.")
     headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
     return FileResponse(path, media_type=TYPES[path.suffix], headers=headers)

@@ -139,7 +139,20 @@ class TestRoutes:
 
     def test_the_pages_files_cannot_be_left(self, client: TestClient):
         assert client.get("/studio/assets/main.js").headers["content-type"].startswith("text/javascript")
-        for name in ("..%2froutes.py", "%2e%2e/routes.py", "nothing.js", "routes.py"):
+        outside = ("..%2fx.js", "%2e%2e/x.js", "%2e%2e%2f%2e%2e%2fx.js", "%2ftmp%2fx.js")
+        for name in (*outside, "..%2froutes.py", "%2e%2e/routes.py", "nothing.js", "routes.py", "", "sub"):
+            assert client.get(f"/studio/assets/{name}").status_code == 404
+
+    def test_the_pages_files_may_lie_in_folders(
+        self, client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        static = tmp_path / "static"
+        (static / "sub").mkdir(parents=True)
+        (static / "sub" / "a.js").write_text("1")
+        (tmp_path / "b.js").write_text("secret")
+        monkeypatch.setattr(routes, "STATIC", static)
+        assert client.get("/studio/assets/sub/a.js").text == "1"
+        for name in ("%2e%2e/b.js", "sub/%2e%2e/%2e%2e/b.js", "..%2fb.js", f"%2f{tmp_path}%2fb.js", "sub"):
             assert client.get(f"/studio/assets/{name}").status_code == 404
 
     def test_a_stream_begins_after_what_the_tab_has(self, room: StudioState, client: TestClient):
