@@ -18,7 +18,9 @@ from engine.checkpoints.sizes import LM_HEAD
 from engine.checkpoints.tensor_writer import write_tensors
 from engine.checkpoints.tokenizer import FILES
 from engine.checkpoints.validated_folder import ValidatedFolder
+from engine.checkpoints.vocabulary import VERSION, VOCABULARY
 from engine.checkpoints.writer import save_checkpoint, save_json
+from engine.lab.storybook.language.parse import known_words
 from engine.lab.training import provenance, recipe
 
 TAUGHT_BY = {"process": "whole", "direct": "direct", "think": "initial full", "irg": "improving full"}
@@ -48,8 +50,15 @@ def export(work: Path, target: Path, *, seed: int, machine: str) -> Path:
         autoencoder = recipe.load_autoencoder(work, "cpu")
         extras = recipe.EXTRAS | {"sampling": SAMPLING, "protocols": protocols_of(past)}
         save_checkpoint(target, model, autoencoder, work / "tokenizer", extras=extras)
+        write_vocabulary(target)
     provenance.write(target, past)
     return target
+
+
+def write_vocabulary(folder: Path) -> None:
+    """Writes which words a storybook model knows (``engine.checkpoints.vocabulary``)."""
+    words = {"version": VERSION, "world": recipe.EXTRAS["world"], "words": sorted(known_words())}
+    save_json(words, folder / VOCABULARY)
 
 
 def export_begun(opened: ValidatedFolder, learned: TensorFiles, target: Path, taught: list[str]) -> None:
@@ -61,6 +70,8 @@ def export_begun(opened: ValidatedFolder, learned: TensorFiles, target: Path, ta
     target.mkdir(parents=True, exist_ok=True)
     recipe.copy_files(work, target, recipe.CONFIGS)
     recipe.copy_files(work / "tokenizer", target, FILES)
+    if opened.extras.get("world") == recipe.EXTRAS["world"]:
+        write_vocabulary(target)
     if taught:
         known = {*opened.extras.get("protocols", ()), *taught}
         protocols = [protocol for protocol in TAUGHT_BY if protocol in known]

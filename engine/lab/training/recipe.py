@@ -24,6 +24,7 @@ from engine.checkpoints.tensor_writer import write_tensors
 from engine.checkpoints.tokenizer import FILES
 from engine.checkpoints.tokenizer import Tokenizer as Words
 from engine.checkpoints.validated_folder import ValidatedFolder, validate_files, validate_folder
+from engine.checkpoints.vocabulary import VOCABULARY
 from engine.inference.pictures import transforms
 from engine.inference.preprocess import Transform
 from engine.lab.storybook.language.corpus import corpus
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
 START = "unified.start.safetensors"
 """The weights that a work folder began with, as they were stored."""
 
-CONFIGS = ("llm_config.json", "vit_config.json", "config.json", "protocol.toml")
-"""The small files of a checkpoint folder that say what it is; the last two may be missing."""
+CONFIGS = ("llm_config.json", "vit_config.json", "config.json", "protocol.toml", VOCABULARY)
+"""The small files of a checkpoint folder that say what it is; the last three may be missing."""
 
 LATENT_PATCH = 2
 LATENT_SIDE = 8

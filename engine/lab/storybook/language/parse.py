@@ -122,6 +122,12 @@ def parse_prompt(text: str) -> Spec | None:
     return _merged(background, wants, relations)
 
 
+def known_words() -> frozenset[str]:
+    """Every word that means something in this world, in lower case, plurals among them."""
+    kinds = {form for kind in KINDS for form in (kind, kind + "s")}
+    return GRAMMAR | kinds | set(COLOURS) | set(SIZE_WORDS) | set(SETTING_WORDS) | set(NUMBERS)
+
+
 def unknown_words(text: str) -> list[str]:
     """The words of ``text`` that mean nothing in this world, once each, in order."""
     known = GRAMMAR | set(COLOURS) | set(SIZE_WORDS) | set(SETTING_WORDS) | set(NUMBERS)
