@@ -50,7 +50,7 @@ def edit(
     ``known``: the versions of this card that the tab knew. When somebody rewrote it meanwhile, this is a
     :class:`Conflict` and the tab may ask again with ``force``.
     """
-    old = room.store.step(owner, sid, step)
+    old = room.store.tree.step(owner, sid, step)
     if old.kind not in TEXT_FIELDS:
         raise RefusedError("This card holds a picture. Paint over it or replace it.")
     texts = _texts(old.kind, fields)
@@ -60,7 +60,7 @@ def edit(
     _nobody_else(room, owner, sid, old, known, force)
     recipe: dict[str, Any] = {"edited_from": old.id}
     if old.kind == "prompt":
-        recipe["session_seed"] = room.store.session(owner, sid).seed
+        recipe["session_seed"] = room.store.sessions.get(owner, sid).seed
     new = Step(old.parent, old.kind, "person", texts, recipe=recipe)
     return _fork(room, owner, sid, old, new, edit_name(old, texts), run, start)
 
@@ -83,9 +83,9 @@ def add(
     if kind not in WRITTEN_BY_HAND:
         raise RefusedError("No such card can be written here. Load the page again.")
     new = Step(tip, kind, "person", _texts(kind, fields))
-    how = _how(room, owner, sid, [*room.store.trajectory(owner, sid, tip), new]) if run else None
-    saved = room.store.add_step(owner, sid, new, branch)
-    moved, steps = room.store.branch(owner, sid, branch), room.store.steps(owner, sid)
+    how = _how(room, owner, sid, [*room.store.tree.trajectory(owner, sid, tip), new]) if run else None
+    saved = room.store.tree.add_step(owner, sid, new, branch)
+    moved, steps = room.store.tree.branch(owner, sid, branch), room.store.tree.steps(owner, sid)
     made = tell_branch(room, owner, sid, moved, [step_view(saved, steps, room.max_pictures)])
     if how:
         start_run(room, owner, sid, moved, how, urgent=True)
@@ -94,7 +94,7 @@ def add(
 
 def replace(room: StudioState, owner: str, *, sid: str, step: str, upload: str, run: bool) -> dict:
     """Puts a person's picture in the place of a card's, on a branch of its own."""
-    old = room.store.step(owner, sid, step)
+    old = room.store.tree.step(owner, sid, step)
     if old.kind not in IMAGE_KINDS:
         raise RefusedError("Only a picture can be replaced by a picture.")
     whose, where, digest = room.tokens.read("upload", upload)
@@ -111,11 +111,12 @@ def again(room: StudioState, owner: str, *, sid: str, step: str) -> dict:
     In the place of a plan that was wished for, or is the person's own, there shall be a plan again, even if
     the model holds the picture to be complete.
     """
-    old = room.store.step(owner, sid, step)
+    old = room.store.tree.step(owner, sid, step)
     if old.parent is None:
         return _run_from(room, owner, sid, old)
-    attempt = next_attempt(room.store.steps(owner, sid).values(), room.store.runs(owner, sid), old.parent)
-    path = room.store.trajectory(owner, sid, old.parent)
+    steps, runs = room.store.tree.steps(owner, sid), room.store.runs.list(owner, sid)
+    attempt = next_attempt(steps.values(), runs, old.parent)
+    path = room.store.tree.trajectory(owner, sid, old.parent)
     how = _how(room, owner, sid, path, polish=old.kind == "reflect")
     must_have_something_to_add(how, path)
     name = f"another {NOUNS[old.kind]}"
@@ -125,7 +126,7 @@ def again(room: StudioState, owner: str, *, sid: str, step: str) -> dict:
 
 def polish(room: StudioState, owner: str, *, sid: str, step: str) -> dict:
     """Has the model say what a picture lacks and draw it again, on a branch of its own."""
-    old = room.store.step(owner, sid, step)
+    old = room.store.tree.step(owner, sid, step)
     if old.image is None:
         raise RefusedError("Only a picture can be polished.")
     return _run_from(room, owner, sid, old, name="polished", polish=True)
@@ -145,14 +146,14 @@ def run(
 
     ``more``: with one more round, even if the model holds the picture to be complete.
     """
-    return _go_on(room, owner, sid, room.store.step(owner, sid, step), branch, again=again, more=more)
+    return _go_on(room, owner, sid, room.store.tree.step(owner, sid, step), branch, again=again, more=more)
 
 
 def stop(room: StudioState, owner: str, *, sid: str, run: str) -> dict:
     """Stops a run. What was finished stays."""
-    found = room.store.run(owner, run)
+    found = room.store.runs.get(owner, run)
     if not room.worker.cancel(found.id) and not found.is_over:
-        room.tell_run(sid, room.store.set_run(owner, found.id, "cancelled"))
+        room.tell_run(sid, room.store.runs.set(owner, found.id, "cancelled"))
     return {}
 
 
@@ -171,7 +172,7 @@ def _nobody_else(
 ) -> None:
     if force or known is None:
         return
-    for other in room.store.steps(owner, sid).values():
+    for other in room.store.tree.steps(owner, sid).values():
         if other.recipe.get("edited_from") == old.id and other.id not in known:
             raise Conflict(
                 "This card was rewritten in another tab meanwhile; that version is in the tree. "
@@ -193,14 +194,14 @@ def _fork(
     last = replaced(start, parent=new.id) if start else new
     path = [*_path(room, owner, sid, new.parent), new, *([last] if start else [])]
     how = _how(room, owner, sid, path) if run else None
-    branches = room.store.branches(owner, sid)
+    branches = room.store.tree.branches(owner, sid)
     branch = next((b for b in branches if b.tip == last.id), None)
     if branch is None:
-        branch = room.store.fork(owner, sid, new, name=branch_name((b.name for b in branches), name))
+        branch = room.store.tree.fork(owner, sid, new, name=branch_name((b.name for b in branches), name))
         if start:
-            room.store.add_step(owner, sid, last, branch.id)
-            branch = room.store.branch(owner, sid, branch.id)
-    steps = room.store.steps(owner, sid)
+            room.store.tree.add_step(owner, sid, last, branch.id)
+            branch = room.store.tree.branch(owner, sid, branch.id)
+    steps = room.store.tree.steps(owner, sid)
     saved = steps[branch.tip]
     shown = [steps[str(saved.parent)], saved] if start else [saved]
     made = tell_branch(
@@ -214,9 +215,9 @@ def _fork(
 def begin_from(room: StudioState, owner: str, sid: str, start: Step, name: str) -> dict:
     """A new branch on a step that may be there already, and a run from it that repeats none before."""
     how = _how(room, owner, sid, [*_path(room, owner, sid, start.parent), start])
-    taken = [branch.name for branch in room.store.branches(owner, sid)]
-    branch = room.store.fork(owner, sid, start, name=branch_name(taken, name))
-    steps = room.store.steps(owner, sid)
+    taken = [branch.name for branch in room.store.tree.branches(owner, sid)]
+    branch = room.store.tree.fork(owner, sid, start, name=branch_name(taken, name))
+    steps = room.store.tree.steps(owner, sid)
     made = tell_branch(room, owner, sid, branch, [step_view(steps[start.id], steps, room.max_pictures)])
     start_run(room, owner, sid, branch, how, attempt=unused_attempt(steps, start, how), urgent=True)
     return {"branch": branch.id, "step": start.id, "made": made}
@@ -226,20 +227,20 @@ def _start_of(room: StudioState, owner: str, sid: str, branch: str | None) -> St
     """The picture that a branch starts from, if it does."""
     if branch is None:
         return None
-    path = room.store.trajectory(owner, sid, room.store.branch(owner, sid, branch).tip)
+    path = room.store.tree.trajectory(owner, sid, room.store.tree.branch(owner, sid, branch).tip)
     return path[1] if len(path) > 1 and path[1].is_start else None
 
 
 def _how(room: StudioState, owner: str, sid: str, path: Sequence[Step], *, polish: bool = False) -> Settings:
     """The settings of a run from the end of ``path``. Refused when the model wasn't trained to work so."""
-    session, _ = settings_of(room.store.session(owner, sid))
+    session, _ = settings_of(room.store.sessions.get(owner, sid))
     settings = settings_after(path, session, polish=polish)
     must_be_offered(settings, room.worker.snapshot().protocols)
     return settings
 
 
 def _path(room: StudioState, owner: str, sid: str, tip: str | None) -> list[Step]:
-    return room.store.trajectory(owner, sid, tip) if tip else []
+    return room.store.tree.trajectory(owner, sid, tip) if tip else []
 
 
 def _go_on(
@@ -253,12 +254,13 @@ def _go_on(
     more: bool = False,
 ) -> dict:
     """As :func:`run`. What a run that broke off was asked for is asked for again."""
-    here = room.store.branch(owner, sid, branch) if branch else None
+    here = room.store.tree.branch(owner, sid, branch) if branch else None
     if here is None or here.tip != step.id:
         return _run_from(room, owner, sid, step)
-    path = room.store.trajectory(owner, sid, step.id)
-    runs = [found for found in room.store.runs(owner, sid) if found.branch_id == here.id]
-    how = _how(room, owner, sid, path, polish=broke_off_polishing(room.store.session(owner, sid), runs, step))
+    path = room.store.tree.trajectory(owner, sid, step.id)
+    runs = [found for found in room.store.runs.list(owner, sid) if found.branch_id == here.id]
+    polish = broke_off_polishing(room.store.sessions.get(owner, sid), runs, step)
+    how = _how(room, owner, sid, path, polish=polish)
     attempt = failures(runs, path) if again else 0
     asked = broke_off_attempt(runs, step)
     if asked is not None:
@@ -272,8 +274,8 @@ def _run_from(
     room: StudioState, owner: str, sid: str, step: Step, *, name: str | None = None, polish: bool = False
 ) -> dict:
     """Goes on from a card that others already go on from: with a seed these settings did not have there."""
-    how = _how(room, owner, sid, room.store.trajectory(owner, sid, step.id), polish=polish)
-    attempt = unused_attempt(room.store.steps(owner, sid), step, how)
+    how = _how(room, owner, sid, room.store.tree.trajectory(owner, sid, step.id), polish=polish)
+    attempt = unused_attempt(room.store.tree.steps(owner, sid), step, how)
     name = name or f"on from {NOUNS[step.kind]}"
     return _branch_and_run(room, owner, sid, step.id, name, how, attempt=attempt)
 
@@ -281,8 +283,8 @@ def _run_from(
 def _branch_and_run(
     room: StudioState, owner: str, sid: str, tip: str, name: str, how: Settings, **wishes: Any
 ) -> dict:
-    taken = (b.name for b in room.store.branches(owner, sid))
-    branch = room.store.create_branch(owner, sid, tip, branch_name(taken, name))
+    taken = (b.name for b in room.store.tree.branches(owner, sid))
+    branch = room.store.tree.create_branch(owner, sid, tip, branch_name(taken, name))
     made = tell_branch(room, owner, sid, branch)
     start_run(room, owner, sid, branch, how, urgent=True, **wishes)
     return {"branch": branch.id, "made": made}
@@ -295,7 +297,9 @@ def tell_branch(
 
     It keeps its number: a reply that comes after later news must not set the branch back.
     """
-    event = {"branch": branch_view(branch), "steps": list(steps)}
+    settings, _ = settings_of(room.store.sessions.get(owner, sid))
+    now = branch_view(branch, room.store.tree.steps(owner, sid), settings)
+    event = {"branch": now, "steps": list(steps)}
     seq = room.log.append(sid, "branch", **event)
     room.tell_owner(owner)
     return [{"seq": seq, "kind": "branch", **event}]
@@ -309,7 +313,7 @@ def start_run(
     ``wishes``: as of :class:`engine.serving.queue.Job`.
     """
     room.recorder.catch_up()
-    under_way = [found for found in room.store.runs(owner, sid) if found.state in ("queued", "running")]
+    under_way = [found for found in room.store.runs.list(owner, sid) if found.state in ("queued", "running")]
     if any(found.branch_id == branch.id for found in under_way):
         raise RefusedError("This branch is already being worked on. Stop it first, or wait until it pauses.")
     for found in under_way:

@@ -69,11 +69,11 @@ def create(
         must_fit(wish, working.canvas)
     words = checked_text(prompt, "prompt")
     start = start_pictures.uploaded(room, owner, upload) if upload else None
-    session = room.store.create_session(owner, words, kept, drawn)
+    session = room.store.sessions.create(owner, words, kept, drawn)
     room.tell_owner(owner)
-    branch = room.store.branches(owner, session.id)[0]
+    branch = room.store.tree.branches(owner, session.id)[0]
     if start:
-        room.store.add_step(owner, session.id, start_pictures.started(branch.tip, start), branch.id)
+        room.store.tree.add_step(owner, session.id, start_pictures.started(branch.tip, start), branch.id)
     start_run(room, owner, session.id, branch, wish)
     return {"session": session.id}
 
@@ -90,48 +90,50 @@ def settings(
             must_fit(wish, room.worker.snapshot().canvas)
         drawn = drawn if seed is None else checked_seed(seed)
         kept = {**session.settings, **settings} if pending_settings.waits(session) else wish.as_dict()
-        room.store.update_settings(owner, sid, {**kept, "seed": drawn})
+        room.store.sessions.update_settings(owner, sid, {**kept, "seed": drawn})
         room.log.append(sid, "session", values={"settings": wish.as_dict(), "seed": drawn})
-    for found in room.store.runs(owner, sid):
+    for branch in room.store.tree.branches(owner, sid):
+        tell_branch(room, owner, sid, branch)  # what may come next on it follows from the settings
+    for found in room.store.runs.list(owner, sid):
         if found.state in ("queued", "running"):
             room.worker.change_mode(found.id, wish.mode)
     return {}
 
 
 def rename(room: StudioState, owner: str, *, sid: str, title: str) -> dict:
-    session = room.store.rename(owner, sid, title)
+    session = room.store.sessions.rename(owner, sid, title)
     room.log.append(sid, "session", values={"title": session.title})
     room.tell_owner(owner)
     return {}
 
 
 def duplicate(room: StudioState, owner: str, *, sid: str) -> dict:
-    copy = room.store.duplicate(owner, sid)
+    copy = room.store.sessions.duplicate(owner, sid)
     room.tell_owner(owner)
     return {"session": copy.id}
 
 
 def delete(room: StudioState, owner: str, *, sid: str) -> dict:
     """Puts a session away; ``restore`` brings it back."""
-    for found in room.store.runs(owner, sid):
+    for found in room.store.runs.list(owner, sid):
         if not found.is_over:
             room.worker.cancel(found.id)
-    for note in room.store.notes(owner, sid):
+    for note in room.store.notes.list(owner, sid):
         if not note.is_over:
             room.worker.cancel(note.id)
-    room.store.delete(owner, sid)
+    room.store.sessions.delete(owner, sid)
     room.tell_owner(owner)
     return {}
 
 
 def restore(room: StudioState, owner: str, *, sid: str) -> dict:
-    room.store.restore(owner, sid)
+    room.store.sessions.restore(owner, sid)
     room.tell_owner(owner)
     return {}
 
 
 def rename_branch(room: StudioState, owner: str, *, sid: str, branch: str, name: str) -> dict:
-    found = room.store.rename_branch(owner, sid, branch, name)
+    found = room.store.tree.rename_branch(owner, sid, branch, name)
     tell_branch(room, owner, sid, found)
     return {}
 

@@ -21,11 +21,11 @@ def ask(room: StudioState, owner: str, *, sid: str, step: str, question: str) ->
             f"The question has {len(words):,} characters; at most {LONGEST_QUESTION} fit. Shorten it; "
             "nothing was lost."
         )
-    session = room.store.session(owner, sid)
+    session = room.store.sessions.get(owner, sid)
     settings, seed = settings_of(session)
     waits = pending_settings.waits(session)
-    earlier = sum(note.step_id == step for note in room.store.notes(owner, sid))
-    note = room.store.add_note(owner, sid, step, words)
+    earlier = sum(note.step_id == step for note in room.store.notes.list(owner, sid))
+    note = room.store.notes.add(owner, sid, step, words)
     room.recorder.notes.tell(note)
     room.worker.submit(
         Job(
@@ -47,15 +47,15 @@ def ask(room: StudioState, owner: str, *, sid: str, step: str, question: str) ->
 
 def stop_note(room: StudioState, owner: str, *, sid: str, note: str) -> dict:
     """Stops a question that is not answered yet."""
-    found = room.store.note(owner, note)
+    found = room.store.notes.get(owner, note)
     if not room.worker.cancel(found.id) and not found.is_over:
-        room.recorder.notes.tell(room.store.set_note(owner, found.id, "cancelled"))
+        room.recorder.notes.tell(room.store.notes.set(owner, found.id, "cancelled"))
     return {}
 
 
 def delete_note(room: StudioState, owner: str, *, sid: str, note: str) -> dict:
     """Takes a question and its answer away."""
-    room.worker.cancel(room.store.note(owner, note).id)
-    gone = room.store.delete_note(owner, note)
+    room.worker.cancel(room.store.notes.get(owner, note).id)
+    gone = room.store.notes.delete(owner, note)
     room.log.append(gone.session_id, "note", key=f"note {gone.id}", note={"id": gone.id, "state": "deleted"})
     return {}

@@ -30,10 +30,10 @@ class QuestionRecorder:
         self._said: dict[str, str] = {}
 
     def trajectory(self, job: Job) -> list[Step]:
-        return self._store.trajectory(job.owner, job.session_id, job.about)
+        return self._store.tree.trajectory(job.owner, job.session_id, job.about)
 
     def finish(self, job: Job, answered: Answered) -> None:
-        self._store.set_note(
+        self._store.notes.set(
             job.owner,
             job.run_id,
             "done",
@@ -48,10 +48,10 @@ class QuestionRecorder:
             with self._lock:
                 self._said.pop(job.run_id, None)
         try:
-            note = self._store.set_note(job.owner, job.run_id, state, cause=cause, next_action=next_action)
+            note = self._store.notes.set(job.owner, job.run_id, state, cause=cause, next_action=next_action)
         except StoreError as error:
             log.exception("the state %s of note %s was not written", state, job.run_id)
-            known = self._store.note(job.owner, job.run_id)
+            known = self._store.notes.get(job.owner, job.run_id)
             note = replace(known, state=state, cause=cause or str(error), next_action=next_action)
         self.tell(note)
 
@@ -61,7 +61,7 @@ class QuestionRecorder:
         if isinstance(event, TextDelta):
             with self._lock:
                 self._said[job.run_id] = self._said.get(job.run_id, "") + event.text
-            self.tell(self._store.note(job.owner, job.run_id))
+            self.tell(self._store.notes.get(job.owner, job.run_id))
 
     def tell(self, note: Note) -> None:
         self._log.append(note.session_id, "note", key=f"note {note.id}", note=self.view(note))

@@ -25,7 +25,7 @@ from studio.event_log import EVERYONE, EventLog
 from studio.previews import Previews
 from studio.question_recorder import QuestionRecorder
 from studio.uploads import UPLOADED, fit_start
-from studio.views import branch_view, queue_position_view, run_view, step_view, worker_view
+from studio.views import branch_view, queue_position_view, run_view, settings_of, step_view, worker_view
 
 
 class StudioRecorder:
@@ -61,14 +61,14 @@ class StudioRecorder:
     def _path(self, job: Job) -> list[Step]:
         if job.question:
             return self.notes.trajectory(job)
-        branch = self._store.branch(job.owner, job.session_id, job.branch_id)
-        return self._store.trajectory(job.owner, job.session_id, branch.tip)
+        branch = self._store.tree.branch(job.owner, job.session_id, job.branch_id)
+        return self._store.tree.trajectory(job.owner, job.session_id, branch.tip)
 
     def _was_uploaded(self, job: Job, step: Step) -> bool:
         """Whether a step is a person's picture to start from, or what became of it under their brush."""
         try:
             while origin := step.recipe.get("edited_from"):
-                step = self._store.step(job.owner, job.session_id, str(origin))
+                step = self._store.tree.step(job.owner, job.session_id, str(origin))
         except NotFound:  # a session that was opened from a picture has only the steps to that picture
             return False
         return step.recipe.get("start") == UPLOADED
@@ -76,15 +76,15 @@ class StudioRecorder:
     def pixels(self, digest: str) -> Image:
         """A picture of the job's. One to start from may be older than the model's answer to its size."""
         assert self._job is not None, "pictures are read for a trajectory"
-        picture = self._store.pixels(self._job.owner, self._job.session_id, digest)
+        picture = self._store.pictures.load(self._job.owner, self._job.session_id, digest)
         canvas = self.worker.snapshot().canvas if self.worker else None
         return fit_start(picture, canvas)[0] if canvas and digest == self._uploaded else picture
 
     def keep_image(self, image: Image) -> str:
-        return self._store.put_image(image)
+        return self._store.pictures.put(image)
 
     def finish_step(self, job: Job, step: Step) -> None:
-        self._store.add_step(job.owner, job.session_id, step, job.branch_id)
+        self._store.tree.add_step(job.owner, job.session_id, step, job.branch_id)
 
     def finish_answer(self, job: Job, answered: Answered) -> None:
         self.notes.finish(job, answered)
@@ -127,7 +127,7 @@ class StudioRecorder:
     def _tell_run(self, job: Job, state: str, cause: str, next_action: str, raw: str | None = None) -> None:
         """Writes a run's state down and tells the tabs, who must hear of an end even if the disk is full."""
         try:
-            run = self._store.set_run(job.owner, job.run_id, state, cause, next_action, raw=raw)
+            run = self._store.runs.set(job.owner, job.run_id, state, cause, next_action, raw=raw)
         except StoreError as error:
             self._unwritten[job.run_id] = (
                 job,
@@ -135,7 +135,7 @@ class StudioRecorder:
             )
             logging.getLogger(__name__).exception("the state %s of run %s was not written", state, job.run_id)
             run = replace(
-                self._store.run(job.owner, job.run_id),
+                self._store.runs.get(job.owner, job.run_id),
                 state=state,
                 cause=cause or str(error),
                 next_action=next_action,
@@ -146,7 +146,7 @@ class StudioRecorder:
         """Writes the ends of runs that could not be written: else they would block their branches."""
         for run_id, (job, values) in list(self._unwritten.items()):
             with suppress(NotFound):  # its session is gone
-                self._store.set_run(job.owner, run_id, **values)
+                self._store.runs.set(job.owner, run_id, **values)
             self._unwritten.pop(run_id, None)
 
     def live(self, sid: str) -> dict[str, dict[str, Any]]:
@@ -176,12 +176,14 @@ class StudioRecorder:
         self._show(job, **values)
 
     def _finished(self, job: Job, step: Step) -> None:
-        steps = self._store.steps(job.owner, job.session_id)
-        branch = self._store.branch(job.owner, job.session_id, job.branch_id)
+        steps = self._store.tree.steps(job.owner, job.session_id)
+        branch = self._store.tree.branch(job.owner, job.session_id, job.branch_id)
         self._forget(job)
-        most = self.worker.snapshot().max_pictures if self.worker else MAX_PICTURES
-        view = step_view(step, steps, most)
-        self._log.append(job.session_id, "step", run=job.run_id, step=view, branch=branch_view(branch))
+        max_pictures = self.worker.snapshot().max_pictures if self.worker else MAX_PICTURES
+        view = step_view(step, steps, max_pictures)
+        settings, _ = settings_of(self._store.sessions.get(job.owner, job.session_id))
+        branch_now = branch_view(branch, steps, settings)
+        self._log.append(job.session_id, "step", run=job.run_id, step=view, branch=branch_now)
         self._log.append(f"owner:{job.owner}", "sessions", key="sessions")
         if self.worker:
             working = worker_view(self.worker.snapshot())
@@ -194,4 +196,4 @@ class StudioRecorder:
         for place in self.worker.snapshot().runs:
             by_session.setdefault(place.session_id, []).append(queue_position_view(place))
         for sid, places in by_session.items():
-            self._log.append(sid, "places", key="places", places=places)
+            self._log.append(sid, "positions", key="positions", positions=places)

@@ -85,12 +85,12 @@ def routes(room: StudioState) -> list[Route]:
         return _json({"hint": room.hint(request.query_params.get("text", "")) if room.hint else ""})
 
     def image(request: Request, owner: str) -> Response:
-        path = room.store.image_path(owner, request.path_params["sid"], request.path_params["digest"])
+        path = room.store.pictures.path(owner, request.path_params["sid"], request.path_params["digest"])
         return FileResponse(path, media_type="image/png", headers=FOREVER)
 
     def preview(request: Request, owner: str) -> Response:
         place = request.path_params
-        room.store.session(owner, place["sid"])
+        room.store.sessions.get(owner, place["sid"])
         frame = room.previews.get(place["sid"], place["run"], place["number"])
         if frame is None:
             raise NotFound("This preview is gone; a newer one is there.")
@@ -98,7 +98,7 @@ def routes(room: StudioState) -> list[Route]:
 
     def export(request: Request, owner: str) -> Response:
         sid, step = request.path_params["sid"], request.path_params["step"]
-        data = room.store.export_png(owner, sid, step)
+        data = room.store.pictures.export_png(owner, sid, step)
         name = f"restroke-{step[:8]}.png"  # never from a title: a person's text is no file name
         return Response(
             data,
@@ -112,11 +112,11 @@ def routes(room: StudioState) -> list[Route]:
 
     def keep_upload(request: Request, owner: str, data: bytes) -> Response:
         sid = request.path_params["sid"]
-        step = room.store.step(owner, sid, request.query_params.get("step", ""))
+        step = room.store.tree.step(owner, sid, request.query_params.get("step", ""))
         if step.image is None:
             raise NotFound("This card holds no picture.")
-        picture, remark = fit_picture(data, room.store.pixels(owner, sid, step.image).size)
-        digest = room.store.put_image(picture)
+        picture, remark = fit_picture(data, room.store.pictures.load(owner, sid, step.image).size)
+        digest = room.store.pictures.put(picture)
         handle = room.tokens.mint("upload", owner, sid, digest, lifetime=3600)
         return _json({"ok": True, "upload": handle, "remark": remark})
 
@@ -126,13 +126,13 @@ def routes(room: StudioState) -> list[Route]:
 
     def keep_start(owner: str, data: bytes) -> Response:
         picture, remark = start_picture(data, room.worker.snapshot().canvas)
-        digest = room.store.put_image(picture)
+        digest = room.store.pictures.put(picture)
         handle = room.tokens.mint("start", owner, digest, lifetime=86400)
         return _json({"ok": True, "upload": handle, "remark": remark})
 
     async def bring(request: Request, owner: str) -> Response:
         data = await _body(request)
-        session = await run_in_threadpool(room.store.import_png, owner, data)
+        session = await run_in_threadpool(room.store.pictures.import_png, owner, data)
         room.tell_owner(owner)
         return _json({"ok": True, "session": session.id})
 
@@ -140,7 +140,7 @@ def routes(room: StudioState) -> list[Route]:
         sid = request.path_params["sid"]
         channels = [EVERYONE, f"owner:{owner}"]
         if sid != "home":
-            await run_in_threadpool(room.store.session, owner, sid)
+            await run_in_threadpool(room.store.sessions.get, owner, sid)
             channels.append(sid)
         after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
         stream = _stream(room, request, channels, int(after) if after.isdigit() else 0)

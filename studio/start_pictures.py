@@ -29,10 +29,10 @@ def started(prompt: str, digest: str) -> Step:
 
 def carry_on(room: StudioState, owner: str, *, sid: str, step: str) -> dict:
     """Goes on from a picture as if the session had begun with it, on a branch of its own."""
-    old = room.store.step(owner, sid, step)
+    old = room.store.tree.step(owner, sid, step)
     if old.image is None:
         raise RefusedError("Only a picture can be started afresh from.")
-    path = room.store.trajectory(owner, sid, old.id)
+    path = room.store.tree.trajectory(owner, sid, old.id)
     if old.is_start:
         raise RefusedError("This branch begins with this picture already. Continue, or run from the card.")
     new = Step(path[0].id, "image", "person", image=old.image, recipe={"start": old.id})

@@ -21,7 +21,7 @@ from studio.previews import Previews
 from studio.recorder import StudioRecorder
 from studio.views import (
     branch_view,
-    canvas_view,
+    image_sizes_view,
     queue_position_view,
     run_view,
     settings_of,
@@ -71,28 +71,28 @@ class StudioState:
     def session(self, owner: str, sid: str) -> Session:
         """A session. One begun before the model was there gets the rest of its settings once it is."""
         with self.settling:
-            session, working = self.store.session(owner, sid), self.worker.snapshot()
+            session, working = self.store.sessions.get(owner, sid), self.worker.snapshot()
             if working.state != "ready" or working.canvas is None or not pending_settings.waits(session):
                 return session
             wish = pending_settings.filled(session.settings, self.settings, working.protocols, working.canvas)
             values = {**wish.as_dict(), "seed": settings_of(session)[1]}
             self.log.append(sid, "session", values={"settings": wish.as_dict()})
             try:
-                return self.store.update_settings(owner, sid, values)
+                return self.store.sessions.update_settings(owner, sid, values)
             except StoreError:  # a full disk: it opens all the same, and is filled in again next time
                 return replace(session, settings=values)
 
     def start_run(self, owner: str, sid: str, branch_id: str, settings: Settings, **wishes: Any) -> None:
         """The run is a row before the worker hears of it. ``wishes``: as of :class:`Job`."""
-        session = self.store.session(owner, sid)
+        session = self.store.sessions.get(owner, sid)
         _, seed = settings_of(session)
         waits = pending_settings.waits(session)
         beside = {
-            "after": self.store.branch(owner, sid, branch_id).tip,
+            "after": self.store.tree.branch(owner, sid, branch_id).tip,
             "more": wishes.get("more", False),
             "attempt": wishes.get("attempt", 0),
         }
-        run = self.store.create_run(owner, sid, branch_id, ({} if waits else settings.as_dict()) | beside)
+        run = self.store.runs.create(owner, sid, branch_id, ({} if waits else settings.as_dict()) | beside)
         self.tell_run(sid, run)
         self.worker.submit(Job(run.id, owner, sid, branch_id, settings, seed, provisional=waits, **wishes))
 
@@ -114,18 +114,25 @@ class StudioState:
             "examples": list(self.examples),
             "settings": self.settings.as_dict(),
             "protocols": [
-                {"name": p.name, "title": p.title, "sentence": p.sentence}
+                {
+                    "name": p.name,
+                    "title": p.title,
+                    "sentence": p.sentence,
+                    "reflects": p.name == "irg",
+                    "rounds": p.name == "process",
+                    "starts_from_picture": True,
+                }
                 for p in map(protocols.get, self.worker.snapshot().protocols)
             ],
             "hints": self.hint is not None,
             "own_computer": self.loopback_only,
-            "canvas": canvas_view(self.worker.snapshot().canvas),
+            "image_sizes": image_sizes_view(self.worker.snapshot().canvas),
             "answers": self.worker.snapshot().answers,
-            "most_pictures": self.max_pictures,
+            "max_pictures": self.max_pictures,
         }
 
     def summaries(self, owner: str, search: str = "") -> list[dict[str, Any]]:
-        return [summary_view(summary) for summary in self.store.sessions(owner, search)]
+        return [summary_view(summary) for summary in self.store.sessions.list(owner, search)]
 
     def home_snapshot(self, owner: str) -> dict[str, Any]:
         seq = self.log.seq
@@ -142,8 +149,8 @@ class StudioState:
         seq = self.log.seq  # first: better told twice than never
         session = self.session(owner, sid)
         settings, seed = settings_of(session)
-        steps, branches = self.store.steps(owner, sid), self.store.branches(owner, sid)
-        runs = self.store.runs(owner, sid)
+        steps, branches = self.store.tree.steps(owner, sid), self.store.tree.branches(owner, sid)
+        runs = self.store.runs.list(owner, sid)
         working = self.worker.snapshot()
         newest = max(branches, key=lambda branch: (branch.updated_at, branch.created_at))
         return {
@@ -154,12 +161,12 @@ class StudioState:
             "seed": seed,
             "settings": settings.as_dict(),
             "steps": [step_view(step, steps, working.max_pictures) for step in steps.values()],
-            "branches": [branch_view(branch) for branch in branches],
+            "branches": [branch_view(branch, steps, settings) for branch in branches],
             "branch": newest.id,
             "runs": [run_view(run) for run in reversed(runs)],
             "live": self.recorder.live(sid),
-            "notes": [self.recorder.notes.view(note) for note in self.store.notes(owner, sid)],
-            "places": [
+            "notes": [self.recorder.notes.view(note) for note in self.store.notes.list(owner, sid)],
+            "positions": [
                 queue_position_view(place)
                 for place in working.runs
                 if (place.owner, place.session_id) == (owner, sid)

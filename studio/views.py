@@ -7,12 +7,13 @@ from typing import Any
 
 from engine.core.image_sizes import ImageSizes
 from engine.core.settings import Settings
-from engine.core.trajectory import Step, path_to
+from engine.core.trajectory import Step, path_to, round_numbers
 from engine.protocols.base import COMPLETE
 from engine.protocols.history import pictures_in_history
 from engine.serving.contract import Snapshot
 from engine.serving.queue import QueuePosition
 from sessions import Branch, Note, Run, Session, Summary
+from studio import facts
 from studio.text_diff import marks, step_change
 
 View = dict[str, Any]
@@ -33,9 +34,12 @@ def settings_of(session: Session) -> tuple[Settings, int]:
     return settings, seed if isinstance(seed, int) else session.seed
 
 
-def step_view(step: Step, steps: Mapping[str, Step], most: int) -> View:
-    """Seeds have more digits than JavaScript's numbers hold, so they travel as text."""
-    result, recipe = step.result, step.recipe
+def step_view(step: Step, steps: Mapping[str, Step], max_pictures: int) -> View:
+    """Seeds have more digits than JavaScript's numbers hold, so they travel as text.
+
+    ``steps`` are the session's, this one among them; ``max_pictures`` the model is shown at once.
+    """
+    result, recipe, path = step.result, step.recipe, path_to(steps, step.id)
     view: View = {
         "id": step.id,
         "parent": step.parent,
@@ -55,7 +59,8 @@ def step_view(step: Step, steps: Mapping[str, Step], most: int) -> View:
         "draft": bool(step.image) and recipe.get("settings", {}).get("quality") == "draft",
         "repaired": result.get("repaired"),
         "start": recipe.get("start"),
-        "memory": memory_view(path_to(steps, step.id), most) if step.id in steps else None,
+        "round": round_numbers(path)[-1],
+        "history": history_view(path, max_pictures),
     }
     old = steps.get(str(recipe.get("edited_from")))
     if old and old.kind == step.kind and step.fields:
@@ -64,11 +69,11 @@ def step_view(step: Step, steps: Mapping[str, Step], most: int) -> View:
     return view
 
 
-def memory_view(path: Sequence[Step], most: int) -> View:
-    """How many pictures the model has in mind after a step: with rejected sketches, and without."""
+def history_view(path: Sequence[Step], max_pictures: int) -> View:
+    """How many pictures the model is shown after a step: with rejected sketches, and without."""
     return {
-        "all": pictures_in_history(path, most=most),
-        "accepted": pictures_in_history(path, keep_rejected=False, most=most),
+        "all": pictures_in_history(path, most=max_pictures),
+        "accepted": pictures_in_history(path, keep_rejected=False, most=max_pictures),
     }
 
 
@@ -86,15 +91,25 @@ def note_view(note: Note, said: str = "") -> View:
     }
 
 
-def canvas_view(canvas: ImageSizes | None) -> View | None:
+def image_sizes_view(sizes: ImageSizes | None) -> View | None:
     """The sizes to choose from, (height, width) each; None when there is nothing to choose."""
-    if canvas is None or canvas.is_fixed:
+    if sizes is None or sizes.is_fixed:
         return None
-    return {"shapes": [list(s) for s in canvas.offered()], "unit": canvas.unit, "largest": canvas.largest}
+    return {"shapes": [list(s) for s in sizes.offered()], "unit": sizes.unit, "largest": sizes.largest}
 
 
-def branch_view(branch: Branch) -> View:
-    return {"id": branch.id, "name": branch.name, "tip": branch.tip}
+def branch_view(branch: Branch, steps: Mapping[str, Step], settings: Settings) -> View:
+    """A branch and what may come next on it, in its session's protocol."""
+    path = path_to(steps, branch.tip)
+    return {
+        "id": branch.id,
+        "name": branch.name,
+        "tip": branch.tip,
+        "next_text": facts.next_text(settings.protocol, path),
+        "drawn": facts.is_drawn(settings, path),
+        "may_continue": facts.may_continue(settings.protocol, path),
+        "finished_picture": facts.finished_picture(path),
+    }
 
 
 def run_view(run: Run) -> View:

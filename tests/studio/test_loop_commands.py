@@ -59,7 +59,7 @@ class TestAsking:
         sid = begin(room)
         before = [step.id for step in steps(room, sid)]
         reply = do(room, "ask", sid=sid, step=picture(room, sid).id, question=" How many trees? ")
-        wait(lambda: room.store.note("local", reply["note"]).is_over)
+        wait(lambda: room.store.notes.get("local", reply["note"]).is_over)
         (note,) = room.session_snapshot("local", sid)["notes"]
         assert (note["state"], note["question"], note["step"]) == (
             "done",
@@ -69,12 +69,12 @@ class TestAsking:
         assert "How many trees?" in note["answer"] and note["seconds"] is not None
         assert [step.id for step in steps(room, sid)] == before
         assert painter.asked[-1]["segments"][0] == Image(picture(room, sid).image, seen_only=True)
-        assert room.store.note("local", reply["note"]).recipe["seed"] == painter.asked[-1]["seed"]
+        assert room.store.notes.get("local", reply["note"]).recipe["seed"] == painter.asked[-1]["seed"]
 
     def test_the_answer_streams_over_the_log(self, room: StudioState):
         sid, seq = begin(room), room.log.seq
         do(room, "ask", sid=sid, step=picture(room, sid).id, question="What?")
-        wait(lambda: all(note.is_over for note in room.store.notes("local", sid)))
+        wait(lambda: all(note.is_over for note in room.store.notes.list("local", sid)))
         wait(lambda: room.log.after([sid], seq)[-1].get("note", {}).get("state") == "done")
         assert len([e for e in room.log.after([sid], seq) if e["kind"] == "note"]) == 1, (
             "only the newest is kept"
@@ -84,15 +84,15 @@ class TestAsking:
         sid = begin(room)
         painter._texts = [""]
         note = do(room, "ask", sid=sid, step=picture(room, sid).id, question="What?")["note"]
-        wait(lambda: room.store.note("local", note).is_over)
-        failed = room.store.note("local", note)
+        wait(lambda: room.store.notes.get("local", note).is_over)
+        failed = room.store.notes.get("local", note)
         assert (failed.state, failed.next_action) == ("failed", "Ask again, in other words.")
         painter.token_delay = 0.2
         note = do(room, "ask", sid=sid, step=picture(room, sid).id, question="What is that there?")["note"]
-        wait(lambda: room.recorder.notes.view(room.store.note("local", note))["answer"] != "")
+        wait(lambda: room.recorder.notes.view(room.store.notes.get("local", note))["answer"] != "")
         assert do(room, "stop_note", sid=sid, note=note)["ok"]
-        wait(lambda: room.store.note("local", note).is_over)
-        assert room.store.note("local", note).state == "cancelled"
+        wait(lambda: room.store.notes.get("local", note).is_over)
+        assert room.store.notes.get("local", note).state == "cancelled"
         assert do(room, "delete_note", sid=sid, note=note)["ok"]
         assert [n["id"] for n in room.session_snapshot("local", sid)["notes"]] == [failed.id]
 
@@ -104,7 +104,7 @@ class TestAsking:
             assert not reply["ok"] and reply["error"]
         stranger = do(room, "ask", "eve", sid=sid, step=sketch.id, question="?")
         assert not stranger["ok"] and "no such session" in stranger["error"]
-        assert room.store.notes("local", sid) == []
+        assert room.store.notes.list("local", sid) == []
 
     def test_deleting_the_session_stops_its_questions(self, room: StudioState, painter: ScriptedPainter):
         sid = begin(room)
@@ -115,7 +115,7 @@ class TestAsking:
         do(room, "delete", sid=sid)
         wait(lambda: room.worker.snapshot().runs == ())
         do(room, "restore", sid=sid)
-        assert room.store.note("local", note).is_over
+        assert room.store.notes.get("local", note).is_over
 
 
 class TestCarryingOn:
@@ -135,7 +135,7 @@ class TestCarryingOn:
             {"start": sketch.id},
         )
         assert len(painter.asked[asked]["segments"]) == 2
-        assert room.store.branch("local", sid, reply["branch"]).name == "afresh from sketch 1"
+        assert room.store.tree.branch("local", sid, reply["branch"]).name == "afresh from sketch 1"
         assert len(steps(room, sid, 0)) == 4, "the old branch is as it was"
 
     def test_twice_is_two_branches_from_one_step_and_another_seed(self, room: StudioState):
@@ -159,7 +159,7 @@ class TestCarryingOn:
         do(room, "carry_on", sid=sid, step=picture(room, sid).id)
         settle(room, sid)
         views = {view["id"]: view for view in room.session_snapshot("local", sid)["steps"]}
-        assert views[steps(room, sid)[-1].id]["memory"]["all"] == sum(
+        assert views[steps(room, sid)[-1].id]["history"]["all"] == sum(
             s.image is not None for s in steps(room, sid)
         )
 
@@ -170,7 +170,7 @@ class TestCarryingOn:
             wait(lambda: room.worker.snapshot().state == "ready")
             sid = begin(room)
             views = {view["id"]: view for view in room.session_snapshot("local", sid)["steps"]}
-            told = [views[step.id]["memory"]["all"] for step in steps(room, sid) if step.kind == "inspect"]
+            told = [views[step.id]["history"]["all"] for step in steps(room, sid) if step.kind == "inspect"]
             room.worker.close()
         shown = [
             sum(isinstance(segment, Image) for segment in call["segments"])
@@ -178,7 +178,7 @@ class TestCarryingOn:
             if call["call"] == "choose"
         ]
         assert told == shown == [1, 2, 3, 3, 3, 3]
-        assert room.about()["most_pictures"] == 3
+        assert room.about()["max_pictures"] == 3
 
 
 class TestStartingFromAPicture:
@@ -193,13 +193,13 @@ class TestStartingFromAPicture:
         path = steps(room, reply["session"])
         assert [step.kind for step in path] == ["prompt", "image", "image"]
         assert (path[1].author, path[1].recipe) == ("person", {"start": "upload"})
-        assert room.store.pixels("local", reply["session"], path[1].image).size == (128, 80)
+        assert room.store.pictures.load("local", reply["session"], path[1].image).size == (128, 80)
 
     def test_one_chosen_too_long_ago_leaves_no_empty_session(self, room: StudioState):
         old = room.tokens.mint("start", "local", "0" * 64, lifetime=-1)
         wish = {"prompt": "make it night", "settings": Settings().as_dict(), "seed": 7}
         reply = do(room, "create", sid=None, upload=old, **wish)
-        assert "open for too long" in reply["error"] and not room.store.sessions("local")
+        assert "open for too long" in reply["error"] and not room.store.sessions.list("local")
 
     def test_rewritten_words_keep_the_picture_of_their_branch(self, room: StudioState, client: TestClient):
         kept = upload(client, room, png((64, 64)))
@@ -210,7 +210,7 @@ class TestStartingFromAPicture:
         ]
         settle(room, sid)
         root, start, _ = steps(room, sid)
-        branch = room.store.branches("local", sid)[0].id
+        branch = room.store.tree.branches("local", sid)[0].id
         for run in (False, True):
             fields = {"text": f"b {run}"}
             assert do(room, "edit", sid=sid, step=root.id, fields=fields, run=run, branch=branch)["ok"]
@@ -226,7 +226,7 @@ class TestStartingFromAPicture:
         sid = do(room, "create", sid=None, prompt="a", upload=kept["upload"], **wish)["session"]
         settle(room, sid)
         root, start, drawn = steps(room, sid)
-        branch = room.store.branches("local", sid)[0].id
+        branch = room.store.tree.branches("local", sid)[0].id
         assert do(room, "edit", sid=sid, step=root.id, fields=dict(root.fields), run=True, branch=branch)[
             "ok"
         ]
@@ -243,7 +243,7 @@ class TestStartingFromAPicture:
         ]
         settle(room, sid)
         start = steps(room, sid)[1]
-        token = room.tokens.mint("upload", "local", sid, room.store.put_image(png((64, 64), "blue")))
+        token = room.tokens.mint("upload", "local", sid, room.store.pictures.put(png((64, 64), "blue")))
         assert do(room, "replace", sid=sid, step=start.id, upload=token, run=True)["ok"]
         settle(room, sid)
         assert steps(room, sid)[1].is_start and steps(room, sid)[2].kind == "image"
@@ -258,18 +258,18 @@ class TestStartingFromAPicture:
 
 class TestSizes:
     def test_a_size_is_drawn_and_told_and_one_that_does_not_fit_is_refused(self, room: StudioState):
-        assert room.about()["canvas"] == {"shapes": [[64, 64]], "unit": 16, "largest": 128}
+        assert room.about()["image_sizes"] == {"shapes": [[64, 64]], "unit": 16, "largest": 128}
         sid = begin(room, protocol="direct", height=96, width=128)
-        assert room.store.pixels("local", sid, picture(room, sid).image).size == (128, 96)
+        assert room.store.pictures.load("local", sid, picture(room, sid).image).size == (128, 96)
         wish = {**Settings().as_dict(), "height": 160, "width": 160}
         for name, more in (("create", {"sid": None, "prompt": "a"}), ("settings", {"sid": sid})):
             reply = do(room, name, settings=wish, seed=7, **more)
             assert not reply["ok"] and "at most 128" in reply["error"]
-        assert len(room.store.sessions("local")) == 1, "nothing was begun"
+        assert len(room.store.sessions.list("local")) == 1, "nothing was begun"
 
     def test_a_model_of_one_size_offers_no_choice(self, room: StudioState, painter: ScriptedPainter):
         room.worker._canvas = ImageSizes((256, 256), 32, 256, 256)
-        assert room.about()["canvas"] is None
+        assert room.about()["image_sizes"] is None
 
     def test_a_session_of_another_models_size_is_mended_by_its_settings(self, room: StudioState):
         sid = begin(room, protocol="direct", height=96, width=128)
