@@ -21,7 +21,7 @@ from torch import Tensor
 
 from benchmarks.load_speed import LoadSpeed, forget, measure_load
 from benchmarks.models import BAGEL_7B_AUTOENCODER, MIDSIZE, MIDSIZE_AUTOENCODER, random_model
-from benchmarks.random_folder import BAGEL_7B, write_random_folder
+from benchmarks.random_folder import write_random_folder
 from benchmarks.table import Clock, Row, Table, at_least, at_most, options, show
 from engine.checkpoints.special_tokens import SpecialTokens
 from engine.core.assets import default_checkpoint
@@ -32,6 +32,7 @@ from engine.inference.taylor import fewer
 from engine.inference.text import decode
 from engine.model.autoencoder import Autoencoder
 from engine.model.bagel import Bagel
+from engine.model.config import BAGEL_7B
 from engine.model.patches import unpatchify
 from engine.placement.profiles import PROFILES, Profile
 

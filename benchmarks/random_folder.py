@@ -17,10 +17,7 @@ from engine.checkpoints.tokenizer import FILES
 from engine.checkpoints.writer import bagel_json, llm_json, save_json, vit_json
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.bagel import Bagel
-from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
-
-BAGEL_7B = BagelConfig(LanguageConfig(3584, 28, 28, 4, 18944, 152064), VisionConfig(1152, 26, 16, 4304))
-"""The sizes of the public BAGEL-7B-MoT."""
+from engine.model.config import BagelConfig
 
 SPREAD = 0.02
 POOL = 2**20

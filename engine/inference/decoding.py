@@ -18,9 +18,11 @@ from engine.model.attention import PastAttention, TokenAttention
 from engine.model.bagel import Bagel
 from engine.model.embeddings import rotary
 from engine.model.language import UND, Group
-from engine.placement.memory_estimate import WRITTEN
 
 log = logging.getLogger(__name__)
+
+TEXT_BUFFER_TOKENS = 2048
+"""Tokens of context and text for which a recorded CUDA graph keeps its buffers from one text to the next."""
 
 
 class Steps(Protocol):
@@ -78,7 +80,7 @@ class CudaGraphDecoder:
     CPU the step runs as it is, unrecorded: slower than :class:`EagerDecoder`, with the same result.
     """
 
-    def __init__(self, model: Bagel, places: int = WRITTEN) -> None:
+    def __init__(self, model: Bagel, places: int = TEXT_BUFFER_TOKENS) -> None:
         self.model, self.places = model, 0
         self._least, self._records = places, True
         self._graph: torch.cuda.CUDAGraph | None = None

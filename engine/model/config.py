@@ -70,3 +70,7 @@ class BagelConfig:
     def latent_values(self) -> int:
         """Values per latent token."""
         return self.latent_channels * self.latent_patch**2
+
+
+BAGEL_7B = BagelConfig(LanguageConfig(3584, 28, 28, 4, 18944, 152064), VisionConfig(1152, 26, 16, 4304))
+"""The sizes of the public BAGEL-7B-MoT."""

@@ -16,6 +16,7 @@ from engine.checkpoints.precision import rest_of
 from engine.checkpoints.quantise.convert import FORMATS, convert
 from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 from engine.checkpoints.validated_folder import ValidatedFolder
+from engine.inference.decoding import TEXT_BUFFER_TOKENS
 from engine.model.autoencoder import Autoencoder
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig
@@ -27,9 +28,6 @@ PAST = 9000
 
 ROUND = 250
 """Tokens of text that a context holds for each of its pictures: the plan and the inspection."""
-
-WRITTEN = 2048
-"""Tokens for which a graphics card keeps room to write a text, recorded once (inference.decoding)."""
 
 AUTOENCODER = 14
 """Values at once for each pixel and channel of the first level, while a picture is encoded (decoded: 9)."""
@@ -123,7 +121,9 @@ def _working(opened: ValidatedFolder, profile: Profile, device: str) -> dict[str
     past = min(PAST, 2 * tokens + 500)
     key_values = _a_token(opened, profile, device)
     # A longer text has buffers of its own, no larger than a picture's, and no picture is drawn meanwhile.
-    writing = {"room for a text": WRITTEN * key_values} if torch.device(device).type == "cuda" else {}
+    writing = (
+        {"room for a text": TEXT_BUFFER_TOKENS * key_values} if torch.device(device).type == "cuda" else {}
+    )
     # In turn too, each branch has a place for its new rows; what they go on from is shared.
     rows = max(_branches(profile) * (tokens + past), past + 3 * tokens)
     drawing = rows * key_values + _drawing(opened, profile, device, tokens)

@@ -13,7 +13,7 @@ import torch
 from benchmarks import gpu, midsize, plain, reuse
 from benchmarks.load_speed import LOOK_EVERY, HostPeak
 from benchmarks.models import MIDSIZE, random_model
-from benchmarks.random_folder import BAGEL_7B
+from engine.model.config import BAGEL_7B
 from benchmarks.table import Clock, Row, Table, at_least, at_most, in_turns, show
 from engine.inference.decoding import CudaGraphDecoder
 from engine.model.autoencoder import AutoencoderConfig

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.random_folder import BAGEL_7B
 from engine.checkpoints.parts import part_of
 from engine.checkpoints.validated_folder import read_sizes
 from engine.lab.training.optimiser import TOGETHER, split_parameters
 from engine.model.bagel import Bagel
-from engine.model.config import BagelConfig
+from engine.model.config import BAGEL_7B, BagelConfig
 
 TRAINED_BYTES = 4 + 4 + 8 + 4
 """A trained weight: float32 master, gradient, two moments, moving average."""

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.random_folder import BAGEL_7B
 from engine.__main__ import main
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import TensorFiles
@@ -20,6 +19,7 @@ from engine.inference.decoding import CudaGraphDecoder
 from engine.inference.prefill import Context
 from engine.inference.runtime_config import RuntimeConfig
 from engine.model.autoencoder import AutoencoderConfig
+from engine.model.config import BAGEL_7B
 from engine.placement import open, planner
 from engine.placement.memory_estimate import GIB, need
 from engine.placement.open import load_placed, open_model, runtime_config_of

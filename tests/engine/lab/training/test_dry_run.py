@@ -7,11 +7,11 @@ import shlex
 import pytest
 from PIL import Image
 
-from benchmarks.random_folder import BAGEL_7B
 from engine.core.assets import default_checkpoint
 from engine.lab.training.__main__ import parser
 from engine.lab.training.curves import draw_curves
 from engine.lab.training.dry_run import TRAINED_BYTES, dry_run, need
+from engine.model.config import BAGEL_7B
 
 
 def test_the_7b_is_split_evenly_over_the_cards() -> None:
