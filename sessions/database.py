@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
+from threading import RLock, local
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -32,7 +32,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._home = path.parent
         self.turn = RLock()
-        self._open: Session | None = None
+        self._here = _InThread()
         self._writer = _engine(path, StaticPool, begin="BEGIN IMMEDIATE", query_only=False)
         self._reader = _engine(path, QueuePool, begin="BEGIN", query_only=True)
 
@@ -40,26 +40,39 @@ class Database:
     def transaction(self) -> Iterator[Session]:
         """A writing session: committed when the block ends, undone when it raises.
 
-        Inside another ``transaction()`` of the same thread it joins that one. Waits for other
-        threads' transactions. Raises :class:`~sessions.errors.StoreError` kinds.
+        Inside another ``transaction()`` of the same thread it is a part of that one: undone alone when its
+        own block raises, committed with the outer one. Waits for other threads' transactions. Raises
+        :class:`~sessions.errors.StoreError` kinds.
         """
-        with self.turn:
-            if self._open is not None:
-                yield self._open
-                return
-            session = Session(self._writer, expire_on_commit=False)
-            with self._soundly(), session, session.begin():
-                self._open = session
-                try:
-                    yield session
-                finally:
-                    self._open = None
+        outer = self._here.session
+        if outer is not None:
+            with outer.begin_nested():
+                yield outer
+            return
+        session = Session(self._writer, expire_on_commit=False)
+        with self.turn, self._soundly(), session, session.begin():
+            self._here.session = session
+            try:
+                yield session
+            finally:
+                self._here.session = None
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A reading session on one consistent state; writing through it fails."""
+        """A reading session on one consistent state; writing through it fails.
+
+        Inside a ``transaction()`` of the same thread it is that one, so that it sees what was just written.
+        """
+        if self._here.session is not None:
+            yield self._here.session
+            return
         with self._soundly(), Session(self._reader) as session, session.begin():
             yield session
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread is inside a ``transaction()``."""
+        return self._here.session is not None
 
     @contextmanager
     def raw(self) -> Iterator[Connection]:
@@ -82,6 +95,10 @@ class Database:
         with self.turn:
             self._reader.dispose()
             self._writer.dispose()
+
+
+class _InThread(local):
+    session: Session | None = None
 
 
 def _engine(path: Path, pool: type[Pool], *, begin: str, query_only: bool) -> Engine:

@@ -39,6 +39,10 @@ class ImageFiles:
             raise ValueError("a picture's name is 64 hexadecimal digits")
         return self.folder / digest[:2] / f"{digest[2:]}.png"
 
+    def has(self, digest: str) -> bool:
+        """Whether the picture is there; its bytes are not looked at. ``False`` for what isn't a digest."""
+        return bool(_DIGEST.match(digest)) and self.path(digest).is_file()
+
     def put(self, data: bytes) -> str:
         """Keeps a plain PNG and gives its digest; one that is there already is not written again.
 

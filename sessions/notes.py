@@ -6,16 +6,18 @@ away with its session. Nothing is asked here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Sql
 
+from sessions.database import Database
 from sessions.errors import InvalidInput
 from sessions.records import NOTE_OVER, NOTE_STATES, Note
+from sessions.rows import find_session, find_step, new_id, next_number, not_found, now
 from sessions.schema import NoteRow, SessionRow
-from sessions.store_base import StoreBase, new_id, not_found, now
+from sessions.store_base import StoreBase
 from sessions.text import MAX_TEXT, clean_settings, clean_text
 
 LOST_CAUSE = "Restroke stopped before this was answered."
@@ -23,9 +25,9 @@ LOST_NEXT = "Ask it again."
 
 
 class Notes(StoreBase):
-    """The part of the store that knows of notes."""
+    """Notes: ``store.notes``."""
 
-    def add_note(self, owner: str, sid: str, step_id: str, question: str) -> Note:
+    def add(self, owner: str, sid: str, step_id: str, question: str) -> Note:
         """A queued question about a step's picture. Make it before it is asked: a crash leaves a trace.
 
         Raises :class:`InvalidInput` for an empty or over-long question and a step without a picture.
@@ -37,15 +39,15 @@ class Notes(StoreBase):
                 "Nothing was changed. Write it again."
             )
         with self._db.transaction() as sql:
-            session = self._session(sql, owner, sid)
-            if self._step(sql, sid, step_id).image is None:
+            session = find_session(sql, owner, sid)
+            if find_step(sql, sid, step_id).image is None:
                 raise InvalidInput("This card holds no picture to ask about. Nothing was changed.")
             moment = now()
             row = NoteRow(
                 id=new_id(),
                 session_id=sid,
                 step_id=step_id,
-                number=self._next_number(sql, NoteRow, sid),
+                number=next_number(sql, NoteRow, sid),
                 question=question,
                 answer="",
                 state="queued",
@@ -61,7 +63,7 @@ class Notes(StoreBase):
             sql.flush()
             return row.record()
 
-    def set_note(
+    def set(
         self,
         owner: str,
         note_id: str,
@@ -77,7 +79,7 @@ class Notes(StoreBase):
         if state not in NOTE_STATES:
             raise InvalidInput(f"There is no state {state!r} of a note; there are {', '.join(NOTE_STATES)}.")
         with self._db.transaction() as sql:
-            row = self._note(sql, owner, note_id)
+            row = _find(sql, owner, note_id)
             if row.state not in NOTE_OVER:
                 row.state, row.updated_at = state, now()
                 row.cause, row.next_action = clean_text(cause), clean_text(next_action)
@@ -89,39 +91,41 @@ class Notes(StoreBase):
                     row.result = clean_settings(result)
             return row.record()
 
-    def note(self, owner: str, note_id: str) -> Note:
+    def get(self, owner: str, note_id: str) -> Note:
         with self._db.reading() as sql:
-            return self._note(sql, owner, note_id).record()
+            return _find(sql, owner, note_id).record()
 
-    def notes(self, owner: str, sid: str) -> list[Note]:
+    def list(self, owner: str, sid: str) -> Sequence[Note]:
         """The session's notes, oldest first."""
         with self._db.reading() as sql:
-            self._session(sql, owner, sid)
+            find_session(sql, owner, sid)
             rows = select(NoteRow).where(NoteRow.session_id == sid).order_by(NoteRow.number)
             return [row.record() for row in sql.scalars(rows)]
 
-    def delete_note(self, owner: str, note_id: str) -> Note:
+    def delete(self, owner: str, note_id: str) -> Note:
         """Takes a note away for good; gives what it was."""
         with self._db.transaction() as sql:
-            row = self._note(sql, owner, note_id)
-            self._session(sql, owner, row.session_id)  # what lies in the bin stays as it is
+            row = _find(sql, owner, note_id)
+            find_session(sql, owner, row.session_id)  # what lies in the bin stays as it is
             record = row.record()
             sql.delete(row)
             return record
 
-    def _mark_notes_lost(self) -> None:
-        """Every question that a dead process left unanswered becomes lost."""
-        lost = (
-            update(NoteRow)
-            .where(NoteRow.state.not_in(NOTE_OVER))
-            .values(state="lost", cause=LOST_CAUSE, next_action=LOST_NEXT, updated_at=now())
-        )
-        with self._db.transaction() as sql:
-            sql.execute(lost)
 
-    def _note(self, sql: Sql, owner: str, note_id: str) -> NoteRow:
-        mine = select(NoteRow).join(SessionRow, SessionRow.id == NoteRow.session_id)
-        row = sql.scalar(mine.where(NoteRow.id == clean_text(note_id), SessionRow.owner == owner))
-        if row is None:
-            raise not_found("note")
-        return row
+def mark_lost(database: Database) -> None:
+    """Every question that a dead process left unanswered becomes lost."""
+    lost = (
+        update(NoteRow)
+        .where(NoteRow.state.not_in(NOTE_OVER))
+        .values(state="lost", cause=LOST_CAUSE, next_action=LOST_NEXT, updated_at=now())
+    )
+    with database.transaction() as sql:
+        sql.execute(lost)
+
+
+def _find(sql: Sql, owner: str, note_id: str) -> NoteRow:
+    mine = select(NoteRow).join(SessionRow, SessionRow.id == NoteRow.session_id)
+    row = sql.scalar(mine.where(NoteRow.id == clean_text(note_id), SessionRow.owner == owner))
+    if row is None:
+        raise not_found("note")
+    return row

@@ -13,15 +13,15 @@ from sessions import bundle
 from sessions.errors import InvalidInput
 from sessions.images import as_plain_png
 from sessions.records import Session
+from sessions.rows import find_session, insert_session, insert_trajectory, not_found, trajectory_to
 from sessions.schema import StepRow
-from sessions.session_list import SessionList
-from sessions.store_base import not_found
+from sessions.store_base import StoreBase
 
 
-class Pictures(SessionList):
-    """The part of the store that knows of pictures."""
+class Pictures(StoreBase):
+    """Pictures, and sessions as PNG files: ``store.pictures``."""
 
-    def put_image(self, picture: Image.Image | bytes) -> str:
+    def put(self, picture: Image.Image | bytes) -> str:
         """Keeps a picture and gives its digest, the SHA-256 of its PNG bytes.
 
         Bytes must be a plain PNG as the store writes them; give a person's file through
@@ -34,13 +34,13 @@ class Pictures(SessionList):
             self._fresh.add(digest)
         return digest
 
-    def image_path(self, owner: str, sid: str, digest: str) -> Path:
+    def path(self, owner: str, sid: str, digest: str) -> Path:
         """The file of a picture that a step of this session refers to."""
         with self._db.reading() as sql:
             self._check(sql, owner, sid, digest)
         return self._images.existing(digest)
 
-    def pixels(self, owner: str, sid: str, digest: str) -> Image.Image:
+    def load(self, owner: str, sid: str, digest: str) -> Image.Image:
         """The picture itself: RGB, decoded, held against its digest (``DamagedImage`` otherwise)."""
         with self._db.reading() as sql:
             self._check(sql, owner, sid, digest)
@@ -49,8 +49,8 @@ class Pictures(SessionList):
     def export_png(self, owner: str, sid: str, step_id: str) -> bytes:
         """The newest picture up to that step as a PNG that carries the whole trajectory."""
         with self._db.reading() as sql:
-            session = self._session(sql, owner, sid)
-            trajectory = self._path(sql, sid, step_id)
+            session = find_session(sql, owner, sid)
+            trajectory = trajectory_to(sql, sid, step_id)
             title, settings, seed = session.title, session.settings, session.seed
         if last_image(trajectory) is None:
             raise InvalidInput("There is no picture up to this step yet. Paint one, then download it.")
@@ -62,16 +62,16 @@ class Pictures(SessionList):
         """A new session from an exported PNG, everything checked first (:class:`BundleError`)."""
         found = bundle.read_png(data)
         for picture in found.pictures.values():
-            self.put_image(picture)
+            self.put(picture)
         with self._db.transaction() as sql:
-            row = self._insert_session(sql, owner, found.title, found.settings, found.seed)
-            self._insert_tree(sql, row.id, found.steps)
+            row = insert_session(sql, owner, found.title, found.settings, found.seed)
+            insert_trajectory(sql, self._images, row.id, found.steps)
             record = row.record()
         self._fresh.difference_update(found.pictures)
         return record
 
     def _check(self, sql: Sql, owner: str, sid: str, digest: str) -> None:
-        self._session(sql, owner, sid)
+        find_session(sql, owner, sid)
         mine = exists().where(StepRow.session_id == sid, StepRow.image == digest)
         if not (digest.isalnum() and digest.isascii() and sql.scalar(select(mine))):
             raise not_found("picture")

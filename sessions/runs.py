@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Sql
 
+from sessions.database import Database
 from sessions.errors import InvalidInput
 from sessions.records import OVER, RUN_STATES, Run
+from sessions.rows import find_branch, find_session, new_id, next_number, not_found, now
 from sessions.schema import RunRow, SessionRow
-from sessions.store_base import StoreBase, new_id, not_found, now
+from sessions.store_base import StoreBase
 from sessions.text import clean_settings, clean_text
 
 LOST_CAUSE = "Restroke stopped while this was under way."
@@ -19,19 +21,19 @@ LOST_NEXT = "Every finished step is kept. Continue from the last one."
 
 
 class Runs(StoreBase):
-    """The part of the store that knows of runs."""
+    """Runs: ``store.runs``."""
 
-    def create_run(self, owner: str, sid: str, branch_id: str, settings: Mapping[str, Any]) -> Run:
+    def create(self, owner: str, sid: str, branch_id: str, settings: Mapping[str, Any]) -> Run:
         """A queued run. Make it before the work starts, so that a crash leaves a trace."""
         with self._db.transaction() as sql:
-            self._session(sql, owner, sid)
-            self._branch(sql, sid, branch_id)
+            find_session(sql, owner, sid)
+            find_branch(sql, sid, branch_id)
             moment = now()
             row = RunRow(
                 id=new_id(),
                 session_id=sid,
                 branch_id=branch_id,
-                number=self._next_number(sql, RunRow, sid),
+                number=next_number(sql, RunRow, sid),
                 state="queued",
                 settings=clean_settings(settings),
                 cause="",
@@ -44,7 +46,7 @@ class Runs(StoreBase):
             sql.flush()
             return row.record()
 
-    def set_run(
+    def set(
         self,
         owner: str,
         run_id: str,
@@ -62,7 +64,7 @@ class Runs(StoreBase):
         if state not in RUN_STATES:
             raise InvalidInput(f"There is no run state {state!r}; there are {', '.join(RUN_STATES)}.")
         with self._db.transaction() as sql:
-            row = self._run(sql, owner, run_id)
+            row = _find(sql, owner, run_id)
             if row.state == state or row.state not in OVER:
                 row.state, row.updated_at = state, now()
                 row.cause, row.next_action = clean_text(cause), clean_text(next_action)
@@ -70,30 +72,32 @@ class Runs(StoreBase):
                     row.raw = clean_text(raw)
             return row.record()
 
-    def run(self, owner: str, run_id: str) -> Run:
+    def get(self, owner: str, run_id: str) -> Run:
         with self._db.reading() as sql:
-            return self._run(sql, owner, run_id).record()
+            return _find(sql, owner, run_id).record()
 
-    def runs(self, owner: str, sid: str) -> list[Run]:
+    def list(self, owner: str, sid: str) -> Sequence[Run]:
         """The session's runs, newest first."""
         with self._db.reading() as sql:
-            self._session(sql, owner, sid)
+            find_session(sql, owner, sid)
             rows = select(RunRow).where(RunRow.session_id == sid).order_by(RunRow.number.desc())
             return [row.record() for row in sql.scalars(rows)]
 
-    def _mark_lost(self) -> int:
-        """Every run that a dead process left queued or running becomes lost; gives how many."""
-        lost = (
-            update(RunRow)
-            .where(RunRow.state.in_(("queued", "running")))
-            .values(state="lost", cause=LOST_CAUSE, next_action=LOST_NEXT, updated_at=now())
-        )
-        with self._db.transaction() as sql:
-            return sql.execute(lost).rowcount
 
-    def _run(self, sql: Sql, owner: str, run_id: str) -> RunRow:
-        mine = select(RunRow).join(SessionRow, SessionRow.id == RunRow.session_id)
-        row = sql.scalar(mine.where(RunRow.id == clean_text(run_id), SessionRow.owner == owner))
-        if row is None:
-            raise not_found("run")
-        return row
+def mark_lost(database: Database) -> int:
+    """Every run that a dead process left queued or running becomes lost; gives how many."""
+    lost = (
+        update(RunRow)
+        .where(RunRow.state.in_(("queued", "running")))
+        .values(state="lost", cause=LOST_CAUSE, next_action=LOST_NEXT, updated_at=now())
+    )
+    with database.transaction() as sql:
+        return sql.execute(lost).rowcount
+
+
+def _find(sql: Sql, owner: str, run_id: str) -> RunRow:
+    mine = select(RunRow).join(SessionRow, SessionRow.id == RunRow.session_id)
+    row = sql.scalar(mine.where(RunRow.id == clean_text(run_id), SessionRow.owner == owner))
+    if row is None:
+        raise not_found("run")
+    return row

@@ -7,22 +7,22 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, exists, func, insert, join, literal, or_, select, true
-from sqlalchemy.orm import Session as Sql
 
 from engine.core.trajectory import Step
 from sessions.errors import InvalidInput
 from sessions.records import Session, Summary
+from sessions.rows import find_session, insert_branch, insert_session, insert_trajectory, new_id, now
 from sessions.schema import BranchRow, NoteRow, SessionRow, StepRow
-from sessions.store_base import StoreBase, new_id, now
-from sessions.text import MAX_TITLE, clean_settings, clean_step, clean_text, name_from, title_from
+from sessions.store_base import StoreBase
+from sessions.text import MAX_TITLE, clean_settings, clean_text, name_from, title_from
 
 _MOST_WORDS = 12
 
 
 class SessionList(StoreBase):
-    """The part of the store that knows of whole sessions."""
+    """Whole sessions: ``store.sessions``."""
 
-    def create_session(self, owner: str, prompt: str, settings: Mapping[str, Any], seed: int) -> Session:
+    def create(self, owner: str, prompt: str, settings: Mapping[str, Any], seed: int) -> Session:
         """A new session with its prompt as root step and one branch on it, titled by its prompt.
 
         Raises :class:`InvalidInput` for an empty or over-long prompt and a seed outside [0, 2**63).
@@ -32,11 +32,11 @@ class SessionList(StoreBase):
             raise InvalidInput("The prompt is empty. Write what the picture should show, then start.")
         root = Step(None, "prompt", "person", {"text": prompt}, recipe={"session_seed": seed})
         with self._db.transaction() as sql:
-            row = self._insert_session(sql, owner, title_from(prompt), settings, seed)
-            self._insert_tree(sql, row.id, [root])
+            row = insert_session(sql, owner, title_from(prompt), settings, seed)
+            insert_trajectory(sql, self._images, row.id, [root])
             return row.record()
 
-    def sessions(self, owner: str, search: str = "", *, deleted: bool = False) -> list[Summary]:
+    def list(self, owner: str, search: str = "", *, deleted: bool = False) -> Sequence[Summary]:
         """The owner's sessions, newest first; with ``deleted`` those in the bin.
 
         ``search``: each of its words (12 at most) must occur in the title or in some step's text,
@@ -57,29 +57,29 @@ class SessionList(StoreBase):
         with self._db.reading() as sql:
             return [Summary(*row) for row in sql.execute(query)]
 
-    def session(self, owner: str, sid: str) -> Session:
+    def get(self, owner: str, sid: str) -> Session:
         with self._db.reading() as sql:
-            return self._session(sql, owner, sid).record()
+            return find_session(sql, owner, sid).record()
 
     def rename(self, owner: str, sid: str, title: str) -> Session:
         with self._db.transaction() as sql:
-            row = self._session(sql, owner, sid)
+            row = find_session(sql, owner, sid)
             row.title, row.updated_at = name_from(title, "title"), now()
             return row.record()
 
     def update_settings(self, owner: str, sid: str, settings: Mapping[str, Any]) -> Session:
         """Replaces the settings that the session's next runs start from."""
         with self._db.transaction() as sql:
-            row = self._session(sql, owner, sid)
+            row = find_session(sql, owner, sid)
             row.settings, row.updated_at = clean_settings(settings), now()
             return row.record()
 
     def duplicate(self, owner: str, sid: str) -> Session:
         """A second session with the same steps, branches, answers, settings and seed; runs stay behind."""
         with self._db.transaction() as sql:
-            old = self._session(sql, owner, sid)
+            old = find_session(sql, owner, sid)
             title = f"{old.title[: MAX_TITLE - 7]} (copy)"
-            new = self._insert_session(sql, owner, title, old.settings, old.seed)
+            new = insert_session(sql, owner, title, old.settings, old.seed)
             columns = [column for column in StepRow.__table__.columns if column.name != "session_id"]
             copied = select(literal(new.id), *columns).where(StepRow.session_id == sid)
             sql.execute(insert(StepRow).from_select(["session_id", *[c.name for c in columns]], copied))
@@ -87,7 +87,7 @@ class SessionList(StoreBase):
             branches = select(BranchRow).where(BranchRow.session_id == sid).order_by(BranchRow.number)
             for branch in sql.scalars(branches).all():
                 origin = ids.get(branch.forked_from)
-                copy = self._insert_branch(sql, new.id, branch.tip, branch.name, origin, branch.forked_at)
+                copy = insert_branch(sql, new.id, branch.tip, branch.name, origin, branch.forked_at)
                 ids[branch.id] = copy.id
             notes = select(NoteRow).where(NoteRow.session_id == sid, NoteRow.state == "done")
             for note in sql.scalars(notes.order_by(NoteRow.number)).all():
@@ -98,12 +98,12 @@ class SessionList(StoreBase):
     def delete(self, owner: str, sid: str) -> None:
         """Into the bin: hidden from every other call until :meth:`restore`. Stop its runs first."""
         with self._db.transaction() as sql:
-            self._session(sql, owner, sid).deleted_at = now()
+            find_session(sql, owner, sid).deleted_at = now()
 
     def restore(self, owner: str, sid: str) -> Session:
         """Out of the bin, as it was."""
         with self._db.transaction() as sql:
-            row = self._session(sql, owner, sid, deleted=True)
+            row = find_session(sql, owner, sid, deleted=True)
             row.deleted_at = None
             return row.record()
 
@@ -111,8 +111,10 @@ class SessionList(StoreBase):
         """Empties the owner's bin (what went in before that moment); gives how many sessions went.
 
         Rows first, then the pictures that no step of anyone refers to, so that a crash between the
-        two leaves spare files and never a step without its picture.
+        two leaves spare files and never a step without its picture. Not possible inside a transaction.
         """
+        if self._db.in_transaction:
+            raise RuntimeError("deleted pictures can't be brought back when a transaction is undone")
         doomed = [SessionRow.owner == owner, SessionRow.deleted_at.is_not(None)]
         if deleted_before is not None:
             doomed.append(SessionRow.deleted_at < deleted_before)
@@ -124,31 +126,6 @@ class SessionList(StoreBase):
                     wanted = set(sql.scalars(select(StepRow.image).distinct()))
                 self._images.sweep(lambda digest: digest in wanted or digest in self._fresh)
         return gone
-
-    def _insert_session(
-        self, sql: Sql, owner: str, title: str, settings: Mapping[str, Any], seed: int
-    ) -> SessionRow:
-        if not 0 <= seed < 2**63:
-            raise InvalidInput(f"The seed {seed} is out of range: a whole number from 0 up to 2^63 - 1 is.")
-        moment = now()
-        row = SessionRow(
-            id=new_id(),
-            owner=owner,
-            title=title,
-            settings=clean_settings(settings),
-            seed=seed,
-            created_at=moment,
-            updated_at=moment,
-        )
-        sql.add(row)
-        sql.flush()
-        return row
-
-    def _insert_tree(self, sql: Sql, sid: str, trajectory: Sequence[Step]) -> None:
-        """A trajectory and the first branch, at its end."""
-        for step in trajectory:
-            self._insert_step(sql, sid, clean_step(step))
-        self._insert_branch(sql, sid, trajectory[-1].id, None)
 
 
 def _branch_count() -> ColumnElement[int]:

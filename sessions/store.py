@@ -1,19 +1,28 @@
-"""The memory as one object: opens a home, brings it up to date, and answers every call on it.
+"""The store as one object: opens a home, brings it up to date, and holds the parts that answer.
 
-The calls are in five parts, one idea each: :mod:`~sessions.session_list` (whole sessions),
-:mod:`~sessions.tree` (steps and branches), :mod:`~sessions.pictures`, :mod:`~sessions.runs` and
-:mod:`~sessions.notes`.
+Five parts, one idea each:
+
+=============  ==============================================  =============================
+``sessions``   whole sessions                                  :mod:`sessions.session_list`
+``tree``       steps and branches                              :mod:`sessions.tree`
+``pictures``   pictures, and sessions as PNG files             :mod:`sessions.pictures`
+``runs``       what was asked for and how far it came          :mod:`sessions.runs`
+``notes``      questions about a picture and their answers     :mod:`sessions.notes`
+=============  ==============================================  =============================
+
 Each call takes the owner first; what is somebody else's reads as not found. Calls are synchronous
 and safe from any thread.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sessions import migrations
+from sessions import migrations, notes, runs
 from sessions.database import Database
 from sessions.errors import plainly
 from sessions.home import DATABASE, HomeLock, default_home
@@ -21,21 +30,28 @@ from sessions.images import ImageFiles
 from sessions.notes import Notes
 from sessions.pictures import Pictures
 from sessions.runs import Runs
+from sessions.session_list import SessionList
+from sessions.store_base import OpenHome
 from sessions.tree import Tree
 
 
-class Store(Tree, Pictures, Runs, Notes):
+class Store:
     """An open home. Make one with :meth:`open`; one process at a time may have it."""
 
     def __init__(self, home: Path, lock: HomeLock) -> None:
         self.home = home
         self._lock = lock
         self._db = Database(home / DATABASE)
-        self._images = ImageFiles(home)
-        self._fresh = set()
-        self.lost_at_open = self._mark_lost()
-        self._mark_notes_lost()
-        self._images.clear_parts()
+        images = ImageFiles(home)
+        shared = OpenHome(self._db, images)
+        self.sessions = SessionList(shared)
+        self.tree = Tree(shared)
+        self.pictures = Pictures(shared)
+        self.runs = Runs(shared)
+        self.notes = Notes(shared)
+        self.lost_at_open = runs.mark_lost(self._db)
+        notes.mark_lost(self._db)
+        images.clear_parts()
 
     @classmethod
     def open(cls, home: Path | str | None = None) -> Self:
@@ -56,6 +72,16 @@ class Store(Tree, Pictures, Runs, Notes):
         except BaseException:
             lock.release()
             raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Makes the calls inside the block one: all kept when it ends, none when it raises.
+
+        No other thread writes meanwhile, so that what was read in the block still holds when it writes.
+        Keep it short, and don't paint in it. Picture files are no part of it.
+        """
+        with self._db.transaction():
+            yield
 
     def close(self) -> None:
         """Ends everything; twice is fine."""

@@ -8,42 +8,52 @@ from sqlalchemy.orm import Session as Sql
 from engine.core.trajectory import Step
 from sessions.errors import Conflict
 from sessions.records import Branch
+from sessions.rows import (
+    find_branch,
+    find_session,
+    find_step,
+    insert_branch,
+    insert_step,
+    now,
+    steps_of,
+    trajectory_to,
+)
 from sessions.schema import BranchRow
-from sessions.store_base import StoreBase, now
+from sessions.store_base import StoreBase
 from sessions.text import clean_step, name_from
 
 
 class Tree(StoreBase):
-    """The part of the store that knows of steps and branches."""
+    """Steps and branches: ``store.tree``."""
 
     def steps(self, owner: str, sid: str) -> dict[str, Step]:
         """Every step of the session by id, in the order they were made."""
         with self._db.reading() as sql:
-            self._session(sql, owner, sid)
-            return dict(self._steps(sql, sid))
+            find_session(sql, owner, sid)
+            return steps_of(sql, sid)
 
     def step(self, owner: str, sid: str, step_id: str) -> Step:
         with self._db.reading() as sql:
-            self._session(sql, owner, sid)
-            return self._step(sql, sid, step_id).step()
+            find_session(sql, owner, sid)
+            return find_step(sql, sid, step_id).step()
 
     def trajectory(self, owner: str, sid: str, tip: str) -> list[Step]:
         """The path from the root to ``tip``."""
         with self._db.reading() as sql:
-            self._session(sql, owner, sid)
-            return self._path(sql, sid, tip)
+            find_session(sql, owner, sid)
+            return trajectory_to(sql, sid, tip)
 
     def branches(self, owner: str, sid: str) -> list[Branch]:
         """The session's branches, oldest first."""
         with self._db.reading() as sql:
-            self._session(sql, owner, sid)
+            find_session(sql, owner, sid)
             rows = select(BranchRow).where(BranchRow.session_id == sid).order_by(BranchRow.number)
             return [row.record() for row in sql.scalars(rows)]
 
     def branch(self, owner: str, sid: str, branch_id: str) -> Branch:
         with self._db.reading() as sql:
-            self._session(sql, owner, sid)
-            return self._branch(sql, sid, branch_id).record()
+            find_session(sql, owner, sid)
+            return find_branch(sql, sid, branch_id).record()
 
     def add_step(self, owner: str, sid: str, step: Step, branch_id: str) -> Step:
         """Adds a step under the branch's tip and moves the branch onto it, both or neither.
@@ -54,8 +64,8 @@ class Tree(StoreBase):
         """
         step = clean_step(step)
         with self._db.transaction() as sql:
-            session = self._session(sql, owner, sid)
-            branch = self._branch(sql, sid, branch_id)
+            session = find_session(sql, owner, sid)
+            branch = find_branch(sql, sid, branch_id)
             if branch.tip != step.id:
                 if branch.tip != step.parent:
                     raise Conflict(
@@ -63,7 +73,7 @@ class Tree(StoreBase):
                         "last step. Nothing was overwritten. Look at the branch as it is now, or keep yours "
                         "as a branch of its own."
                     )
-                self._insert_step(sql, sid, step)
+                insert_step(sql, self._images, sid, step)
                 branch.tip = step.id
                 branch.updated_at = session.updated_at = now()
         if step.image:
@@ -79,40 +89,38 @@ class Tree(StoreBase):
         """
         step = clean_step(step)
         with self._db.transaction() as sql:
-            self._insert_step_here(sql, owner, sid, step)
-            record = self._new_branch(sql, sid, step.id, name, forked_from, step.parent)
+            session = find_session(sql, owner, sid)
+            insert_step(sql, self._images, sid, step)
+            session.updated_at = now()
+            branch = _new_branch(sql, sid, step.id, name, forked_from, step.parent)
         if step.image:
             self._fresh.discard(step.image)
-        return record
+        return branch
 
     def create_branch(
         self, owner: str, sid: str, tip: str, name: str | None = None, *, forked_from: str | None = None
     ) -> Branch:
         """A new branch on a step that is there. Default names count on: "idea 2", "idea 3", …"""
         with self._db.transaction() as sql:
-            session = self._session(sql, owner, sid)
-            self._step(sql, sid, tip)
+            session = find_session(sql, owner, sid)
+            find_step(sql, sid, tip)
             session.updated_at = now()
-            return self._new_branch(sql, sid, tip, name, forked_from, tip)
+            return _new_branch(sql, sid, tip, name, forked_from, tip)
 
     def rename_branch(self, owner: str, sid: str, branch_id: str, name: str) -> Branch:
         with self._db.transaction() as sql:
-            session = self._session(sql, owner, sid)
-            branch = self._branch(sql, sid, branch_id)
+            session = find_session(sql, owner, sid)
+            branch = find_branch(sql, sid, branch_id)
             branch.name = name_from(name, "branch's name")
             branch.updated_at = session.updated_at = now()
             return branch.record()
 
-    def _insert_step_here(self, sql: Sql, owner: str, sid: str, step: Step) -> None:
-        session = self._session(sql, owner, sid)
-        self._insert_step(sql, sid, step)
-        session.updated_at = now()
 
-    def _new_branch(
-        self, sql: Sql, sid: str, tip: str, name: str | None, forked_from: str | None, forked_at: str | None
-    ) -> Branch:
-        if forked_from is not None:
-            self._branch(sql, sid, forked_from)
-        if name is not None:
-            name = name_from(name, "branch's name")
-        return self._insert_branch(sql, sid, tip, name, forked_from, forked_at).record()
+def _new_branch(
+    sql: Sql, sid: str, tip: str, name: str | None, forked_from: str | None, forked_at: str | None
+) -> Branch:
+    if forked_from is not None:
+        find_branch(sql, sid, forked_from)
+    if name is not None:
+        name = name_from(name, "branch's name")
+    return insert_branch(sql, sid, tip, name, forked_from, forked_at).record()

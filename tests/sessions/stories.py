@@ -64,17 +64,17 @@ def grow(
     store: Store, owner: str = ANN, prompt: str = "a red house left of a green tree", seed: int = 7
 ) -> Story:
     """A session with prompt → plan → sketch → inspect on its first branch."""
-    session = store.create_session(owner, prompt, SETTINGS, seed)
-    branch = store.branches(owner, session.id)[0]
+    session = store.sessions.create(owner, prompt, SETTINGS, seed)
+    branch = store.tree.branches(owner, session.id)[0]
 
     def add(step: Step) -> Step:
-        return store.add_step(owner, session.id, step, branch.id)
+        return store.tree.add_step(owner, session.id, step, branch.id)
 
-    root = store.step(owner, session.id, branch.tip)
+    root = store.tree.step(owner, session.id, branch.tip)
     first = add(plan(root.id))
-    drawn = add(sketch(first.id, store.put_image(picture(seed))))
+    drawn = add(sketch(first.id, store.pictures.put(picture(seed))))
     looked = add(inspect(drawn.id))
-    return Story(session, store.branch(owner, session.id, branch.id), root, first, drawn, looked)
+    return Story(session, store.tree.branch(owner, session.id, branch.id), root, first, drawn, looked)
 
 
 def snapshot(folder: Path) -> dict[str, str]:

@@ -45,27 +45,27 @@ class TestTheRoundTrip:
 
     def test_an_exported_session_opens_again_as_a_new_one(self, store):
         story = grow(store)
-        store.rename(ANN, story.session.id, "My house")
-        data = store.export_png(ANN, story.session.id, story.inspect.id)
+        store.sessions.rename(ANN, story.session.id, "My house")
+        data = store.pictures.export_png(ANN, story.session.id, story.inspect.id)
         for owner in (ANN, BOB):
-            copy = store.import_png(owner, data)
+            copy = store.pictures.import_png(owner, data)
             assert copy.id != story.session.id
             assert (copy.title, copy.settings, copy.seed) == ("My house", story.session.settings, 7)
-            (branch,) = store.branches(owner, copy.id)
-            assert [s.id for s in store.trajectory(owner, copy.id, branch.tip)] == story.ids
-            assert store.step(owner, copy.id, story.plan.id).result == story.plan.result
-            assert store.pixels(owner, copy.id, story.sketch.image).tobytes() == picture(7).tobytes()
+            (branch,) = store.tree.branches(owner, copy.id)
+            assert [s.id for s in store.tree.trajectory(owner, copy.id, branch.tip)] == story.ids
+            assert store.tree.step(owner, copy.id, story.plan.id).result == story.plan.result
+            assert store.pictures.load(owner, copy.id, story.sketch.image).tobytes() == picture(7).tobytes()
 
     def test_only_the_path_to_the_step_is_inside(self, store):
         story = grow(store)
-        store.fork(ANN, story.session.id, inspect(story.sketch.id, "a secret of the other idea"))
-        found = read_png(store.export_png(ANN, story.session.id, story.sketch.id))
+        store.tree.fork(ANN, story.session.id, inspect(story.sketch.id, "a secret of the other idea"))
+        found = read_png(store.pictures.export_png(ANN, story.session.id, story.sketch.id))
         assert [step.id for step in found.steps] == story.ids[:3]
 
     def test_before_the_first_picture_there_is_a_sentence(self, store):
         story = grow(store)
         with pytest.raises(InvalidInput, match="no picture up to this step yet"):
-            store.export_png(ANN, story.session.id, story.plan.id)
+            store.pictures.export_png(ANN, story.session.id, story.plan.id)
 
     @given(
         text=st.text(max_size=200), number=st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -85,12 +85,12 @@ class TestAHostileFileGetsASentence:
     def test_and_nothing_of_it_is_kept(self, store, name):
         make, words = HOSTILE[name]
         with pytest.raises(BundleError) as caught:
-            store.import_png(ANN, make())
+            store.pictures.import_png(ANN, make())
         said = str(caught.value)
         assert words in said
         assert "Nothing was changed" in said
         assert len(said) < 600
-        assert store.sessions(ANN) == []
+        assert store.sessions.list(ANN) == []
         assert not list((store.home / "images").rglob("*"))
 
     def test_the_forger_of_these_tests_makes_sound_files_too(self):

@@ -23,9 +23,11 @@ from tests.sessions.stories import ANN, ROOT, Story, child, grow, inspect, pictu
 def story(made_home) -> Story:
     with Store.open(made_home) as store:
         grown = grow(store)
-        store.fork(ANN, grown.session.id, inspect(grown.sketch.id, "bigger"), forked_from=grown.branch.id)
-        store.create_run(ANN, grown.session.id, grown.branch.id, {})
-        store.duplicate(ANN, grown.session.id)
+        store.tree.fork(
+            ANN, grown.session.id, inspect(grown.sketch.id, "bigger"), forked_from=grown.branch.id
+        )
+        store.runs.create(ANN, grown.session.id, grown.branch.id, {})
+        store.sessions.duplicate(ANN, grown.session.id)
     return grown
 
 
@@ -152,7 +154,7 @@ class TestAllIsWell:
 
     def test_extra_files_are_named_and_no_fault(self, home, story, capsys):
         with Store.open(home) as store:
-            store.put_image(picture(50))
+            store.pictures.put(picture(50))
         (home / "images" / "holiday.txt").write_text("mine")
         status, said = examined(home, capsys)
         assert status == 0
@@ -161,7 +163,7 @@ class TestAllIsWell:
 
     def test_while_the_studio_has_it_open(self, home, story, capsys):
         with Store.open(home) as store:
-            store.fork(ANN, story.session.id, plan(story.prompt.id, "another idea"))
+            store.tree.fork(ANN, story.session.id, plan(story.prompt.id, "another idea"))
             assert main(["doctor", "--home", str(home)]) == 0
             assert ["step", "hashes", "11", "0"] in table(capsys.readouterr().out)
 
@@ -172,7 +174,7 @@ class TestAllIsWell:
             "from tests.sessions.stories import plan\n"
             "from sessions import Store\n"
             "store = Store.open(sys.argv[1])\n"
-            "store.fork('ann', sys.argv[2], plan(sys.argv[3], 'the last words'))\n"
+            "store.tree.fork('ann', sys.argv[2], plan(sys.argv[3], 'the last words'))\n"
             "print('kept', flush=True); time.sleep(60)\n",
             *(home, story.session.id, story.prompt.id),
         )

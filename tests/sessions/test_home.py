@@ -25,8 +25,8 @@ from tests.sessions.stories import grow
 from sessions import Store
 store = Store.open(sys.argv[1])
 story = grow(store)
-run = store.create_run("ann", story.session.id, story.branch.id, {})
-store.set_run("ann", run.id, "running")
+run = store.runs.create("ann", story.session.id, story.branch.id, {})
+store.runs.set("ann", run.id, "running")
 print(story.session.id, flush=True)
 time.sleep(60)
 """
@@ -50,7 +50,7 @@ class TestWhereTheHomeIs:
         with Store.open(home) as store:
             grow(store)
         with Store.open(home) as store:
-            assert len(store.sessions(ANN)) == 1
+            assert len(store.sessions.list(ANN)) == 1
         assert [path.name for path in tmp_path.iterdir()] == [home.name]
 
 
@@ -75,11 +75,11 @@ class TestOneProcessAtATime:
         holder.wait()
         with Store.open(home) as store:
             assert store.lost_at_open == 1
-            (run,) = store.runs(ANN, holder.sid)
+            (run,) = store.runs.list(ANN, holder.sid)
             assert (run.state, run.is_over) == ("lost", True)
             assert "stopped while this was under way" in run.cause
             assert "Continue from the last one" in run.next_action
-            assert len(store.steps(ANN, holder.sid)) == 4
+            assert len(store.tree.steps(ANN, holder.sid)) == 4
         with Store.open(home) as store:
             assert store.lost_at_open == 0
 
@@ -109,12 +109,12 @@ from sessions import DiskFull, Store
 store = Store.open(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
 try:
-    store.put_image(picture(1, (500, 500)))
+    store.pictures.put(picture(1, (500, 500)))
 except DiskFull as error:
     print(error)
 print([path.name for path in Path(sys.argv[1], "images").rglob("*") if path.is_file()])
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-store.put_image(picture(1, (500, 500)))
+store.pictures.put(picture(1, (500, 500)))
 """
         process = child(code, home)
         out, errors = process.communicate(timeout=30)
@@ -134,12 +134,12 @@ store.put_image(picture(1, (500, 500)))
         tip, made = story.inspect, 0
         with pytest.raises(DiskFull, match="Everything kept before is safe"):
             for _ in range(20):
-                tip = store.add_step(ANN, story.session.id, plan(tip.id, "x" * 5000), story.branch.id)
+                tip = store.tree.add_step(ANN, story.session.id, plan(tip.id, "x" * 5000), story.branch.id)
                 made += 1
-        path = store.trajectory(
-            ANN, story.session.id, store.branch(ANN, story.session.id, story.branch.id).tip
+        path = store.tree.trajectory(
+            ANN, story.session.id, store.tree.branch(ANN, story.session.id, story.branch.id).tip
         )
-        assert len(path) == len(store.steps(ANN, story.session.id)) == 4 + made
+        assert len(path) == len(store.tree.steps(ANN, story.session.id)) == 4 + made
 
     @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
     def test_a_crash_while_writing_leaves_no_half_picture(self, home):
@@ -152,7 +152,7 @@ def stop(fd):
     print("written, not yet named", flush=True)
     time.sleep(60)
 os.fsync = stop
-store.put_image(picture(5))
+store.pictures.put(picture(5))
 """
         process = child(code, home)
         assert process.stdout.readline() == "written, not yet named\n"
@@ -161,21 +161,21 @@ store.put_image(picture(5))
         assert [path.suffix for path in (home / "images").rglob("*") if path.is_file()] == [".part"]
         with Store.open(home) as store:
             assert [path for path in (home / "images").rglob("*") if path.is_file()] == []
-            digest = store.put_image(picture(5))
+            digest = store.pictures.put(picture(5))
         (path,) = (home / "images").rglob("*.png")
         assert path.parent.name + path.stem == digest
 
     def test_a_damaged_picture_is_never_shown_and_heals_when_painted_again(self, store):
         story = grow(store)
-        path = store.image_path(ANN, story.session.id, story.sketch.image)
+        path = store.pictures.path(ANN, story.session.id, story.sketch.image)
         good = path.read_bytes()
         path.write_bytes(good[:-20])
         with pytest.raises(StoreError, match="its file was changed.*steps and their texts are safe"):
-            store.pixels(ANN, story.session.id, story.sketch.image)
+            store.pictures.load(ANN, story.session.id, story.sketch.image)
         path.unlink()
-        for look in (store.pixels, store.image_path):
+        for look in (store.pictures.load, store.pictures.path):
             with pytest.raises(StoreError, match="its file is gone"):
                 look(ANN, story.session.id, story.sketch.image)
         path.write_bytes(good[::-1])
-        assert store.put_image(picture(7)) == story.sketch.image
+        assert store.pictures.put(picture(7)) == story.sketch.image
         assert path.read_bytes() == good

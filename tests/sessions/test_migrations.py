@@ -83,7 +83,7 @@ class TestMigrations:
             assert sql.execute("SELECT name FROM sqlite_schema WHERE name = 'half'").fetchall() == []
             assert len(sql.execute("SELECT * FROM sessions").fetchone()) == 8
         with Store.open(old) as store:
-            assert len(store.sessions(ANN)) == 1
+            assert len(store.sessions.list(ANN)) == 1
 
     def test_a_newer_database_is_refused_untouched(self, old, tmp_path):
         migrations.upgrade(old, self.newer(tmp_path, "pass"))
@@ -131,8 +131,8 @@ class TestADamagedRow:
     def grown(cls, tmp_path_factory):
         with Store.open(tmp_path_factory.mktemp("rows")) as store:
             story = grow(store)
-            store.create_run(ANN, story.session.id, story.branch.id, {})
-            store.add_note(ANN, story.session.id, story.sketch.id, "What is it?")
+            store.runs.create(ANN, story.session.id, story.branch.id, {})
+            store.notes.add(ANN, story.session.id, story.sketch.id, "What is it?")
             yield store, story
 
     @given(
@@ -158,16 +158,16 @@ class TestADamagedRow:
         table, column = place
         path = store.home / "restroke.db"
         looks = (
-            lambda: store.sessions(ANN, "house"),
-            lambda: store.session(ANN, sid),
-            lambda: store.steps(ANN, sid),
-            lambda: store.trajectory(ANN, sid, story.inspect.id),
-            lambda: store.branches(ANN, sid),
-            lambda: store.runs(ANN, sid),
-            lambda: store.notes(ANN, sid),
-            lambda: store.pixels(ANN, sid, story.sketch.image),
-            lambda: store.export_png(ANN, sid, story.inspect.id),
-            lambda: store.rename(ANN, sid, "new"),
+            lambda: store.sessions.list(ANN, "house"),
+            lambda: store.sessions.get(ANN, sid),
+            lambda: store.tree.steps(ANN, sid),
+            lambda: store.tree.trajectory(ANN, sid, story.inspect.id),
+            lambda: store.tree.branches(ANN, sid),
+            lambda: store.runs.list(ANN, sid),
+            lambda: store.notes.list(ANN, sid),
+            lambda: store.pictures.load(ANN, sid, story.sketch.image),
+            lambda: store.pictures.export_png(ANN, sid, story.inspect.id),
+            lambda: store.sessions.rename(ANN, sid, "new"),
         )
         with closing(sqlite3.connect(path)) as keep, closing(sqlite3.connect(":memory:")) as copy:
             keep.backup(copy)
@@ -193,4 +193,4 @@ class TestADamagedRow:
         with sqlite3.connect(store.home / "restroke.db") as other:
             other.execute("UPDATE steps SET fields = json_set(fields, '$.text', 'evil') WHERE number = 0")
         with pytest.raises(DamagedDatabase, match=r"the step [0-9a-f]{12} was changed.*doctor"):
-            store.steps(ANN, story.session.id)
+            store.tree.steps(ANN, story.session.id)

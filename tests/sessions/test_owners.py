@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import pytest
 
 from engine.core.trajectory import Step
 from sessions import NotFound, Store
+from sessions.notes import Notes
+from sessions.pictures import Pictures
+from sessions.runs import Runs
+from sessions.session_list import SessionList
+from sessions.store_base import StoreBase
+from sessions.tree import Tree
 from tests.sessions.stories import ANN, BOB, Story, grow, plan
 
-OWNERLESS = {"open", "close", "put_image"}
+PARTS = {"sessions": SessionList, "tree": Tree, "pictures": Pictures, "runs": Runs, "notes": Notes}
 CALLS = sorted(
-    name
-    for name, member in inspect.getmembers(Store, callable)
-    if not name.startswith("_") and name not in OWNERLESS
+    f"{part}.{name}"
+    for part, kind in PARTS.items()
+    for name, _ in inspect.getmembers(kind, callable)
+    if not name.startswith("_") and (part, name) != ("pictures", "put")  # which is nobody's
 )
 # These name nothing of anyone's; what they give is looked at below.
-OF_NOBODY = {"create_session", "sessions", "purge_deleted", "import_png"}
+OF_NOBODY = {"sessions.create", "sessions.list", "sessions.purge_deleted", "pictures.import_png"}
 # A run and an answer may still end after their session went into the bin; restoring is what the bin is for.
-ALSO_IN_THE_BIN = {"run", "set_run", "note", "set_note", "restore"}
+ALSO_IN_THE_BIN = {"runs.get", "runs.set", "notes.get", "notes.set", "sessions.restore"}
 
 
 def words(store: Store, story: Story, run_id: str, note_id: str) -> dict[str, Any]:
@@ -43,12 +50,12 @@ def words(store: Store, story: Story, run_id: str, note_id: str) -> dict[str, An
         "question": "What is this?",
         "seed": 1,
         "search": "",
-        "data": store.export_png(ANN, story.session.id, story.inspect.id),
+        "data": store.pictures.export_png(ANN, story.session.id, story.inspect.id),
     }
 
 
 def call(store: Store, name: str, owner: str, values: dict[str, Any]) -> Any:
-    bound: Callable[..., Any] = getattr(store, name)
+    bound = attrgetter(name)(store)
     needed = [p for p in inspect.signature(bound).parameters.values() if p.default is p.empty]
     return bound(owner, **{p.name: values[p.name] for p in needed if p.name != "owner"})
 
@@ -60,30 +67,32 @@ def story(store):
 
 @pytest.fixture
 def values(store, story):
-    run = store.create_run(ANN, story.session.id, story.branch.id, {})
-    note = store.add_note(ANN, story.session.id, story.sketch.id, "What is this?")
+    run = store.runs.create(ANN, story.session.id, story.branch.id, {})
+    note = store.notes.add(ANN, story.session.id, story.sketch.id, "What is this?")
     return words(store, story, run.id, note.id)
 
 
 class TestEveryCallTakesTheOwner:
-    def test_there_are_calls_to_look_at(self):
+    def test_there_are_calls_to_look_at(self, store):
         assert len(CALLS) >= 24
+        parts = {name: type(part) for name, part in vars(store).items() if isinstance(part, StoreBase)}
+        assert parts == PARTS
 
     @pytest.mark.parametrize("name", CALLS)
-    def test_first(self, name):
-        assert list(inspect.signature(getattr(Store, name)).parameters)[1] == "owner"
+    def test_first(self, store, name):
+        assert next(iter(inspect.signature(attrgetter(name)(store)).parameters)) == "owner"
 
     @pytest.mark.parametrize("name", sorted(set(CALLS) - OF_NOBODY))
     def test_and_anothers_id_reads_as_not_found(self, store, story, values, name):
-        if name == "restore":
-            store.delete(ANN, story.session.id)
+        if name == "sessions.restore":
+            store.sessions.delete(ANN, story.session.id)
         with pytest.raises(NotFound):
             call(store, name, BOB, values)
         call(store, name, ANN, values)  # while for its owner the very same call works
 
     @pytest.mark.parametrize("name", sorted(set(CALLS) - OF_NOBODY - ALSO_IN_THE_BIN))
     def test_and_what_lies_in_the_bin_reads_as_not_found(self, store, story, values, name):
-        store.delete(ANN, story.session.id)
+        store.sessions.delete(ANN, story.session.id)
         with pytest.raises(NotFound):
             call(store, name, ANN, values)
 
@@ -91,44 +100,51 @@ class TestEveryCallTakesTheOwner:
     def test_and_ids_that_are_none_read_as_not_found(self, store, story, values, bad):
         for name in sorted(set(CALLS) - OF_NOBODY):
             for part in ("sid", "run_id", "note_id", "branch_id", "step_id", "tip", "digest"):
-                if part in inspect.signature(getattr(store, name)).parameters:
+                if part in inspect.signature(attrgetter(name)(store)).parameters:
                     with pytest.raises(NotFound):
                         call(store, name, ANN, {**values, part: bad})
 
 
 class TestOwnersNeverMix:
     def test_lists_show_ones_own(self, store, story):
-        assert store.sessions(BOB) == store.sessions(BOB, "house") == store.sessions(BOB, deleted=True) == []
-        assert [summary.id for summary in store.sessions(ANN, "house")] == [story.session.id]
+        assert (
+            store.sessions.list(BOB)
+            == store.sessions.list(BOB, "house")
+            == store.sessions.list(BOB, deleted=True)
+            == []
+        )
+        assert [summary.id for summary in store.sessions.list(ANN, "house")] == [story.session.id]
 
     def test_ones_own_session_opens_nobody_elses_things(self, store, story):
         mine = grow(store, BOB, prompt="a boat", seed=8)
         sid = mine.session.id
         for attempt in (
-            lambda: store.step(BOB, sid, story.plan.id),
-            lambda: store.trajectory(BOB, sid, story.inspect.id),
-            lambda: store.branch(BOB, sid, story.branch.id),
-            lambda: store.add_step(BOB, sid, plan(mine.inspect.id), story.branch.id),
-            lambda: store.fork(BOB, sid, plan(story.inspect.id)),
-            lambda: store.fork(BOB, sid, plan(mine.inspect.id), forked_from=story.branch.id),
-            lambda: store.create_branch(BOB, sid, story.inspect.id),
-            lambda: store.create_run(BOB, sid, story.branch.id, {}),
-            lambda: store.image_path(BOB, sid, story.sketch.image),
-            lambda: store.pixels(BOB, sid, story.sketch.image),
-            lambda: store.export_png(BOB, sid, story.sketch.id),
+            lambda: store.tree.step(BOB, sid, story.plan.id),
+            lambda: store.tree.trajectory(BOB, sid, story.inspect.id),
+            lambda: store.tree.branch(BOB, sid, story.branch.id),
+            lambda: store.tree.add_step(BOB, sid, plan(mine.inspect.id), story.branch.id),
+            lambda: store.tree.fork(BOB, sid, plan(story.inspect.id)),
+            lambda: store.tree.fork(BOB, sid, plan(mine.inspect.id), forked_from=story.branch.id),
+            lambda: store.tree.create_branch(BOB, sid, story.inspect.id),
+            lambda: store.runs.create(BOB, sid, story.branch.id, {}),
+            lambda: store.pictures.path(BOB, sid, story.sketch.image),
+            lambda: store.pictures.load(BOB, sid, story.sketch.image),
+            lambda: store.pictures.export_png(BOB, sid, story.sketch.id),
         ):
             with pytest.raises(NotFound):
                 attempt()
 
     def test_the_same_step_in_two_hands_is_two_rows(self, store):
-        both = [store.create_session(owner, "a cat", {}, 1) for owner in (ANN, BOB)]
-        roots = [store.branches(owner, one.id)[0].tip for owner, one in zip((ANN, BOB), both, strict=True)]
+        both = [store.sessions.create(owner, "a cat", {}, 1) for owner in (ANN, BOB)]
+        roots = [
+            store.tree.branches(owner, one.id)[0].tip for owner, one in zip((ANN, BOB), both, strict=True)
+        ]
         assert roots[0] == roots[1]
-        store.fork(BOB, both[1].id, Step(roots[1], "think", "person", {"text": "mine"}))
-        assert len(store.steps(ANN, both[0].id)) == 1
+        store.tree.fork(BOB, both[1].id, Step(roots[1], "think", "person", {"text": "mine"}))
+        assert len(store.tree.steps(ANN, both[0].id)) == 1
 
     def test_an_imported_picture_belongs_to_who_imported_it(self, store, story, values):
-        copy = store.import_png(BOB, values["data"])
-        assert [s.id for s in store.sessions(BOB)] == [copy.id]
+        copy = store.pictures.import_png(BOB, values["data"])
+        assert [s.id for s in store.sessions.list(BOB)] == [copy.id]
         with pytest.raises(NotFound):
-            store.session(ANN, copy.id)
+            store.sessions.get(ANN, copy.id)

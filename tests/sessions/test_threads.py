@@ -17,19 +17,19 @@ class TestTwoThreadsWriting:
         over = Event()
 
         def write(number: int) -> str:
-            branch = store.create_branch(ANN, sid, story.inspect.id, f"thread {number}")
+            branch = store.tree.create_branch(ANN, sid, story.inspect.id, f"thread {number}")
             tip = branch.tip
             for step in range(10):
-                tip = store.add_step(ANN, sid, plan(tip, f"{number}.{step}"), branch.id).id
-                digest = store.put_image(picture(step % 3))
-                tip = store.add_step(ANN, sid, sketch(tip, digest), branch.id).id
+                tip = store.tree.add_step(ANN, sid, plan(tip, f"{number}.{step}"), branch.id).id
+                digest = store.pictures.put(picture(step % 3))
+                tip = store.tree.add_step(ANN, sid, sketch(tip, digest), branch.id).id
             return branch.id
 
         def read() -> int:
             looks = 0
             while not over.is_set():
-                for branch in store.branches(ANN, sid):
-                    path_to(store.steps(ANN, sid), branch.tip)  # never a tip without its steps
+                for branch in store.tree.branches(ANN, sid):
+                    path_to(store.tree.steps(ANN, sid), branch.tip)  # never a tip without its steps
                 looks += 1
             return looks
 
@@ -41,8 +41,8 @@ class TestTwoThreadsWriting:
                 over.set()
             assert reader.result() > 0
         for branch in branches:
-            assert len(store.trajectory(ANN, sid, store.branch(ANN, sid, branch).tip)) == 24
-        assert len(store.steps(ANN, sid)) == 44
+            assert len(store.tree.trajectory(ANN, sid, store.tree.branch(ANN, sid, branch).tip)) == 24
+        assert len(store.tree.steps(ANN, sid)) == 44
 
     def test_one_wins_the_branch_and_the_other_is_told(self, store):
         story = grow(store)
@@ -51,7 +51,7 @@ class TestTwoThreadsWriting:
         def write(number: int) -> str:
             start.wait()
             try:
-                return store.add_step(
+                return store.tree.add_step(
                     ANN, story.session.id, plan(story.inspect.id, f"{number}"), story.branch.id
                 ).id
             except Conflict:
@@ -60,12 +60,12 @@ class TestTwoThreadsWriting:
         with ThreadPoolExecutor(4) as pool:
             found = list(pool.map(write, range(4)))
         assert found.count("conflict") == 3
-        assert store.branch(ANN, story.session.id, story.branch.id).tip in found
-        assert len(store.steps(ANN, story.session.id)) == 5
+        assert store.tree.branch(ANN, story.session.id, story.branch.id).tip in found
+        assert len(store.tree.steps(ANN, story.session.id)) == 5
 
     def test_the_same_picture_from_many_threads_is_one_whole_file(self, store):
         with ThreadPoolExecutor(4) as pool:
-            digests = set(pool.map(lambda _: store.put_image(picture(1)), range(12)))
+            digests = set(pool.map(lambda _: store.pictures.put(picture(1)), range(12)))
         assert len(digests) == 1
         assert [path.suffix for path in (store.home / "images").rglob("*") if path.is_file()] == [".png"]
 
@@ -77,20 +77,20 @@ class TestTwoThreadsWriting:
             gone = 0
             while not over.is_set():
                 other = grow(store, BOB, seed=gone % 4)
-                store.delete(BOB, other.session.id)
-                gone += store.purge_deleted(BOB)
+                store.sessions.delete(BOB, other.session.id)
+                gone += store.sessions.purge_deleted(BOB)
             return gone
 
         with ThreadPoolExecutor(1) as pool:
             thrower = pool.submit(throw_away)
             try:
                 for number in range(24):
-                    digest = store.put_image(picture(number % 4))
+                    digest = store.pictures.put(picture(number % 4))
                     step = sketch(
-                        store.fork(ANN, story.session.id, plan(story.prompt.id, f"{number}")).tip, digest
+                        store.tree.fork(ANN, story.session.id, plan(story.prompt.id, f"{number}")).tip, digest
                     )
-                    store.fork(ANN, story.session.id, step)
-                    store.pixels(ANN, story.session.id, digest)
+                    store.tree.fork(ANN, story.session.id, step)
+                    store.pictures.load(ANN, story.session.id, digest)
             finally:
                 over.set()
             assert thrower.result() > 0
@@ -101,15 +101,15 @@ class TestReadersAndTheWriter:
         story = grow(store)
         with store._db.reading() as reader:
             before = reader.connection().exec_driver_sql("SELECT count(*) FROM steps").scalar_one()
-            store.fork(ANN, story.session.id, inspect(story.sketch.id, "bigger"))
+            store.tree.fork(ANN, story.session.id, inspect(story.sketch.id, "bigger"))
             assert reader.connection().exec_driver_sql("SELECT count(*) FROM steps").scalar_one() == before
-        assert len(store.steps(ANN, story.session.id)) == before + 1
+        assert len(store.tree.steps(ANN, story.session.id)) == before + 1
 
     def test_a_handed_out_picture_is_ones_own(self, store):
         story = grow(store)
-        mine = store.pixels(ANN, story.session.id, story.sketch.image)
+        mine = store.pictures.load(ANN, story.session.id, story.sketch.image)
         mine.paste("black", (0, 0, *mine.size))
-        assert store.pixels(ANN, story.session.id, story.sketch.image).getextrema() != ((0, 0),) * 3
+        assert store.pictures.load(ANN, story.session.id, story.sketch.image).getextrema() != ((0, 0),) * 3
 
 
 def test_the_connections_are_set_up_as_promised(store: Store):

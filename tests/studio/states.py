@@ -37,7 +37,7 @@ def settle(room: StudioState, sid: str, owner: str = "local") -> str:
     """Waits until nothing runs; the state of the newest run."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        runs = room.store.runs(owner, sid)
+        runs = room.store.runs.list(owner, sid)
         if (
             runs
             and all(run.state not in ("queued", "running") for run in runs)
@@ -45,7 +45,7 @@ def settle(room: StudioState, sid: str, owner: str = "local") -> str:
         ):
             return runs[0].state
         time.sleep(0.01)
-    raise AssertionError([run.state for run in room.store.runs(owner, sid)])
+    raise AssertionError([run.state for run in room.store.runs.list(owner, sid)])
 
 
 def wait(until: Callable[[], bool], seconds: float = PATIENCE) -> None:
@@ -57,8 +57,8 @@ def wait(until: Callable[[], bool], seconds: float = PATIENCE) -> None:
 
 
 def steps(room: StudioState, sid: str, branch: int = -1) -> list[Step]:
-    tip = room.store.branches("local", sid)[branch].tip
-    return room.store.trajectory("local", sid, tip)
+    tip = room.store.tree.branches("local", sid)[branch].tip
+    return room.store.tree.trajectory("local", sid, tip)
 
 
 def png(size: tuple[int, int] = (64, 64), colour: str = "red") -> bytes:

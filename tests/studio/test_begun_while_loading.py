@@ -57,7 +57,7 @@ class Held:
         return reply["session"]
 
     def session(self, sid: str) -> Session:
-        return self.room.store.session("local", sid)
+        return self.room.store.sessions.get("local", sid)
 
     def upload(self, data: bytes) -> str:
         client = TestClient(Starlette(routes=routes(self.room)))
@@ -75,7 +75,7 @@ def held(tmp_path: Path) -> Iterator[Held]:
 
 def test_what_was_chosen_stays_and_the_rest_is_the_models(held: Held):
     sid = held.begin(protocol="irg", guidance=3.0, height=96, width=64)
-    assert held.room.store.runs("local", sid)[0].state == "queued", "it is there at once, and waits"
+    assert held.room.store.runs.list("local", sid)[0].state == "queued", "it is there at once, and waits"
     held.arrive()
     assert settle(held.room, sid) == "done"
     for settings in (held.session(sid).settings, steps(held.room, sid)[1].recipe["settings"]):
@@ -105,7 +105,7 @@ def test_a_restart_in_between_loses_no_choice(tmp_path: Path):
         held.close()
     with Store.open(tmp_path) as store:
         held = Held(store)
-        branch = store.branches("local", sid)[0]
+        branch = store.tree.branches("local", sid)[0]
         again = do(held.room, "run", sid=sid, step=branch.tip, branch=branch.id)
         assert again["ok"], again
         held.arrive()

@@ -23,7 +23,7 @@ class TestCommands:
         reply = do(room, "edit", sid=sid, step=plan.id, fields=fields, run=True)
         assert reply["ok"]
         assert settle(room, sid) == "done"
-        old, new = room.store.branches("local", sid)
+        old, new = room.store.tree.branches("local", sid)
         assert (old.name, new.name) == ("first idea", "blue house")
         assert reply["branch"] == new.id
         edited = steps(room, sid)[1]
@@ -35,7 +35,7 @@ class TestCommands:
         plan = steps(room, sid)[1]
         wish = {"sid": sid, "step": plan.id, "fields": {**plan.fields, "instruction": "Go."}, "run": False}
         assert do(room, "edit", **wish)["branch"] == do(room, "edit", **wish)["branch"]
-        assert len(room.store.branches("local", sid)) == 2
+        assert len(room.store.tree.branches("local", sid)) == 2
 
     def test_an_edit_made_elsewhere_meanwhile_is_a_conflict_until_it_is_forced(self, room: StudioState):
         sid = begin(room)
@@ -69,10 +69,10 @@ class TestCommands:
         sid = begin(room)
         root = steps(room, sid)[0]
         for _ in range(3):
-            first = room.store.branches("local", sid)[0].id
+            first = room.store.tree.branches("local", sid)[0].id
             assert do(room, "run", sid=sid, step=root.id, branch=first)["ok"]
             settle(room, sid)
-        plans = {s.id for s in room.store.steps("local", sid).values() if s.parent == root.id}
+        plans = {s.id for s in room.store.tree.steps("local", sid).values() if s.parent == root.id}
         assert len(plans) == 4
 
     def test_a_persons_picture_takes_a_place(self, room: StudioState, client: TestClient):
@@ -87,7 +87,7 @@ class TestCommands:
         reply = do(room, "replace", sid=sid, step=sketch.id, upload=kept.json()["upload"], run=False)
         mine = steps(room, sid)[-1]
         assert (reply["step"], mine.author, mine.kind) == (mine.id, "person", "sketch")
-        assert room.store.pixels("local", sid, mine.image).size == (64, 64)
+        assert room.store.pictures.load("local", sid, mine.image).size == (64, 64)
         other = begin(room, "a green tree")
         elsewhere = do(
             room, "replace", sid=other, step=steps(room, other)[2].id, upload=kept.json()["upload"], run=False
@@ -97,7 +97,7 @@ class TestCommands:
     def test_the_mode_is_kept_to(self, room: StudioState):
         sid = begin(room, mode="pause_each")
         assert (settle(room, sid), len(steps(room, sid))) == ("paused", 2)
-        branch = room.store.branches("local", sid)[0]
+        branch = room.store.tree.branches("local", sid)[0]
         assert do(room, "run", sid=sid, step=branch.tip, branch=branch.id)["branch"] == branch.id
         settle(room, sid)
         assert len(steps(room, sid)) == 3
@@ -107,9 +107,9 @@ class TestCommands:
         assert do(room, "settings", sid=sid, settings=Settings(mode="one_step").as_dict(), seed=99)["ok"]
         assert room.session_snapshot("local", sid)["seed"] == 99
         root = steps(room, sid)[0]
-        do(room, "run", sid=sid, step=root.id, branch=room.store.branches("local", sid)[0].id)
+        do(room, "run", sid=sid, step=root.id, branch=room.store.tree.branches("local", sid)[0].id)
         settle(room, sid)
-        first, second = (s for s in room.store.steps("local", sid).values() if s.kind == "plan")
+        first, second = (s for s in room.store.tree.steps("local", sid).values() if s.kind == "plan")
         assert first.recipe["seed"] != second.recipe["seed"]
 
     @pytest.mark.parametrize(
@@ -131,14 +131,14 @@ class TestCommands:
         assert not reply["ok"]
         assert said in reply["error"]
         assert reply["error"].endswith((".", "…"))
-        assert room.store.sessions("local") == []
+        assert room.store.sessions.list("local") == []
 
     def test_a_fault_in_the_code_is_an_answer_too(self, room: StudioState):
         assert "Nothing was lost" in do(room, "rename", wrong="arguments")["error"]
 
     def test_a_plan_of_ones_own_goes_on_at_the_end(self, room: StudioState):
         sid = begin(room)
-        branch = room.store.branches("local", sid)[0]
+        branch = room.store.tree.branches("local", sid)[0]
         fields = {"instruction": "Add a green tree.", "description": ""}
         wish = {"sid": sid, "branch": branch.id, "tip": branch.tip, "kind": "plan", "run": True}
         assert do(room, "add", fields=fields, **wish)["branch"] == branch.id
@@ -151,7 +151,7 @@ class TestCommands:
 
     def test_a_complete_picture_goes_on_for_one_more_round_on_its_branch(self, room: StudioState):
         sid = begin(room)
-        branch = room.store.branches("local", sid)[0]
+        branch = room.store.tree.branches("local", sid)[0]
         assert room.session_snapshot("local", sid)["runs"][-1]["complete"]
         assert do(room, "run", sid=sid, step=branch.tip, branch=branch.id)["ok"]
         settle(room, sid)
@@ -169,7 +169,7 @@ class TestCommands:
 
     def test_an_inspection_of_ones_own_asks_for_a_refine(self, room: StudioState):
         sid = begin(room, mode="one_step")
-        branch = room.store.branches("local", sid)[0]
+        branch = room.store.tree.branches("local", sid)[0]
         do(room, "run", sid=sid, step=branch.tip, branch=branch.id)
         settle(room, sid)
         tip = steps(room, sid)[-1].id
@@ -204,7 +204,7 @@ class TestUnderWay:
 
     def test_stop_leaves_what_was_finished(self, slow: StudioState):
         sid = self.begin(slow)
-        assert do(slow, "stop", sid=sid, run=slow.store.runs("local", sid)[0].id)["ok"]
+        assert do(slow, "stop", sid=sid, run=slow.store.runs.list("local", sid)[0].id)["ok"]
         assert settle(slow, sid) == "cancelled"
         assert [step.kind for step in steps(slow, sid)] == ["prompt", "plan"]
 
@@ -219,12 +219,12 @@ class TestUnderWay:
             fields={**plan.fields, "instruction": "Add a boat."},
             run=True,
         )
-        wait(lambda: slow.store.runs("local", sid)[1].state == "cancelled")
-        assert "went on from another card" in slow.store.runs("local", sid)[1].cause
+        wait(lambda: slow.store.runs.list("local", sid)[1].state == "cancelled")
+        assert "went on from another card" in slow.store.runs.list("local", sid)[1].cause
 
     def test_a_branch_is_not_run_twice_at_once(self, slow: StudioState):
         sid = self.begin(slow)
-        branch = slow.store.branches("local", sid)[0]
+        branch = slow.store.tree.branches("local", sid)[0]
         refused = do(slow, "run", sid=sid, step=branch.tip, branch=branch.id)
         assert "already being worked on" in refused["error"]
 
@@ -237,12 +237,12 @@ class TestUnderWay:
             assert do(room, "settings", sid=sid, settings=Settings(mode="pause_each").as_dict())["ok"]
             assert settle(room, sid) == "paused"
             assert [step.kind for step in steps(room, sid)] == ["prompt", "plan", "sketch"]
-            assert store.runs("local", sid)[0].cause == "The sketch is done. Look at it, then continue."
+            assert store.runs.list("local", sid)[0].cause == "The sketch is done. Look at it, then continue."
             room.worker.close()
 
     def test_a_closed_studio_leaves_a_run_to_resume(self, slow: StudioState):
         sid = self.begin(slow)
         slow.worker.close()
-        run = slow.store.runs("local", sid)[0]
+        run = slow.store.runs.list("local", sid)[0]
         assert run.state == "lost"
         assert run.cause.endswith(".")

@@ -53,7 +53,7 @@ class TestPolish:
     def test_it_is_one_turn_on_a_branch_of_its_own(self, all_ways: StudioState):
         sid = polished(all_ways)
         assert kinds(all_ways, sid, 0) == PROCESS and kinds(all_ways, sid) == POLISHED
-        assert [b.name for b in all_ways.store.branches("local", sid)] == ["first idea", "polished"]
+        assert [b.name for b in all_ways.store.tree.branches("local", sid)] == ["first idea", "polished"]
         assert steps(all_ways, sid)[-1].recipe["protocol"] == "irg"
         assert all_ways.session_snapshot("local", sid)["settings"]["protocol"] == "process"
 
@@ -62,7 +62,7 @@ class TestPolish:
         refine = steps(all_ways, sid, 0)[-1]
         assert do(all_ways, "polish", sid=sid, step=refine.id)["ok"]
         settle(all_ways, sid)
-        found = [s for s in all_ways.store.steps("local", sid).values() if s.kind == "reflect"]
+        found = [s for s in all_ways.store.tree.steps("local", sid).values() if s.kind == "reflect"]
         assert {s.parent for s in found} == {refine.id}
         assert len({s.recipe["seed"] for s in found}) == 2
 
@@ -88,7 +88,8 @@ class TestPolish:
     def test_running_from_a_reflection_again_draws_another_picture(self, all_ways: StudioState):
         sid = polished(all_ways)
         reflection, first = steps(all_ways, sid)[5:]
-        do(all_ways, "run", sid=sid, step=reflection.id, branch=all_ways.store.branches("local", sid)[0].id)
+        branch = all_ways.store.tree.branches("local", sid)[0]
+        do(all_ways, "run", sid=sid, step=reflection.id, branch=branch.id)
         settle(all_ways, sid)
         assert steps(all_ways, sid)[-1].parent == first.parent
         assert steps(all_ways, sid)[-1].recipe["seed"] != first.recipe["seed"]
@@ -104,22 +105,22 @@ class TestPolish:
 
     def test_once_its_picture_is_there_a_stop_does_not_ask_for_it_again(self, all_ways: StudioState):
         sid = polished(all_ways)
-        run, tip = all_ways.store.runs("local", sid)[0], steps(all_ways, sid)[-1]
+        run, tip = all_ways.store.runs.list("local", sid)[0], steps(all_ways, sid)[-1]
         cut_off = replace(run, state="cancelled")  # between the picture and the run's end
-        assert not broke_off_polishing(all_ways.store.session("local", sid), [cut_off], tip)
+        assert not broke_off_polishing(all_ways.store.sessions.get("local", sid), [cut_off], tip)
         refine = steps(all_ways, sid, 0)[-1]
-        assert broke_off_polishing(all_ways.store.session("local", sid), [cut_off], refine)
+        assert broke_off_polishing(all_ways.store.sessions.get("local", sid), [cut_off], refine)
 
     def test_the_process_goes_on_after_it(self, all_ways: StudioState):
         sid = polished(all_ways)
-        branch = all_ways.store.branches("local", sid)[-1]
+        branch = all_ways.store.tree.branches("local", sid)[-1]
         do(all_ways, "run", sid=sid, step=branch.tip, branch=branch.id)
         settle(all_ways, sid)
         assert kinds(all_ways, sid)[len(POLISHED)] == "inspect"
 
     def test_a_reflection_of_ones_own_is_drawn(self, all_ways: StudioState):
         sid = begin(all_ways)
-        branch = all_ways.store.branches("local", sid)[0]
+        branch = all_ways.store.tree.branches("local", sid)[0]
         more = {"branch": branch.id, "tip": branch.tip, "kind": "reflect", "fields": {"text": "Too pale."}}
         assert do(all_ways, "add", sid=sid, run=True, **more)["ok"]
         settle(all_ways, sid)
@@ -134,10 +135,10 @@ class TestOffered:
     def test_what_the_model_was_not_trained_for_is_refused_and_leaves_nothing(self, room: StudioState):
         sid = begin(room)
         refused = do(room, "polish", sid=sid, step=steps(room, sid)[-1].id)
-        assert "“Think and reflect”" in refused["error"] and len(room.store.branches("local", sid)) == 1
+        assert "“Think and reflect”" in refused["error"] and len(room.store.tree.branches("local", sid)) == 1
         wish = {**Settings().as_dict(), "protocol": "think"}
         assert "“Think first”" in do(room, "create", sid=None, prompt="a", settings=wish, seed=1)["error"]
-        assert len(room.store.sessions("local")) == 1
+        assert len(room.store.sessions.list("local")) == 1
 
     def test_the_page_hears_only_of_what_is_offered(self, room: StudioState, all_ways: StudioState):
         begin(room), begin(all_ways)  # the models are open then

@@ -21,7 +21,7 @@ class TestRecorder:
         start = room.log.seq
         sid = begin(room)
         told = [event for event in room.log.after([sid], start) if event["kind"] == "step"]
-        stored = room.store.steps("local", sid)
+        stored = room.store.tree.steps("local", sid)
         assert [event["step"]["kind"] for event in told] == ["plan", "sketch", "inspect", "refine"]
         assert all(event["step"]["id"] in stored for event in told)
         assert told[-1]["branch"]["tip"] == told[-1]["step"]["id"]
@@ -48,7 +48,7 @@ class TestRecorder:
     def test_tabs_hear_of_an_end_that_could_not_be_written_down(
         self, room: StudioState, monkeypatch: pytest.MonkeyPatch
     ):
-        write = room.store.set_run
+        write = room.store.runs.set
 
         def full(owner: str, run_id: str, state: str, *more: Any, **named: Any) -> Any:
             if state == "failed":
@@ -58,8 +58,8 @@ class TestRecorder:
         def no_room(image: Any) -> str:
             raise DiskFull("keeping a picture", room.store.home)
 
-        monkeypatch.setattr(room.store, "set_run", full)
-        monkeypatch.setattr(room.store, "put_image", no_room)
+        monkeypatch.setattr(room.store.runs, "set", full)
+        monkeypatch.setattr(room.store.pictures, "put", no_room)
         start = room.log.seq
         reply = do(room, "create", sid=None, prompt="a red house", settings=Settings().as_dict(), seed=7)
 
@@ -70,18 +70,18 @@ class TestRecorder:
         wait(lambda: "failed" in told())
         monkeypatch.undo()  # somebody freed some space
         sid = reply["session"]
-        branch = room.store.branches("local", sid)[0]
+        branch = room.store.tree.branches("local", sid)[0]
         again = do(room, "run", sid=sid, step=branch.tip, branch=branch.id, again=True)
         assert again["ok"], "the run whose end was not written does not block its branch"
         assert settle(room, sid) == "done"
-        assert [run.state for run in room.store.runs("local", sid)] == ["done", "failed"]
+        assert [run.state for run in room.store.runs.list("local", sid)] == ["done", "failed"]
 
     def test_a_failure_keeps_its_cause_and_what_the_model_wrote(self, tmp_path: Path):
         with Store.open(tmp_path) as store:
             room = StudioState.open(store, lambda: ScriptedPainter(["<des>", "<des>"]))
             sid = begin(room)
             room.worker.close()
-            run = store.runs("local", sid)[0]
+            run = store.runs.list("local", sid)[0]
         assert (run.state, run.raw) == ("failed", "<des>")
         assert run.cause and run.next_action
 

@@ -31,7 +31,7 @@ def room(tmp_path: Path, painter: ScriptedPainter) -> Iterator[StudioState]:
 
 
 def go_on(room: StudioState, sid: str, **wishes: bool) -> None:
-    branch = room.store.branches("local", sid)[0]
+    branch = room.store.tree.branches("local", sid)[0]
     assert do(room, "run", sid=sid, step=branch.tip, branch=branch.id, **wishes)["ok"]
 
 
@@ -70,7 +70,7 @@ class TestOneMoreRound:
         painter.token_delay = 0.2
         go_on(room, sid, more=True)
         wait(lambda: bool(room.recorder.live(sid)))
-        do(room, "stop", sid=sid, run=room.store.runs("local", sid)[0].id)
+        do(room, "stop", sid=sid, run=room.store.runs.list("local", sid)[0].id)
         assert settle(room, sid) == "cancelled"
         painter.token_delay = 0
         go_on(room, sid)
@@ -87,7 +87,7 @@ class TestOneMoreRound:
         go_on(room, sid, again=True)
         assert settle(room, sid) == "done"
         assert [step.kind for step in made_since(room, sid)] == ROUND
-        assert not room.store.runs("local", sid)[0].settings["more"]
+        assert not room.store.runs.list("local", sid)[0].settings["more"]
 
 
 class TestFailures:
@@ -109,7 +109,7 @@ class TestFailures:
     ):
         sid = begin(room)
         self.fail(room, painter, sid, more=True)
-        branch = room.store.branches("local", sid)[0]
+        branch = room.store.tree.branches("local", sid)[0]
         fields = {"instruction": "Add a green tree.", "description": ""}
         wish = {"branch": branch.id, "tip": branch.tip, "kind": "plan", "fields": fields, "run": False}
         added = do(room, "add", sid=sid, **wish)
@@ -122,7 +122,7 @@ class TestFailures:
 
 def stop(room: StudioState, sid: str) -> None:
     wait(lambda: bool(room.recorder.live(sid)))
-    do(room, "stop", sid=sid, run=room.store.runs("local", sid)[0].id)
+    do(room, "stop", sid=sid, run=room.store.runs.list("local", sid)[0].id)
     assert settle(room, sid) == "cancelled"
 
 
@@ -131,11 +131,11 @@ class TestAnotherSeed:
 
     def continued(self, room: StudioState, sid: str, reply: dict, **wishes: bool) -> Step:
         """The first step of the branch that ``reply`` is about, once it is made after all."""
-        tip = room.store.branch("local", sid, reply["branch"]).tip
+        tip = room.store.tree.branch("local", sid, reply["branch"]).tip
         assert do(room, "run", sid=sid, step=tip, branch=reply["branch"], **wishes)["ok"]
         assert settle(room, sid) == "done"
-        made = room.store.branch("local", sid, reply["branch"]).tip
-        path = room.store.trajectory("local", sid, made)
+        made = room.store.tree.branch("local", sid, reply["branch"]).tip
+        path = room.store.tree.trajectory("local", sid, made)
         return path[[step.id for step in path].index(tip) + 1]
 
     def test_is_drawn_after_a_stop_too(self, room: StudioState, painter: ScriptedPainter):
@@ -167,7 +167,7 @@ class TestAnotherSeed:
     def test_of_a_plan_of_ones_own_is_a_plan_of_the_models(self, room: StudioState):
         """Even where the model held the picture to be complete: the person did not."""
         sid = begin(room)
-        branch = room.store.branches("local", sid)[0]
+        branch = room.store.tree.branches("local", sid)[0]
         fields = {"instruction": "Add a green tree.", "description": ""}
         own = {"branch": branch.id, "tip": branch.tip, "kind": "plan", "fields": fields, "run": False}
         added = do(room, "add", sid=sid, **own)
@@ -181,7 +181,7 @@ class TestAnotherSeed:
         do(room, "settings", sid=sid, settings={"protocol": "direct"})
         refused = do(room, "again", sid=sid, step=steps(room, sid)[3].id)
         assert "“In one go” has nothing to add" in refused["error"]
-        assert len(room.store.branches("local", sid)) == 1
+        assert len(room.store.tree.branches("local", sid)) == 1
 
 
 class TestUnchangedWords:

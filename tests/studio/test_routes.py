@@ -42,7 +42,7 @@ class TestRoutes:
         mine = begin(room)
         theirs = begin(room, "a green tree", "somebody")
         token = room.tokens.mint("page", "local")
-        picture = next(s.image for s in room.store.steps("somebody", theirs).values() if s.image)
+        picture = next(s.image for s in room.store.tree.steps("somebody", theirs).values() if s.image)
         for path in (
             f"/studio/{theirs}/snapshot",
             f"/studio/{theirs}/events",
