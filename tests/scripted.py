@@ -1,9 +1,9 @@
-"""A painter without a network, and a recorder without a database: for fast tests of the loop around them.
+"""A model without a network, and a recorder without a database: for fast tests of the loop around them.
 
 The painter follows the grammar of what it is shown: after a prompt in the form of the process it plans
 and inspects, after bare words it thinks and reflects. It draws
 flat coloured pictures whose colours are the ones the newest text names, and is deterministic in
-(segments, seed), as the real one is.
+(parts, seed), as the real one is.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import PIL.Image
 import PIL.ImageDraw
 
 from engine import protocols as grammars
+from engine.core.events import Preview, TextDelta
 from engine.core.image_sizes import ImageSizes
+from engine.core.parts import ImagePart, Part, TextPart
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
-from engine.inference.events import Check, Choice, FlowUpdate, Reuse, TextDelta, go_on
-from engine.protocols.base import Image, Segment, Text
+from engine.inference.events import Check, Choice, Drawn, Reuse, Written, go_on
 from engine.protocols.history import MAX_PICTURES
 from engine.protocols.process import inspect_text, plan_text, prompt_text
+from engine.protocols.prompts import default_prompts
 from engine.protocols.thoughts import reflection, thought_text
+from engine.runs.opened_model import OpenedModel
 
 COLOURS = {
     "red": "#c8553d",
@@ -44,13 +47,12 @@ _THINGS = ("house", "tree", "boat", "cat", "sun", "lantern")
 
 
 class ScriptedPainter:
-    """The methods of a painter.
+    """The methods of a painter; :func:`scripted_model` opens it.
 
     ``texts`` are written first, in order, whatever is asked; after them the painter writes its own:
     ``rounds`` rounds, with a fault found in those of ``fault_rounds``. A text of ``texts`` may be an
     exception, which is raised instead. ``on_token`` and ``on_update`` are called before each
-    token and flow update with its number (from 1): a test can wait or raise there. ``protocols`` are
-    those it offers.
+    token and flow update with its number (from 1): a test can wait or raise there.
     """
 
     def __init__(
@@ -63,10 +65,7 @@ class ScriptedPainter:
         token_delay: float = 0.0,
         update_delay: float = 0.0,
         size: tuple[int, int] = (64, 64),
-        protocols: Sequence[str] = ("process", "direct"),
-        guided: bool = False,
-        canvas: ImageSizes | None = None,
-        max_pictures: int = MAX_PICTURES,
+        image_sizes: ImageSizes | None = None,
         on_token: Callable[[int], None] | None = None,
         on_update: Callable[[int], None] | None = None,
     ) -> None:
@@ -76,14 +75,7 @@ class ScriptedPainter:
             "device": "cpu",
             "engine": "0.1.0",
         }
-        self.title = "Scripted painter · no model"
-        self.about = f"{self.title} · about 0.1 s a picture of {size[0]}x{size[1]}"
-        self.sampling: dict[str, Any] = {}
-        self.protocols = tuple(protocols)
-        drivers = grammars.guided() if guided else grammars.native(grammars.house_prompts()["ask"])
-        self.grammars = {name: drivers[name] for name in protocols}
-        self.show_at_most(max_pictures)
-        self.canvas = canvas or ImageSizes((size[1], size[0]), 16, max(size), max(size))
+        self.image_sizes = image_sizes or ImageSizes((size[1], size[0]), 16, max(size), max(size))
         self.rounds, self.fault_rounds, self.updates, self.size = rounds, fault_rounds, updates, size
         self.token_delay, self.update_delay = token_delay, update_delay
         self.on_token, self.on_update = on_token, on_update
@@ -91,109 +83,95 @@ class ScriptedPainter:
         """Every call with its arguments, for tests to look at."""
         self._texts = list(texts)
 
-    def show_at_most(self, pictures: int) -> None:
-        self.max_pictures = pictures
-        for grammar in self.grammars.values():
-            grammar.max_pictures = pictures
-
     def write(
         self,
-        segments: Sequence[Segment],
+        parts: Sequence[Part],
         *,
         pixels: Callable[[str], PIL.Image.Image],
         max_tokens: int,
         temperature: float,
         seed: int,
         check: Check = go_on,
-    ) -> Iterator[TextDelta]:
-        self._note("write", segments, pixels, max_tokens=max_tokens, temperature=temperature, seed=seed)
-        text = self._texts.pop(0) if self._texts else self._own_text(segments)
+    ) -> Iterator[TextDelta | Written]:
+        self._note("write", parts, pixels, max_tokens=max_tokens, temperature=temperature, seed=seed)
+        text = self._texts.pop(0) if self._texts else self._own_text(parts)
         if isinstance(text, Exception):
             raise text
         pieces = re.findall(r"\s*\S+", text) or [""]
         cut = len(pieces) > max_tokens
         pieces = pieces[:max_tokens]
-        before = len(segments) - 1
+        before = len(parts) - 1
         reuse = Reuse(reused_tokens=10 * before, prefilled_tokens=10, saved_seconds=0.3 if before else 0.0)
         for count, piece in enumerate(pieces, start=1):
             if self.on_token:
                 self.on_token(count)
             time.sleep(self.token_delay)
-            last = count == len(pieces)
-            finish = ("length" if cut else "eos") if last else None
-            yield TextDelta(piece, count, finished=last, finish=finish, reuse=reuse)
+            yield TextDelta(piece)
+        yield Written(len(pieces), "length" if cut else "eos", reuse)
 
     def choose(
         self,
-        segments: Sequence[Segment],
+        parts: Sequence[Part],
         *,
         pixels: Callable[[str], PIL.Image.Image],
         options: frozenset[str],
         check: Check = go_on,
     ) -> Choice:
-        self._note("choose", segments, pixels, options=options)
-        done = sum(_is_plan(s) for s in segments) >= self.rounds
+        self._note("choose", parts, pixels, options=options)
+        done = sum(_is_plan(s) for s in parts) >= self.rounds
         return Choice("end" if done else "text", 0.75)
 
     def draw(
         self,
-        segments: Sequence[Segment],
+        parts: Sequence[Part],
         *,
-        text_free: Sequence[Segment],
-        image_free: Sequence[Segment],
+        text_free: Sequence[Part],
+        image_free: Sequence[Part],
         pixels: Callable[[str], PIL.Image.Image],
         settings: Settings,
         seed: int,
         size: tuple[int, int] | None = None,
         check: Check = go_on,
-    ) -> Iterator[FlowUpdate]:
+    ) -> Iterator[Preview | Drawn]:
         free = {"text_free": text_free, "image_free": image_free}
-        self._note("draw", segments, pixels, **free, settings=settings, seed=seed, size=size)
+        self._note("draw", parts, pixels, **free, settings=settings, seed=seed, size=size)
         height, width = size or self.size
-        picture = _picture(segments, seed, width, height)
+        picture = _picture(parts, seed, width, height)
         blank = PIL.Image.new("RGB", picture.size, "#8a8578")
         for index in range(1, self.updates + 1):
             if self.on_update:
                 self.on_update(index)
             time.sleep(self.update_delay)
-            last = index == self.updates
-            preview = PIL.Image.blend(blank, picture, index / self.updates).resize((width // 2, height // 2))
-            yield FlowUpdate(
-                index,
-                self.updates,
-                preview=preview,
-                image=picture if last else None,
-                forwards=2 * index,
-                reuse=Reuse(10 * (len(segments) - 1), prefilled_tokens=10, saved_seconds=1.2),
-            )
+            small = PIL.Image.blend(blank, picture, index / self.updates).resize((width // 2, height // 2))
+            yield Preview(small, index, self.updates)
+        reuse = Reuse(10 * (len(parts) - 1), prefilled_tokens=10, saved_seconds=1.2)
+        yield Drawn(picture, self.updates, 2 * self.updates, reuse)
 
     def _note(
         self,
         call: str,
-        segments: Sequence[Segment],
+        parts: Sequence[Part],
         pixels: Callable[[str], PIL.Image.Image],
         **arguments: Any,
     ) -> None:
-        for segment in segments:
-            if isinstance(segment, Image):
-                pixels(
-                    segment.digest
-                )  # the real painter needs every picture, so a missing one must show here
-        self.asked.append({"call": call, "segments": tuple(segments), **arguments})
+        for part in parts:
+            if isinstance(part, ImagePart):
+                pixels(part.digest)  # the real painter needs every picture, so a missing one must show here
+        self.asked.append({"call": call, "parts": tuple(parts), **arguments})
 
-    def _own_text(self, segments: Sequence[Segment]) -> str:
-        asked = segments[-1].text if isinstance(segments[-1], Text) else ""
+    def _own_text(self, parts: Sequence[Part]) -> str:
+        asked = parts[-1].text if isinstance(parts[-1], TextPart) else ""
         if "exactly two lines" in asked:
-            return self._guided_text(asked, sum(isinstance(s, Image) for s in segments))
-        if not asked.startswith(("<", "Artist", prompt_text(""))) and isinstance(segments[0], Image):
-            return f"It shows {sum(isinstance(s, Image) for s in segments)} picture; you asked: {asked}"
-        if not segments[0].text.startswith(prompt_text("")):
-            return thought_text(_thought(segments))
-        number = sum(_is_plan(s) for s in segments)
-        newest = next(s for s in reversed(segments) if isinstance(s, Text))
+            return self._guided_text(asked, sum(isinstance(s, ImagePart) for s in parts))
+        if not asked.startswith(("<", "Artist", prompt_text(""))) and isinstance(parts[0], ImagePart):
+            return f"It shows {sum(isinstance(s, ImagePart) for s in parts)} picture; you asked: {asked}"
+        if not parts[0].text.startswith(prompt_text("")):
+            return thought_text(_thought(parts))
+        number = sum(_is_plan(s) for s in parts)
+        newest = next(s for s in reversed(parts) if isinstance(s, TextPart))
         if not _is_plan(newest) and not newest.text.startswith("<think>"):
             number += 1
-            colour, thing = _named(segments)[(number - 1) % len(_named(segments))]
+            colour, thing = _named(parts)[(number - 1) % len(_named(parts))]
             return plan_text(
                 f"Add a {colour} {thing}.", f"The picture shows {number} things, the last a {colour} {thing}."
             )
@@ -215,13 +193,36 @@ class ScriptedPainter:
         return f"DO: Add a {colour} {thing}.\nPICTURE: The picture shows a {colour} {thing}."
 
 
-def _is_plan(segment: Segment) -> bool:
-    return isinstance(segment, Text) and "<ins>" in segment.text
+def scripted_model(
+    painter: Any = None,
+    *,
+    protocols: Sequence[str] = ("process", "direct"),
+    guided: bool = False,
+    max_pictures: int = MAX_PICTURES,
+    sampling: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> OpenedModel:
+    """The painter, or a :class:`ScriptedPainter` with these ``options``, with protocols by these names."""
+    painter = painter or ScriptedPainter(**options)
+    drivers = grammars.guided() if guided else grammars.native(default_prompts()["ask"])
+    title, (width, height) = "Scripted painter · no model", painter.size
+    return OpenedModel(
+        painter,
+        {name: drivers[name] for name in protocols},
+        title,
+        about=f"{title} · about 0.1 s a picture of {width}x{height}",
+        settings=Settings.from_dict(sampling or {}),
+        sampling=sampling or {},
+    ).showing_at_most(max_pictures)
 
 
-def _thought(segments: Sequence[Segment]) -> str:
-    things = [f"a {colour} {thing}" for colour, thing in _named(segments)]
-    if not any(isinstance(s, Image) for s in segments):
+def _is_plan(part: Part) -> bool:
+    return isinstance(part, TextPart) and "<ins>" in part.text
+
+
+def _thought(parts: Sequence[Part]) -> str:
+    things = [f"a {colour} {thing}" for colour, thing in _named(parts)]
+    if not any(isinstance(s, ImagePart) for s in parts):
         return f"The picture shall show {' and '.join(things)}, large and clear."
     return reflection(
         f"The colours of {things[0]} are pale and its edges are soft.",
@@ -231,18 +232,18 @@ def _thought(segments: Sequence[Segment]) -> str:
     )
 
 
-def _named(segments: Sequence[Segment]) -> list[tuple[str, str]]:
+def _named(parts: Sequence[Part]) -> list[tuple[str, str]]:
     """The coloured things of the prompt, or a grey something."""
-    return _coloured(segments[0].text if isinstance(segments[0], Text) else "")
+    return _coloured(parts[0].text if isinstance(parts[0], TextPart) else "")
 
 
 def _coloured(prompt: str) -> list[tuple[str, str]]:
     return re.findall(rf"({'|'.join(COLOURS)}) ({'|'.join(_THINGS)})", prompt) or [("grey", "something")]
 
 
-def _picture(segments: Sequence[Segment], seed: int, width: int, height: int) -> PIL.Image.Image:
+def _picture(parts: Sequence[Part], seed: int, width: int, height: int) -> PIL.Image.Image:
     dice = random.Random(seed)
-    newest = next((s.text for s in reversed(segments) if isinstance(s, Text)), "")
+    newest = next((s.text for s in reversed(parts) if isinstance(s, TextPart)), "")
     named = [COLOURS[word] for word in re.findall(r"\w+", newest.lower()) if word in COLOURS] or ["#9a958a"]
     picture = PIL.Image.new("RGB", (width, height), f"#{dice.randrange(0xB0, 0xF0):02x}e0d0")
     brush = PIL.ImageDraw.Draw(picture)

@@ -1,4 +1,4 @@
-"""What happens during a run, as plain values: the one stream that CLI, worker and studio follow.
+"""What happens during a run, as plain values: the one stream that command line, worker and studio follow.
 
 Every event becomes JSON through ``as_dict``; pictures stay out of it, their digests travel in the step.
 """
@@ -55,7 +55,7 @@ class StepStarted:
 
 @dataclass(frozen=True)
 class TextDelta:
-    """New raw text of the step that is being written; the finished step has it parsed."""
+    """The newest piece of the text that is being written, raw; the finished step has it parsed."""
 
     text: str
 
@@ -65,9 +65,9 @@ class TextDelta:
 
 @dataclass(frozen=True)
 class Preview:
-    """A flow update is done: ``index`` of ``total``, from 1. ``image`` may be absent."""
+    """A flow update is done: ``index`` of ``total``, from 1. ``image`` is a small, rough picture of it."""
 
-    image: Image | None
+    image: Image
     index: int
     total: int
 

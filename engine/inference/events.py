@@ -1,6 +1,7 @@
-"""What a painter yields while it writes, chooses and draws. Plain values: importing this costs no torch.
+"""What a painter's work comes to: a text written, a choice made, a picture drawn. Plain values, no torch.
 
-The runner turns these into the events of a run (:mod:`engine.core.events`); nothing here knows of steps.
+While it works a painter yields :class:`~engine.core.events.TextDelta` and
+:class:`~engine.core.events.Preview`; nothing here knows of steps.
 """
 
 from __future__ import annotations
@@ -11,17 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-
-class GenerationError(Exception):
-    """The model could not make a usable text or picture; ``str(error)`` says why in a sentence.
-
-    ``next_action`` says what the person can do about it.
-    """
-
-    def __init__(self, cause: str, next_action: str = "Run this step again with a new seed.") -> None:
-        super().__init__(cause)
-        self.next_action = next_action
 
 
 Check = Callable[[], None]
@@ -58,33 +48,24 @@ class Reuse:
 
 
 @dataclass(frozen=True)
-class TextDelta:
-    """A piece of text as it is decoded; ``text`` is only the new piece.
+class Written:
+    """A text is complete: how many tokens it has, and what ended it.
 
-    ``tokens`` counts all tokens of this text so far. On the last one ``finished`` is true and
-    ``finish`` says why: the model ended it (``eos``) or the cap did (``length``).
+    ``finish`` is ``eos`` when the model ended it and ``length`` when the cap on tokens did.
     """
 
-    text: str
     tokens: int
-    finished: bool = False
-    finish: Literal["eos", "length"] | None = None
+    finish: Literal["eos", "length"]
     reuse: Reuse = Reuse()
 
 
 @dataclass(frozen=True)
-class FlowUpdate:
-    """One flow update of a picture: ``index`` counts from 1 to ``total``.
+class Drawn:
+    """A picture is complete. ``updates`` and ``forwards`` count its flow updates and network passes."""
 
-    ``preview`` is a cheap picture of the latents; ``image`` is the decoded picture and comes only
-    with the last update. ``forwards`` counts the network passes since drawing began.
-    """
-
-    index: int
-    total: int
-    preview: Image | None = None
-    image: Image | None = None
-    forwards: int = 0
+    image: Image
+    updates: int
+    forwards: int
     reuse: Reuse = Reuse()
 
 

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from engine.core.errors import GenerationError
 from engine.core.image_sizes import ImageSizes
-from engine.inference.events import GenerationError
 from engine.inference.prefill import Item, VaeImage, VitImage
 from engine.inference.preprocess import Transform, normalised
 from engine.model.autoencoder import Autoencoder, to_uint8
@@ -32,17 +32,17 @@ def _fitted(sides: tuple[int, int], unit: int, grid: int) -> tuple[int, int, int
     return longest, shortest, unit
 
 
-def shown_size(width: int, height: int, canvas: ImageSizes, rule: Transform) -> tuple[int, int]:
+def shown_size(width: int, height: int, sizes: ImageSizes, rule: Transform) -> tuple[int, int]:
     """(width, height) at which the model is shown a picture.
 
     A size that it draws stays: the public rule makes small pictures larger, and then no session would keep
     the size of its first picture, nor would a small one save memory. Any other size goes by the rule. A model
     that knows one size only is shown no other, whatever shape came with a session from elsewhere.
     """
-    if canvas.is_fixed:
-        return canvas.usual[1], canvas.usual[0]
-    whole = width % canvas.unit == height % canvas.unit == 0
-    if whole and max(width, height) <= canvas.largest:
+    if sizes.is_fixed:
+        return sizes.usual[1], sizes.usual[0]
+    whole = width % sizes.unit == height % sizes.unit == 0
+    if whole and max(width, height) <= sizes.largest:
         return width, height
     return rule.size(width, height)
 

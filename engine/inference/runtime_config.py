@@ -13,7 +13,6 @@ import torch
 
 from engine.core.out_of_memory import is_card_full, is_memory_full
 from engine.inference.context_cache import ContextCache
-from engine.protocols.history import MAX_PICTURES
 
 
 @dataclass(frozen=True)
@@ -22,15 +21,13 @@ class RuntimeConfig:
 
     ``context_bytes`` of contexts are kept beside the model and ``host_bytes`` more in the computer's own
     memory. ``in_turn`` runs guidance branches one after the other, for cards without room for all at once.
-    ``static_text`` writes through a recorded CUDA graph. ``max_pictures`` are shown to the model at once, no
-    more: there may be no room for them.
+    ``static_text`` writes through a recorded CUDA graph.
     """
 
     context_bytes: int = 512 * 2**20
     host_bytes: int = 0
     in_turn: bool = False
     static_text: bool = False
-    max_pictures: int = MAX_PICTURES
 
     @classmethod
     def usual(cls, device: str) -> RuntimeConfig:
@@ -42,8 +39,6 @@ class RuntimeConfig:
     def as_fingerprint(self) -> dict[str, Any]:
         """What of it may change the last bits, where it isn't the plain way."""
         ways = {"branches": "in turn" * self.in_turn, "text": "static" * self.static_text}
-        if self.max_pictures < MAX_PICTURES:
-            ways["pictures"] = f"at most {self.max_pictures}"
         return {name: way for name, way in ways.items() if way}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from engine.protocols.base import Protocol
@@ -10,13 +11,14 @@ from engine.protocols.direct import Direct
 from engine.protocols.guided import GuidedProcess
 from engine.protocols.irg import Irg
 from engine.protocols.process import Process
-from engine.protocols.prompts import Prompts, house_prompts
+from engine.protocols.prompts import Prompts, default_prompts
 from engine.protocols.think import Think
 
 
 def native(asks: Mapping[str, str] | None = None) -> dict[str, Protocol]:
     """The protocols for a model that was trained on them, by name; ``asks`` if it answers questions, too."""
-    return {protocol.name: protocol for protocol in (Process(asks), Direct(asks), Think(asks), Irg(asks))}
+    found = (Process(asks=asks), Direct(asks=asks), Think(asks=asks), Irg(asks=asks))
+    return {protocol.name: protocol for protocol in found}
 
 
 _NATIVE = native()
@@ -31,10 +33,15 @@ def get(name: str) -> Protocol:
 
 
 def guided(prompts: Prompts | None = None) -> dict[str, Protocol]:
-    """The protocols for a model that was not trained on them, by name; by the house's words if None."""
-    words = prompts or house_prompts()
-    asks = words["ask"]
-    found = (GuidedProcess(words), Direct(asks), Think(asks, words), Irg(asks, words))
+    """The protocols for a model that was not trained on them, by name; with the default prompts if None."""
+    texts = prompts or default_prompts()
+    asks = texts["ask"]
+    found = (
+        GuidedProcess(asks=asks, texts=texts["process"]),
+        Direct(asks=asks),
+        Think(asks=asks, texts=texts["think"]),
+        Irg(asks=asks, texts=texts["irg"]),
+    )
     return {protocol.name: protocol for protocol in found}
 
 
@@ -58,15 +65,20 @@ def offered(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def driven(config: Mapping[str, Any], prompts: Prompts | None = None) -> dict[str, Protocol]:
-    """The protocols that a checkpoint offers, each by the driver it needs.
+    """The protocols that a checkpoint offers, each with the driver it needs.
 
     Native where ``config.json`` says what it was trained on, or that this engine wrote it; guided, with
     these ``prompts``, for a folder of the public layout. One bound to a world knows nothing else, so it
     answers no questions. Raises ``ValueError`` as :func:`offered`.
     """
-    words = prompts or house_prompts()
+    texts = prompts or default_prompts()
     if "protocols" in config or "sampling" in config:
-        drivers = native(None if config.get("world") else words["ask"])
+        drivers = native(None if config.get("world") else texts["ask"])
     else:
-        drivers = guided(words)
+        drivers = guided(texts)
     return {name: drivers[name] for name in offered(config)}
+
+
+def showing_at_most(protocols: Mapping[str, Protocol], pictures: int) -> dict[str, Protocol]:
+    """The same protocols, which show the model no more than this many pictures at once."""
+    return {name: replace(protocol, max_pictures=pictures) for name, protocol in protocols.items()}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from engine.core.parts import ImagePart, Part, TextPart
 from engine.core.settings import Settings
 from engine.core.trajectory import TEXT_FIELDS, Step
 from engine.protocols.history import MAX_PICTURES, truncate_history
@@ -19,40 +20,19 @@ TAG = re.compile(r"<\s*(?P<slash>[/\\]?)\s*(?P<name>ins|des|refine)\s*[/\\]?\s*>
 """A tag of the process's texts, as models write it."""
 
 
-@dataclass(frozen=True)
-class Text:
-    """A text segment of the model's context."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Image:
-    """A picture in the model's context, by the SHA-256 of its PNG bytes.
-
-    ``seen_only``: for the vision encoder alone, as the public model is asked about a picture; else its
-    clean latents come first, as before a picture is drawn from it.
-    """
-
-    digest: str
-    seen_only: bool = False
-
-
-Segment = Text | Image
-
-COMPLETE = "The model says that the picture is complete."
+COMPLETE = "The model thinks the picture is finished."
 """Why a run ended that the model itself ended; a person may wish for one more round then."""
 
 
 @dataclass(frozen=True)
 class Write:
-    """The model writes a text step of this kind, after these segments.
+    """The model writes a text step of this kind, after these parts.
 
-    ``may_end``: it may say instead that the picture is complete (:meth:`Protocol.parse` gives None).
+    ``may_end``: it may say instead that the picture is finished (:meth:`Protocol.parse` gives None).
     """
 
     kind: str
-    segments: tuple[Segment, ...]
+    parts: tuple[Part, ...]
     may_end: bool = False
 
 
@@ -60,15 +40,15 @@ class Write:
 class Draw:
     """The model draws an image step of this kind.
 
-    ``text_free`` and ``image_free`` are the contexts of the two guidance branches: without the newest
-    text, and without any picture. ``preset`` holds the protocol's own settings for this picture, by name;
+    ``text_free`` and ``image_free`` are what guidance compares with: the same without the newest text,
+    and without any picture. ``preset`` holds the protocol's own settings for this picture, by name;
     each holds only where the person left the usual value (:meth:`Settings.with_preset`).
     """
 
     kind: str
-    segments: tuple[Segment, ...]
-    text_free: tuple[Segment, ...]
-    image_free: tuple[Segment, ...]
+    parts: tuple[Part, ...]
+    text_free: tuple[Part, ...]
+    image_free: tuple[Part, ...]
     preset: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -76,7 +56,7 @@ class Draw:
 class Choose:
     """The model decides: ``options`` maps what it may predict to the next step's kind, or to ``"end"``."""
 
-    segments: tuple[Segment, ...]
+    parts: tuple[Part, ...]
     options: Mapping[Literal["text", "image", "end"], str]
 
 
@@ -119,22 +99,29 @@ def unquoted(text: str) -> str:
     return text
 
 
+@dataclass(frozen=True, kw_only=True)
 class Protocol(ABC):
-    """A grammar of trajectories. Holds no state; every answer follows from the trajectory."""
+    """A grammar of trajectories: a value without state, so every answer follows from the trajectory."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     sentence: ClassVar[str]
     """One plain sentence for the person who picks a protocol."""
 
-    driver: ClassVar[str] = "native"
-    """Who says what a stage is: ``native``, the model by its training, or ``guided``, our own prompts."""
     asks: Mapping[str, str] | None = None
     """How a question about a picture is put to the model; None: it never learned to answer any."""
     max_pictures: int = MAX_PICTURES
-    """The model is never shown more pictures at once; fewer where a small card has no room for them."""
-    prompts: str = ""
-    """A short name of the guided driver's prompts, for the recipe: they are part of what made a step."""
+    """The model is never shown more pictures at once; fewer where a small GPU has no room for them."""
+
+    @property
+    def driver(self) -> str:
+        """Who says what a stage is: ``native``, the model by its training, or ``guided``, our own prompts."""
+        return "native"
+
+    @property
+    def prompts(self) -> str:
+        """A short name of the guided driver's prompts, for the recipe: they are part of what made a step."""
+        return ""
 
     @abstractmethod
     def next(
@@ -162,11 +149,13 @@ class Protocol(ABC):
         """What the model is asked once more when ``raw`` could not be read: by default the same."""
         return ask
 
-    def segments(self, trajectory: Sequence[Step]) -> tuple[Segment, ...]:
-        """A trajectory as the model is shown it, one segment a step."""
-        return tuple(Image(step.image) if step.image else Text(self.step_text(step)) for step in trajectory)
+    def parts(self, trajectory: Sequence[Step]) -> tuple[Part, ...]:
+        """A trajectory as the model is shown it, one part for each step."""
+        return tuple(
+            ImagePart(step.image) if step.image else TextPart(self.step_text(step)) for step in trajectory
+        )
 
-    def question(self, trajectory: Sequence[Step], question: str) -> tuple[Segment, ...]:
+    def question(self, trajectory: Sequence[Step], question: str) -> tuple[Part, ...]:
         """A person's question about the trajectory's last picture, as the model is shown it.
 
         As the public model is asked one: what it sees of the picture, then the words. A model that never
@@ -175,8 +164,8 @@ class Protocol(ABC):
         if self.asks:
             newest = next(step.image for step in reversed(trajectory) if step.image)
             words = self.asks["question"].format(question=neutral(question))
-            return (Image(newest, seen_only=True), Text(words))
-        return self.segments(truncate_history(trajectory, most=self.max_pictures))
+            return (ImagePart(newest, seen_only=True), TextPart(words))
+        return self.parts(truncate_history(trajectory, most=self.max_pictures))
 
     def read_answer(self, text: str) -> str:
         """The words of an answer to a question; "" when there are none."""
@@ -187,19 +176,19 @@ class Protocol(ABC):
         return truncate_history(trajectory, keep_rejected=settings.keep_rejected, most=self.max_pictures)
 
     def write(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Write:
-        """A ``Write`` after what the model remembers of the trajectory."""
-        return Write(kind, self.segments(self.truncate_history(trajectory, settings)))
+        """A ``Write`` after what the model is shown of the trajectory."""
+        return Write(kind, self.parts(self.truncate_history(trajectory, settings)))
 
     def draw(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Draw:
-        """A ``Draw`` after what the model remembers, with the contexts of the guidance branches."""
+        """A ``Draw`` after what the model is shown, with what guidance compares with."""
         shown = self.truncate_history(trajectory, settings)
-        segments = self.segments(shown)
+        parts = self.parts(shown)
         newest_text = max(i for i, step in enumerate(shown) if step.kind in TEXT_FIELDS)
         return Draw(
             kind=kind,
-            segments=segments,
-            text_free=self.segments(shown[:newest_text]),
-            image_free=tuple(s for s in segments if isinstance(s, Text)),
+            parts=parts,
+            text_free=self.parts(shown[:newest_text]),
+            image_free=tuple(part for part in parts if isinstance(part, TextPart)),
         )
 
 

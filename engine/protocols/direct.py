@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
@@ -11,6 +12,7 @@ from engine.protocols.edits import start_first, with_start
 from engine.protocols.process import Process
 
 
+@dataclass(frozen=True, kw_only=True)
 class Direct(Process):
     """One picture from the bare prompt, or from a picture and the prompt. Other steps are shown as there."""
 

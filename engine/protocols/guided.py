@@ -1,35 +1,42 @@
 """The guided driver of the process: asks a model that was never tuned on it for each stage in turn.
 
-Every stage is a context of its own: the remembered pictures in order, then one text that says what to do.
+Every stage is a context of its own: the pictures of the history in order, then one text that says what to do.
 The pictures come first, as the public model was trained to answer and to edit, and so that all stages after
 a picture share its prefix. How answers are read is :mod:`engine.protocols.lenient_parser`'s business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from engine.core.parts import ImagePart, Part, TextPart
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
-from engine.protocols.base import Choose, Draw, Image, ParseError, Segment, Stop, Text, Write, neutral
+from engine.protocols.base import Choose, Draw, ParseError, Stop, Write, neutral
 from engine.protocols.edits import EDIT
 from engine.protocols.lenient_parser import read_inspection, read_plan, says_done
 from engine.protocols.process import Process, rounds_spent
-from engine.protocols.prompts import Prompts, short_name
+from engine.protocols.prompts import short_name
 
 
+@dataclass(frozen=True, kw_only=True)
 class GuidedProcess(Process):
     """The grammar of :class:`Process` with our own instructions in place of training.
 
     The model ends it by answering that nothing is left to do: it is not asked to predict a token for that.
     """
 
-    driver = "guided"
+    texts: Mapping[str, str]
+    """The instructions by name: the section ``process`` of :mod:`engine.protocols.prompts`."""
 
-    def __init__(self, prompts: Prompts) -> None:
-        super().__init__(prompts["ask"])
-        self.texts = prompts["process"]
-        self.prompts = short_name(self.texts)
+    @property
+    def driver(self) -> str:
+        return "guided"
+
+    @property
+    def prompts(self) -> str:
+        return short_name(self.texts)
 
     def next(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
@@ -45,26 +52,26 @@ class GuidedProcess(Process):
         ask = rounds_spent(trajectory, settings) or self.write("plan", trajectory, settings)
         if chosen is None or isinstance(ask, Stop):
             return ask
-        one_more = Text(self._plan(trajectory, "one_more_plan"))
-        return Write("plan", (*ask.segments[:-1], one_more))
+        one_more = TextPart(self._plan(trajectory, "one_more_plan"))
+        return Write("plan", (*ask.parts[:-1], one_more))
 
     def write(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Write:
         pictures = self._pictures(trajectory, settings)
         words = "next_plan" if pictures else "first_plan"
         text = self._plan(trajectory, words) if kind == "plan" else self._inspection(trajectory)
-        return Write(kind, (*pictures, Text(text)), may_end=kind == "plan" and bool(pictures))
+        return Write(kind, (*pictures, TextPart(text)), may_end=kind == "plan" and bool(pictures))
 
     def draw(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Draw:
         """From the newest picture, as an edit; the first one from words alone."""
-        pictures, text = self._pictures(trajectory, settings), Text(self._drawn_by(trajectory))
+        pictures, text = self._pictures(trajectory, settings), TextPart(self._drawn_by(trajectory))
         return Draw(kind, (*pictures, text), pictures, (text,), EDIT if pictures else {})
 
     def repair(self, ask: Write, raw: str, reason: str) -> Write:
         form = self.texts["plan_form" if ask.kind == "plan" else "inspect_form"]
         form += "\n" + self.texts["repair_done"] if ask.may_end else ""
-        again = Text(self.texts["repair"].format(reason=reason, form=form))
-        answer = (Text(neutral(raw)),) if neutral(raw) else ()
-        return Write(ask.kind, (*ask.segments, *answer, again), ask.may_end)
+        again = TextPart(self.texts["repair"].format(reason=reason, form=form))
+        answer = (TextPart(neutral(raw)),) if neutral(raw) else ()
+        return Write(ask.kind, (*ask.parts, *answer, again), ask.may_end)
 
     def parse(self, kind: str, text: str) -> dict[str, str] | None:
         if kind == "plan":
@@ -81,9 +88,9 @@ class GuidedProcess(Process):
             prompt=_prompt(trajectory), done=" ".join(done), form=self.texts["plan_form"]
         )
 
-    def _pictures(self, trajectory: Sequence[Step], settings: Settings) -> tuple[Segment, ...]:
+    def _pictures(self, trajectory: Sequence[Step], settings: Settings) -> tuple[Part, ...]:
         shown = self.truncate_history(trajectory, settings)
-        return tuple(Image(step.image) for step in shown if step.image)
+        return tuple(ImagePart(step.image) for step in shown if step.image)
 
     def _inspection(self, trajectory: Sequence[Step]) -> str:
         return self.texts["inspect"].format(

@@ -7,7 +7,7 @@ pipeline, guidance conditions).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from engine.core.settings import REFLECTIONS, Settings
 from engine.core.trajectory import Step
@@ -16,6 +16,7 @@ from engine.protocols.edits import start_first
 from engine.protocols.think import Think
 
 
+@dataclass(frozen=True, kw_only=True)
 class Irg(Think):
     """Think → image, then reflect → image until there are as many turns as the settings say.
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from engine.core.assets import asset
@@ -67,15 +68,13 @@ def rounds_spent(trajectory: Sequence[Step], settings: Settings) -> Stop | None:
     return images_spent(trajectory, settings)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Process(Protocol):
     """Plan → Sketch → Inspect → (Refine), and the model chooses between a next plan and the end."""
 
     name = "process"
     title = "In rounds"
     sentence = "Plans one thing, sketches it, inspects the sketch, refines what is wrong; round after round."
-
-    def __init__(self, asks: Mapping[str, str] | None = None) -> None:
-        self.asks = asks
 
     def next(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
@@ -99,7 +98,7 @@ class Process(Protocol):
         """What follows a finished round: the model chooses between another one and the end."""
         if chosen is None:
             shown = self.truncate_history(trajectory, settings)
-            return Choose(self.segments(shown), {"text": "plan", "end": "end"})
+            return Choose(self.parts(shown), {"text": "plan", "end": "end"})
         if chosen == "end":
             return Stop(COMPLETE, finished=True)
         return rounds_spent(trajectory, settings) or self.write("plan", trajectory, settings)

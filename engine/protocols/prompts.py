@@ -24,7 +24,7 @@ Prompts = Mapping[str, Mapping[str, str]]
 
 
 @cache
-def house_prompts() -> Prompts:
+def default_prompts() -> Prompts:
     """The words of ``assets/protocols/guided.toml``."""
     with asset("protocols/guided.toml").open("rb") as file:
         return _stripped(tomllib.load(file))
@@ -37,12 +37,12 @@ def prompts_of(folder: Path) -> Prompts:
     """
     path = folder / OWN
     if not path.is_file():
-        return house_prompts()
+        return default_prompts()
     try:
         own = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise ValueError(f"{OWN} can't be read: {error}") from error
-    merged = {section: dict(words) for section, words in house_prompts().items()}
+    merged = {section: dict(words) for section, words in default_prompts().items()}
     for section, words in own.items():
         if section not in merged or not isinstance(words, dict):
             raise ValueError(f"{OWN} has a section {section!r}; there are {', '.join(merged)}")

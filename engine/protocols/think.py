@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from engine.core.parts import Part, TextPart
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
-from engine.protocols.base import Draw, ParseError, Segment, Stop, Text, Write, images_spent, neutral
+from engine.protocols.base import Draw, ParseError, Stop, Write, images_spent, neutral
 from engine.protocols.edits import EDIT, start_first, with_start
 from engine.protocols.process import Process
-from engine.protocols.prompts import Prompts, short_name
+from engine.protocols.prompts import short_name
 from engine.protocols.thoughts import prompt_text, read_thought
 
 
+@dataclass(frozen=True, kw_only=True)
 class Think(Process):
     """One thought, one picture. Steps of other protocols on the way are shown as there.
 
-    With ``guided`` words, for a model that was not trained on it, these come first as a system prompt, and
-    of other protocols only the pictures are shown: such a model doesn't know their forms.
+    With ``texts``, for a model that was not trained on it, their system prompt comes first, and of other
+    protocols only the pictures are shown: such a model doesn't know their forms.
     """
 
     name = "think"
     title = "Think first"
     sentence = "Thinks about what the picture shall show, then draws it once."
 
-    def __init__(self, asks: Mapping[str, str] | None = None, guided: Prompts | None = None) -> None:
-        super().__init__(asks)
-        self.guided = guided
-        self.system = guided[self.name]["system"] if guided else ""
-        if guided:
-            self.driver, self.prompts = "guided", short_name(guided[self.name])
+    texts: Mapping[str, str] | None = None
+    """The guided driver's texts; None: the model was trained on this protocol."""
+
+    @property
+    def driver(self) -> str:
+        return "guided" if self.texts else super().driver
+
+    @property
+    def prompts(self) -> str:
+        return short_name(self.texts) if self.texts else super().prompts
 
     def next(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
@@ -44,11 +50,11 @@ class Think(Process):
             return Stop("The picture is drawn.", finished=True)
         return images_spent(trajectory, settings) or self.draw("image", trajectory, settings)
 
-    def segments(self, trajectory: Sequence[Step]) -> tuple[Segment, ...]:
-        if not self.guided:
-            return super().segments(trajectory)
+    def parts(self, trajectory: Sequence[Step]) -> tuple[Part, ...]:
+        if not self.texts:
+            return super().parts(trajectory)
         known = [step for step in trajectory if step.kind not in ("plan", "inspect")]
-        return (Text(self.system), *super().segments(known))
+        return (TextPart(self.texts["system"]), *super().parts(known))
 
     def draw(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Draw:
         """After the first thought the text-free context is empty: without the prompt too, as published.
@@ -58,14 +64,14 @@ class Think(Process):
         ordered = start_first(trajectory)
         draw = with_start(super().draw(kind, ordered, settings), ordered)
         tip = ordered[-1]
-        if self.guided and tip.kind in ("plan", "inspect"):
+        if self.texts and tip.kind in ("plan", "inspect"):
             return _drawn_by(draw, tip, after_a_picture=any(step.image for step in ordered))
         if tip.kind != "think":
             return draw
         start = [step for step in ordered if step.is_start]
-        draw = replace(draw, text_free=self.segments(start))
+        draw = replace(draw, text_free=self.parts(start))
         if start:
-            draw = replace(draw, image_free=self.segments([s for s in ordered if s.kind == "prompt"]))
+            draw = replace(draw, image_free=self.parts([s for s in ordered if s.kind == "prompt"]))
         return draw
 
     def step_text(self, step: Step) -> str:
@@ -80,10 +86,10 @@ class Think(Process):
 
 def _drawn_by(draw: Draw, tip: Step, *, after_a_picture: bool) -> Draw:
     """A plan or a critique of another protocol, whose form this model doesn't know, by its bare words."""
-    words = (Text(neutral(" ".join(text for text in tip.fields.values() if text))),)
+    words = (TextPart(neutral(" ".join(text for text in tip.fields.values() if text))),)
     return replace(
         draw,
-        segments=(*draw.segments, *words),
+        parts=(*draw.parts, *words),
         image_free=(*draw.image_free, *words),
         preset=EDIT if after_a_picture else draw.preset,
     )

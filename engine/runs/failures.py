@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.progress import LoadingCancelled
+from engine.core.errors import GenerationError
 from engine.core.events import StepFailed
 from engine.core.out_of_memory import is_card_full, is_memory_full
 from engine.core.trajectory import NOUNS
-from engine.inference.events import GenerationError
 
 log = logging.getLogger(__name__)
 

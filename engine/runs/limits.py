@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from engine.core.errors import CancelledError
 from engine.core.events import RunDone, RunPaused
 from engine.core.settings import Settings
 from engine.core.trajectory import NOUNS, Step
@@ -32,10 +33,6 @@ def after_step(
             finished=False,
         )
     return None
-
-
-class CancelledError(Exception):
-    """Unwinds work that the person stopped."""
 
 
 def stopped_by(cancel: threading.Event) -> Callable[[], None]:

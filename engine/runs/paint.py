@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +30,13 @@ from engine.core.events import (
     StepStarted,
     TextDelta,
 )
-from engine.core.settings import Settings
 from engine.placement.check import add_fitting
 from engine.runs.failures import explain
 from engine.runs.run_folder import TRAJECTORY, RunFolder
 from engine.runs.runner import run
 
 if TYPE_CHECKING:
-    from engine.inference.painter import Painter
+    from engine.runs.opened_model import OpenedModel
 
 STOPPED = 130
 
@@ -93,8 +93,8 @@ def _call(arguments: argparse.Namespace) -> int:
     try:
         checkpoint = _checkpoint(arguments.checkpoint)
         folder, made_folder = _folder(arguments.out)
-        painter = _open(checkpoint, arguments.profile, arguments.precision)
-        return paint(painter, folder, arguments.prompt, arguments.protocol, seed, as_json=arguments.json)
+        model = _open(checkpoint, arguments.profile, arguments.precision)
+        return paint(model, folder, arguments.prompt, arguments.protocol, seed, as_json=arguments.json)
     except CannotPaintError as error:
         print(f"paint: {error}", file=sys.stderr)
         status = 1
@@ -132,39 +132,39 @@ def _folder(wanted: Path | None) -> tuple[Path, bool]:
         ) from error
 
 
-def _open(checkpoint: Path, profile: str | None, precision: str | None) -> Painter:
-    from engine.placement.open import open_model  # torch: only once everything else is in order
+def _open(checkpoint: Path, profile: str | None, precision: str | None) -> OpenedModel:
+    from engine.runs.opened_model import open_model
 
     loading = Loading()
     try:
         with terminal_bar(loading):
-            painter = open_model(checkpoint, profile=profile, precision=precision, loading=loading)
+            model = open_model(checkpoint, profile=profile, precision=precision, loading=loading)
     except Exception as error:  # a foreign folder may hold anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CannotPaintError(f"the checkpoint {checkpoint} can't be opened: {reason}") from error
-    print(painter.about, file=sys.stderr)
-    return painter
+    print(model.about, file=sys.stderr)
+    return model
 
 
 def paint(
-    painter: Painter, folder: Path, prompt: str, protocol: str, seed: int, *, as_json: bool = False
+    model: OpenedModel, folder: Path, prompt: str, protocol: str, seed: int, *, as_json: bool = False
 ) -> int:
     """Paints a prompt into ``folder``. Returns the exit status; the first Ctrl-C ends the step under way."""
-    if protocol not in painter.protocols:
+    if protocol not in model.protocols:
         raise CannotPaintError(
-            f"this model was not trained to work by {protocol}; it offers {', '.join(painter.protocols)}"
+            f"this model was not trained to work by {protocol}; it offers {', '.join(model.protocols)}"
         )
-    recommended = _recommended(painter, protocol)
-    painting = RunFolder(folder, prompt, protocol, seed, painter.fingerprint)
+    settings = replace(model.settings, protocol=protocol, mode="auto")
+    painting = RunFolder(folder, prompt, protocol, seed, model.fingerprint)
     cancel = threading.Event()
     try:
         painting.save()
         with _ctrl_c(cancel), _Progress(quiet=as_json) as progress:
             for event in run(
-                painter,
-                painter.grammars[protocol],
+                model,
+                model.protocols[protocol],
                 painting.steps,
-                recommended,
+                settings,
                 pixels=painting.pixels,
                 keep_image=painting.keep_image,
                 session_seed=seed,
@@ -179,14 +179,6 @@ def paint(
     where = f"{len(painting.files)} pictures and {TRAJECTORY} are in {folder} (seed {seed})"
     print(f"{painting.reason}\n{where}", file=sys.stderr if as_json else sys.stdout)
     return {"failed": 1, "cancelled": STOPPED}.get(painting.state, 0)
-
-
-def _recommended(painter: Painter, protocol: str) -> Settings:
-    """The settings that the checkpoint recommends, else the house's, as in the studio."""
-    try:
-        return Settings.from_dict({**painter.sampling, "protocol": protocol, "mode": "auto"})
-    except (TypeError, ValueError) as error:
-        raise CannotPaintError(f"the checkpoint recommends settings that don't fit: {error}") from error
 
 
 @contextmanager

@@ -11,24 +11,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from engine.core.events import Answered, Event, RunCancelled, TextDelta
+from engine.core.errors import CancelledError, GenerationError
+from engine.core.events import Answered, Event, RunCancelled
 from engine.core.settings import Settings
 from engine.core.trajectory import Step, step_seed
-from engine.inference.events import GenerationError
+from engine.inference.events import Written
 from engine.protocols.base import Protocol
 from engine.runs.failures import failure
-from engine.runs.limits import CancelledError, stopped_by
+from engine.runs.limits import stopped_by
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from engine.inference.painter import Painter
+    from engine.runs.opened_model import OpenedModel
 
 NEXT_ACTION = "Ask again, in other words."
 
 
 def answer(
-    painter: Painter,
+    model: OpenedModel,
     protocol: Protocol,
     trajectory: Sequence[Step],
     question: str,
@@ -44,12 +45,13 @@ def answer(
     The last event is ``Answered``, ``StepFailed`` or ``RunCancelled``; no exception leaves it. ``attempt``
     counts the questions about this picture before, so that no two share a seed.
     """
-    began, pieces, tokens = time.monotonic(), [], 0
+    began, tokens = time.monotonic(), 0
+    pieces: list[str] = []
     check = stopped_by(cancel)
     seed = step_seed(session_seed, len(trajectory), "answer", attempt)
     try:
         with closing(
-            painter.write(
+            model.painter.write(
                 protocol.question(trajectory, question),
                 pixels=pixels,
                 max_tokens=settings.max_tokens,
@@ -57,13 +59,14 @@ def answer(
                 seed=seed,
                 check=check,
             )
-        ) as deltas:
-            for delta in deltas:
+        ) as pieces_written:
+            for piece in pieces_written:
                 check()
-                pieces.append(delta.text)
-                tokens = delta.tokens
-                if delta.text:
-                    yield TextDelta(delta.text)
+                if isinstance(piece, Written):
+                    tokens = piece.tokens
+                elif piece.text:
+                    pieces.append(piece.text)
+                    yield piece
         words = protocol.read_answer("".join(pieces))
         if not words:
             raise GenerationError("The model gave no answer. Nothing was changed.", NEXT_ACTION)
@@ -73,7 +76,7 @@ def answer(
             "settings": settings.as_dict(),
             "seed": seed,
             "attempt": attempt,
-            "fingerprint": dict(painter.fingerprint),
+            "fingerprint": model.fingerprint,
         }
         seconds = round(time.monotonic() - began, 3)
         yield Answered(words, recipe, {"seconds": seconds, "tokens": tokens})

@@ -1,4 +1,4 @@
-"""Walks a protocol over a painter, one step at a time, and tells what happens as events.
+"""Walks a protocol over a model, one step at a time, and tells what happens as events.
 
 It keeps nothing: a finished step is handed over in its event, pictures go through ``keep_image``. Who
 queues runs and who stores steps is another module's business (:mod:`engine.serving.worker`).
@@ -13,35 +13,33 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from engine.core.errors import CancelledError, GenerationError
 from engine.core.events import (
     Event,
-    Preview,
     RunCancelled,
     RunDone,
     StepFinished,
     StepStarted,
-    TextDelta,
 )
+from engine.core.parts import ImagePart
 from engine.core.settings import Settings
 from engine.core.trajectory import NOUNS, Step, step_seed
-from engine.inference.events import Choice, FlowUpdate, GenerationError, Reuse
-from engine.inference.events import TextDelta as Decoded
+from engine.inference.events import Choice, Drawn, Reuse, Written
 from engine.protocols.base import COMPLETE, Choose, Draw, ParseError, Protocol, Stop, Write
-from engine.protocols.base import Image as Shown
 from engine.runs.failures import SAFE, MalformedTextError, failure
-from engine.runs.limits import CancelledError, after_step, stopped_by
+from engine.runs.limits import after_step, stopped_by
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from engine.inference.painter import Painter
+    from engine.runs.opened_model import OpenedModel
 
 REPAIR_TEMPERATURE = 0.7
 """A second try at a text is sampled at least this warm: greedy decoding would only repeat the first."""
 
 
 def advance(
-    painter: Painter,
+    model: OpenedModel,
     protocol: Protocol,
     trajectory: Sequence[Step],
     settings: Settings,
@@ -61,7 +59,7 @@ def advance(
     the wishes for "again, with a new seed". ``more``: the person wishes for one more round, so where the
     model would be asked whether to end it is not (budget forcing, as UniT has it).
     """
-    making = _Making(painter, protocol, trajectory, settings, pixels, session_seed, attempt, cancel, more)
+    making = _Making(model, protocol, trajectory, settings, pixels, session_seed, attempt, cancel, more)
     kind = "step"
     try:
         ask = making.ask()
@@ -79,7 +77,7 @@ def advance(
 
 
 def run(
-    painter: Painter,
+    model: OpenedModel,
     protocol: Protocol,
     trajectory: Sequence[Step],
     settings: Settings,
@@ -91,12 +89,12 @@ def run(
     cancel: threading.Event,
     steps_limit: int | None = None,
 ) -> Iterator[Event]:
-    """A whole run, for a caller who has the painter to himself. ``attempt`` counts for its first step."""
+    """A whole run, for a caller who has the model to itself. ``attempt`` counts for its first step."""
     path, made, seconds = list(trajectory), 0, 0.0
     while True:
         last: Event | None = None
         for last in advance(
-            painter,
+            model,
             protocol,
             path,
             settings,
@@ -121,7 +119,7 @@ def run(
 class _Making:
     """One step under way: everything that asking, writing and drawing share."""
 
-    painter: Painter
+    model: OpenedModel
     protocol: Protocol
     trajectory: Sequence[Step]
     settings: Settings
@@ -147,8 +145,8 @@ class _Making:
             self.more, ask = wished != ask, wished  # in the middle of a round the wish changes nothing
         if isinstance(ask, Choose):
             options = ask.options
-            self.choice = self.painter.choose(
-                ask.segments, pixels=self.pixels, options=frozenset(options), check=self.check
+            self.choice = self.model.painter.choose(
+                ask.parts, pixels=self.pixels, options=frozenset(options), check=self.check
             )
             self.check()
             self.result["choice"] = {"token": self.choice.token, "probability": self.choice.probability}
@@ -190,39 +188,38 @@ class _Making:
 
     def _decode(self, ask: Write, settings: Settings, seed: int) -> Generator[Event, None, str]:
         pieces: list[str] = []
-        delta: Decoded | None = None
         with closing(
-            self.painter.write(
-                ask.segments,
+            self.model.painter.write(
+                ask.parts,
                 pixels=self.pixels,
                 max_tokens=settings.max_tokens,
                 temperature=settings.temperature,
                 seed=seed,
                 check=self.check,
             )
-        ) as deltas:
-            for delta in deltas:
+        ) as pieces_written:
+            for piece in pieces_written:
                 self.check()
-                pieces.append(delta.text)
-                if delta.text:
-                    yield TextDelta(delta.text)
+                if isinstance(piece, Written):
+                    self.result["tokens"] += piece.tokens
+                    self.reuse = self.reuse.then(piece.reuse)
+                    if piece.finish == "length":
+                        self.result["cut"] = True
+                elif piece.text:
+                    pieces.append(piece.text)
+                    yield piece
                     self.check()
-        if delta:
-            self.result["tokens"] += delta.tokens
-            self.reuse = self.reuse.then(delta.reuse)
-            if delta.finish == "length":
-                self.result["cut"] = True
         return "".join(pieces)
 
     def draw(self, ask: Draw, keep_image: Callable[[Image], str]) -> Iterator[Event]:
         settings = self.settings
         if ask.preset:
-            settings = settings.with_preset(ask.preset, Settings.from_dict(self.painter.sampling))
+            settings = settings.with_preset(ask.preset, self.model.settings)
         seed = self._seed(ask.kind)
-        update: FlowUpdate | None = None
+        drawn: Drawn | None = None
         with closing(
-            self.painter.draw(
-                ask.segments,
+            self.model.painter.draw(
+                ask.parts,
                 text_free=ask.text_free,
                 image_free=ask.image_free,
                 pixels=self.pixels,
@@ -234,21 +231,24 @@ class _Making:
         ) as updates:
             for update in updates:
                 self.check()
-                yield Preview(update.preview, update.index, update.total)
-                self.check()
-        if update is None or update.image is None:
+                if isinstance(update, Drawn):
+                    drawn = update
+                else:
+                    yield update
+                    self.check()
+        if drawn is None:
             raise GenerationError(f"The model ended the {NOUNS[ask.kind]} without a picture.")
-        self.result["updates"], self.result["forwards"] = update.index, update.forwards
-        self.reuse = self.reuse.then(update.reuse)
-        yield self._finished(ask.kind, settings, seed, image=keep_image(update.image))
+        self.result["updates"], self.result["forwards"] = drawn.updates, drawn.forwards
+        self.reuse = self.reuse.then(drawn.reuse)
+        yield self._finished(ask.kind, settings, seed, image=keep_image(drawn.image))
 
     def _size(self, ask: Draw) -> tuple[int, int] | None:
         """The size the person chose, for a picture that none is before; a later one keeps that one's."""
         size = self.settings.size
-        if size is None or any(isinstance(segment, Shown) for segment in ask.segments):
+        if size is None or any(isinstance(part, ImagePart) for part in ask.parts):
             return None
         try:
-            self.painter.canvas.check(*size)
+            self.model.image_sizes.check(*size)
         except ValueError as error:
             raise GenerationError(
                 f"The picture can't have the size that was chosen: {error}. {SAFE}",
@@ -280,7 +280,7 @@ class _Making:
             "settings": settings.as_dict(),
             "seed": seed,
             "attempt": self.attempt,
-            "fingerprint": dict(self.painter.fingerprint),
+            "fingerprint": self.model.fingerprint,
         }
         if self.more:
             recipe["wish"] = "one more round"
