@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,15 +19,15 @@ import torch
 from PIL import Image as Pictures
 
 from benchmarks.table import Row, at_least, in_turns, options, show
+from engine import protocols
 from engine.core.assets import default_checkpoint
+from engine.core.events import TextDelta
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
-from engine.inference.events import FlowUpdate, Reuse, TextDelta
-from engine.inference.painter import Painter
-from engine.placement.open import load_placed
+from engine.inference.events import Drawn, Reuse, Written
 from engine.placement.planner import fit
 from engine.protocols.base import Choose, Draw, Write
-from engine.protocols.process import Process
+from engine.runs.opened_model import OpenedModel, open_placed
 
 ROUNDS, LONG = 3, 10
 
@@ -67,11 +67,11 @@ def given_rounds(rounds: int) -> list[Step]:
 class Calls:
     """The calls that a run makes along a given trajectory, each thrown away when it is done."""
 
-    def __init__(self, painter: Painter, settings: Settings) -> None:
-        self.painter, self.settings, self.process = painter, settings, Process()
-        self.process.max_pictures = painter.max_pictures
-        width_height = tuple(reversed(painter.default_size))
-        self.album = Album(width_height)
+    def __init__(self, model: OpenedModel, settings: Settings) -> None:
+        self.painter, self.settings = model.painter, settings
+        self.process = replace(protocols.get("process"), max_pictures=model.max_pictures)
+        height, width = self.painter.default_size
+        self.album = Album((width, height))
         self.prefilled = 0
 
     def along(self, path: Sequence[Step], forget: Callable[[], None]) -> None:
@@ -81,17 +81,17 @@ class Calls:
             forget()
             if isinstance(ask, Choose):
                 options = {"pixels": self.album.pixels, "options": frozenset(ask.options)}
-                self.count(self.painter.choose(ask.segments, **options).reuse)
+                self.count(self.painter.choose(ask.parts, **options).reuse)
                 ask = self.process.next(path[:length], self.settings, chosen="plan")
                 forget()
             self.make(ask)
 
     def make(self, ask: Write | Draw) -> None:
         if isinstance(ask, Write):
-            *_, last = self.write(ask)
+            (last,) = (piece for piece in self.write(ask) if isinstance(piece, Written))
         else:
-            *_, last = self.painter.draw(
-                ask.segments,
+            updates = self.painter.draw(
+                ask.parts,
                 text_free=ask.text_free,
                 image_free=ask.image_free,
                 pixels=self.album.pixels,
@@ -99,14 +99,15 @@ class Calls:
                 seed=0,
                 size=self.painter.default_size,
             )
+            (last,) = (update for update in updates if isinstance(update, Drawn))
         self.count(last.reuse)
 
-    def write(self, ask: Write) -> itertools.chain[TextDelta | FlowUpdate]:
+    def write(self, ask: Write, most: int | None = None) -> Iterator[TextDelta | Written]:
         settings = self.settings
         return self.painter.write(
-            ask.segments,
+            ask.parts,
             pixels=self.album.pixels,
-            max_tokens=settings.max_tokens,
+            max_tokens=most or settings.max_tokens,
             temperature=settings.temperature,
             seed=0,
         )
@@ -116,16 +117,15 @@ class Calls:
 
 
 def measure(folder: Path, repeats: int) -> list[Row]:
-    painter = load_placed(fit(folder, profile=None, precision=None))
-    device = painter.fingerprint["device"]
-    settings = Settings.from_dict({**Settings().as_dict(), **painter.sampling, "max_rounds": ROUNDS + 1})
-    settings = replace(settings, protocol="process", max_tokens=min(settings.max_tokens, 64))
-    calls, path = Calls(painter, settings), given_rounds(ROUNDS)
+    model = open_placed(fit(folder, profile=None, precision=None))
+    painter, device = model.painter, model.fingerprint["device"]
+    tokens_at_most = min(model.settings.max_tokens, 64)
+    settings = replace(model.settings, protocol="process", max_tokens=tokens_at_most, max_rounds=ROUNDS + 1)
+    calls, path = Calls(model, settings), given_rounds(ROUNDS)
     tokens: dict[str, int] = {}
 
     def forget() -> None:
-        painter.cache.near.overflow(0)
-        painter.cache.far.overflow(0)
+        painter.cache.clear()
 
     def keep() -> None:
         pass
@@ -149,27 +149,27 @@ def measure(folder: Path, repeats: int) -> list[Row]:
         Row(f"{ROUNDS} rounds, call by call", seconds["alone"], "s"),
         at_least("times as fast", seconds["alone"] / seconds["reuse"], 1.3),
     ]
-    return rows + edited(painter, calls, forget, repeats, clock)
+    return rows + edited(model, calls, forget, repeats, clock)
 
 
 def edited(
-    painter: Painter, calls: Calls, forget: Callable[[], None], repeats: int, clock: Callable[[], float]
+    model: OpenedModel, calls: Calls, forget: Callable[[], None], repeats: int, clock: Callable[[], float]
 ) -> list[Row]:
     """Rewriting the last plan of a trajectory of ten pictures, or of all that there is room for.
 
     Timed until the first token after it.
     """
-    long = min(LONG, painter.max_pictures)
+    long = min(LONG, model.max_pictures)
     path, number = given_rounds(long)[:-1], itertools.count()
     *before, old, _ = path
 
     def first_token() -> None:
         fields = {**old.fields, "instruction": f"Make it different, for the {next(number)}th time."}
         plan = Step(old.parent, "plan", "person", fields)
-        ask = Write("inspect", calls.process.segments([*before, plan]))
-        writing = calls.write(ask)
-        calls.count(next(writing).reuse)
-        writing.close()
+        ask = Write("inspect", calls.process.parts([*before, plan]))
+        *_, written = calls.write(ask, most=1)
+        assert isinstance(written, Written)
+        calls.count(written.reuse)
 
     def cold() -> None:
         forget()

@@ -139,7 +139,7 @@ def quantise(arguments: argparse.Namespace) -> int:
     from engine.checkpoints.progress import Loading, LoadingCancelled, terminal_bar
     from engine.checkpoints.quantise.convert import FORMATS
     from engine.checkpoints.quantised_cache import cache_path
-    from engine.placement.open import load_placed
+    from engine.placement.open import load_painter
     from engine.placement.planner import fit
 
     loading = Loading()
@@ -153,7 +153,7 @@ def quantise(arguments: argparse.Namespace) -> int:
                 f"{' or '.join(FORMATS)}."
             )
         with terminal_bar(loading):
-            load_placed(found, copy=True, loading=loading)
+            load_painter(found, copy=True, loading=loading)
     except (CheckpointError, FileNotFoundError, OSError, LoadingCancelled) as error:
         print(f"quantise: {error}", file=sys.stderr)
         return 1

@@ -6,7 +6,7 @@ Everything that runs, serves or measures a model is given one of these.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ class OpenedModel:
     about: str
     settings: Settings
     max_pictures: int = MAX_PICTURES
-    sampling: Mapping[str, Any] = PUBLIC
+    sampling: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
     vocabulary: Vocabulary | None = None
 

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.core.atomic_write import write_bytes
 from engine.core.events import (
     Event,
     RunCancelled,
@@ -59,7 +60,7 @@ class RunFolder:
             case StepFinished(step):
                 if step.image:
                     self.files[step.image] = f"{len(self.steps):02d}-{step.kind}.png"
-                    _write_whole(self.folder / self.files[step.image], self._pictures[step.image])
+                    write_bytes(self.folder / self.files[step.image], self._pictures[step.image])
                 self.steps.append(step)
             case StepFailed():
                 self.state, self.reason = "failed", f"{event.cause} {event.next_action}"
@@ -72,7 +73,7 @@ class RunFolder:
         self.save()
 
     def save(self) -> None:
-        _write_whole(
+        write_bytes(
             self.folder / TRAJECTORY, json.dumps(self.as_dict(), ensure_ascii=False, indent=2).encode()
         )
 
@@ -86,10 +87,3 @@ class RunFolder:
             "steps": [step_as_dict(step) for step in self.steps],
             "files": self.files,
         }
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that a reader finds the old one or the new one, never half of it."""
-    half = path.with_suffix(path.suffix + ".part")
-    half.write_bytes(data)
-    half.replace(path)
