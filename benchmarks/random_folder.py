@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from engine.checkpoints.tensor_writer import write_tensors
 from engine.checkpoints.tokenizer import FILES
-from engine.checkpoints.writer import bagel_json, llm_json, save_json, vit_json
+from engine.checkpoints.writer import bagel_json, llm_json, vit_json
+from engine.core.atomic_write import write_json
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig
@@ -45,9 +46,9 @@ def write_random_folder(
         name = "ema.safetensors" if shards == 1 else f"ema-{number:05}-of-{shards:05}.safetensors"
         _write(folder / name, {key: shapes[key] for key in names}, torch.bfloat16)
     _write(folder / "ae.safetensors", _shapes(pixels), torch.float32)
-    save_json(llm_json(config), folder / "llm_config.json")
-    save_json(vit_json(config), folder / "vit_config.json")
-    save_json(bagel_json(config, autoencoder, {}), folder / "config.json")
+    write_json(folder / "llm_config.json", llm_json(config))
+    write_json(folder / "vit_config.json", vit_json(config))
+    write_json(folder / "config.json", bagel_json(config, autoencoder, {}))
     for name in FILES:
         if (tokenizer_files / name).is_file():
             shutil.copyfile(tokenizer_files / name, folder / name)

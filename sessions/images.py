@@ -7,15 +7,14 @@ our own rows or are checked to be one, so a path is never built from a person's 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
 
+from engine.core.atomic_write import PART, write_bytes
 from sessions import png
 from sessions.errors import DamagedImage, InvalidInput, plainly
 from sessions.home import IMAGES
@@ -23,7 +22,6 @@ from sessions.home import IMAGES
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _FOLDER = re.compile(r"[0-9a-f]{2}\Z")
 _FILE = re.compile(r"[0-9a-f]{62}\.png\Z")
-_PART = ".part"
 
 
 class ImageFiles:
@@ -52,7 +50,8 @@ class ImageFiles:
         path = self.path(digest)
         with plainly(self._home):
             if not _holds(path, data):
-                _write_whole(path, data)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_bytes(path, data)
         return digest
 
     def load(self, digest: str) -> Image.Image:
@@ -107,7 +106,7 @@ class ImageFiles:
     def clear_parts(self) -> None:
         """Removes what a crash left half-written. Only for whoever holds the home's lock."""
         for path in list(self.strangers()):
-            if path.suffix == _PART:
+            if path.suffix == PART:
                 with suppress(OSError):
                     path.unlink()
 
@@ -133,25 +132,3 @@ def _holds(path: Path, data: bytes) -> bool:
         return path.stat().st_size == len(data) and path.read_bytes() == data
     except FileNotFoundError:
         return False
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Temp file beside it → fsync → rename → fsync of the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.stem[:16]}-{secrets.token_hex(4)}{_PART}")
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
-    if os.name == "posix":  # elsewhere a folder can't be opened, and needn't be
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

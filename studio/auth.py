@@ -10,11 +10,12 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
+
+from engine.core.atomic_write import atomic_write
 
 LIFETIME = 30 * 86400
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -48,11 +49,8 @@ class Tokens:
         """Reads or makes the key. Raises ``OSError`` when ``home`` can't be written."""
         path = home / "studio.key"
         if not path.exists():
-            part = path.with_suffix(".part")  # a disk that fills up must not leave half a key, to be guessed
-            part.unlink(missing_ok=True)
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_hex(32))
-            part.replace(path)
+            with atomic_write(path, mode=0o600) as file:  # never half a key, which could be guessed
+                file.write(secrets.token_hex(32).encode())
         return cls(path.read_bytes())
 
     def mint(self, purpose: str, *values: str, lifetime: int = LIFETIME) -> str:

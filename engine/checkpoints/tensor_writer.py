@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.files import DTYPES
+from engine.core.atomic_write import atomic_write
 
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
@@ -33,15 +34,10 @@ def write_tensors(
         at = end
     words = json.dumps(header).encode()
     words += b" " * (-len(words) % 8)
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
-            file.write(len(words).to_bytes(8, "little") + words)
-            for (name, tensor), (wanted, form) in zip(tensors, outline.items(), strict=True):
-                if (name, tensor.dtype, tuple(tensor.shape)) != (wanted, *form):
-                    raise ValueError(f"{name} is {tensor.dtype} {list(tensor.shape)}, not what was announced")
-                flat = tensor.detach().to("cpu").contiguous().reshape(-1).view(torch.uint8)
-                file.write(flat.numpy().data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        file.write(len(words).to_bytes(8, "little") + words)
+        for (name, tensor), (wanted, form) in zip(tensors, outline.items(), strict=True):
+            if (name, tensor.dtype, tuple(tensor.shape)) != (wanted, *form):
+                raise ValueError(f"{name} is {tensor.dtype} {list(tensor.shape)}, not what was announced")
+            flat = tensor.detach().to("cpu").contiguous().reshape(-1).view(torch.uint8)
+            file.write(flat.numpy().data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from engine.checkpoints.sizes import LM_HEAD
 from engine.checkpoints.tokenizer import FILES
+from engine.core.atomic_write import atomic_path, write_json
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig
@@ -112,9 +112,9 @@ def save_checkpoint(
     skip = {LM_HEAD} if model.config.language.tie_word_embeddings else set()
     _save_tensors(_tensors(model, dtype, skip), folder / "ema.safetensors")
     _save_tensors(_tensors(autoencoder, autoencoder_dtype, set()), folder / "ae.safetensors")
-    save_json(llm_json(model.config), folder / "llm_config.json")
-    save_json(vit_json(model.config), folder / "vit_config.json")
-    save_json(bagel_json(model.config, autoencoder.config, extras or {}), folder / "config.json")
+    write_json(folder / "llm_config.json", llm_json(model.config))
+    write_json(folder / "vit_config.json", vit_json(model.config))
+    write_json(folder / "config.json", bagel_json(model.config, autoencoder.config, extras or {}))
     for name in FILES:
         if (source / name).is_file() and source.resolve() != folder.resolve():
             shutil.copyfile(source / name, folder / name)
@@ -127,13 +127,5 @@ def _tensors(module: nn.Module, dtype: torch.dtype, skip: set[str]) -> dict[str,
 
 
 def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    part = path.with_suffix(".part")
-    save_file(tensors, part, metadata={"format": "pt"})
-    part.replace(path)
-
-
-def save_json(value: dict[str, Any], path: Path) -> None:
-    """Writes one JSON object, whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    with atomic_path(path) as part:
+        save_file(tensors, part, metadata={"format": "pt"})

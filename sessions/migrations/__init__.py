@@ -6,7 +6,6 @@ renaming or dropping a table that others refer to (SQLite would silently re-poin
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,6 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from engine.core.atomic_write import atomic_path
 from sessions.database import Database
 from sessions.errors import NewerDatabase, StoreError, damaged_database, plainly
 from sessions.home import BACKUPS, DATABASE
@@ -97,16 +97,15 @@ def _backup(home: Path, revision: str) -> Path:
     target = home / BACKUPS / f"{revision}-{stamp}.db"
     with plainly(home):
         target.parent.mkdir(exist_ok=True)
-        part = target.with_suffix(".part")
         try:
-            with closing(sqlite3.connect(home / DATABASE)) as source, closing(sqlite3.connect(part)) as copy:
+            with (
+                atomic_path(target) as part,
+                closing(sqlite3.connect(home / DATABASE)) as source,
+                closing(sqlite3.connect(part)) as copy,
+            ):
                 source.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
-            part.rename(target)
         except sqlite3.Error as error:
-            part.unlink(missing_ok=True)
             raise StoreError(
                 f"The database in {home} has to be brought up to date, and the copy made first failed "
                 f"({error}). Nothing was changed. Free some space, then start again."

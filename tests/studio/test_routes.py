@@ -183,7 +183,7 @@ class TestIdentity:
                 owner_of({"host": host}, loopback_only=True)
 
     def test_the_key_survives_a_restart_and_is_nobody_elses(self, tmp_path: Path):
-        (tmp_path / "studio.part").write_text("ab")  # the disk was full when it was written
+        (tmp_path / "studio.key.part").write_text("ab")  # the power went when it was written
         token = Tokens.of(tmp_path).mint("page", "local")
         assert (tmp_path / "studio.key").stat().st_size == 64
         assert Tokens.of(tmp_path).read("page", token) == ("local",)

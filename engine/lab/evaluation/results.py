@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.core.atomic_write import write_json
 from engine.lab.evaluation import comparisons
 from engine.lab.evaluation.statistics import Summary
 
@@ -97,6 +98,4 @@ def _made_by(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def write(path: Path, report: Report) -> None:
     """The file is the old report or the new one, never half of it."""
-    half = path.with_suffix(path.suffix + ".part")
-    half.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    half.replace(path)
+    write_json(path, report, ensure_ascii=False)

@@ -28,6 +28,7 @@ from torch import nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
+from engine.core.atomic_write import atomic_path
 from engine.lab.storybook.drawing.render import render
 from engine.lab.storybook.scene.scene import Scene
 from engine.lab.training.data.split import sample_held_out_scene, sample_training_scene
@@ -205,9 +206,8 @@ def train(
         write_out_group_norms(module.model)
     fit(module, work, steps=steps, device=device, seed=seed, pool=pool)
     module.finish()
-    part = target.with_suffix(".part")
-    save_file({k: v.contiguous().cpu() for k, v in module.model.state_dict().items()}, part)
-    part.replace(target)
+    with atomic_path(target) as part:
+        save_file({k: v.contiguous().cpu() for k, v in module.model.state_dict().items()}, part)
     return target
 
 

@@ -19,7 +19,8 @@ from engine.checkpoints.tensor_writer import write_tensors
 from engine.checkpoints.tokenizer import FILES
 from engine.checkpoints.validated_folder import ValidatedFolder
 from engine.checkpoints.vocabulary import VERSION, VOCABULARY
-from engine.checkpoints.writer import save_checkpoint, save_json
+from engine.checkpoints.writer import save_checkpoint
+from engine.core.atomic_write import write_json
 from engine.lab.storybook.language.parse import known_words
 from engine.lab.training import provenance, recipe
 
@@ -58,7 +59,7 @@ def export(work: Path, target: Path, *, seed: int, machine: str) -> Path:
 def write_vocabulary(folder: Path) -> None:
     """Writes which words a storybook model knows (``engine.checkpoints.vocabulary``)."""
     words = {"version": VERSION, "world": recipe.EXTRAS["world"], "words": sorted(known_words())}
-    save_json(words, folder / VOCABULARY)
+    write_json(folder / VOCABULARY, words)
 
 
 def export_begun(opened: ValidatedFolder, learned: TensorFiles, target: Path, taught: list[str]) -> None:
@@ -75,7 +76,7 @@ def export_begun(opened: ValidatedFolder, learned: TensorFiles, target: Path, ta
     if taught:
         known = {*opened.extras.get("protocols", ()), *taught}
         protocols = [protocol for protocol in TAUGHT_BY if protocol in known]
-        save_json(opened.extras | {"protocols": protocols}, target / "config.json")
+        write_json(target / "config.json", opened.extras | {"protocols": protocols})
     if (work / "decoder.json").exists():  # trained on here, in float32
         stored = opened.ae_file.stored
         outline = {name: (torch.bfloat16, at.shape) for name, at in stored.items()}
@@ -105,6 +106,6 @@ def with_learned(base: Iterable[tuple[str, Tensor]], learned: TensorFiles) -> It
 
 
 def protocols_of(past: list[dict[str, Any]]) -> list[str]:
-    """The protocols whose whole trajectories were among the lessons of these stages."""
+    """The protocols whose whole trajectories were in the data of these stages."""
     families = {family for stage in past for family in stage.get("velocity_error", ())}
     return [protocol for protocol, family in TAUGHT_BY.items() if family in families]

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from engine.core.atomic_write import atomic_path, write_json
 from engine.lab.training.sharding import spread, whole
 
 
@@ -47,11 +48,9 @@ def save_state(
         if writes:
             gathered[name] = value.cpu().contiguous().clone()
     if writes:
-        part = path.with_suffix(".part")
-        save_file(gathered, part, {"log": json.dumps(log)})
-        part.replace(path)
-        part.write_text(json.dumps(log, indent=1), encoding="utf-8")
-        part.replace(log_beside(path))
+        with atomic_path(path) as part:
+            save_file(gathered, part, {"log": json.dumps(log)})
+        write_json(log_beside(path), log)
 
 
 def log_beside(path: Path) -> Path:
