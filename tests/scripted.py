@@ -21,7 +21,7 @@ import PIL.Image
 import PIL.ImageDraw
 
 from engine import protocols as grammars
-from engine.core.events import Preview, TextDelta
+from engine.core.events import Answered, Event, Preview, TextDelta
 from engine.core.image_sizes import ImageSizes
 from engine.core.parts import ImagePart, Part, TextPart
 from engine.core.settings import Settings
@@ -32,6 +32,7 @@ from engine.protocols.process import inspect_text, plan_text, prompt_text
 from engine.protocols.prompts import default_prompts
 from engine.protocols.thoughts import reflection, thought_text
 from engine.runs.opened_model import OpenedModel
+from engine.serving.queue import Job, QuestionJob, RunJob
 
 COLOURS = {
     "red": "#c8553d",
@@ -267,7 +268,7 @@ class MemoryRecorder:
         self.paths: dict[str, list[Step]] = {}
         self.images: dict[str, bytes] = {}
         self.log: list[tuple[str, str, Any]] = []
-        """(run id, "state" | "step" | "event" | "image", value)"""
+        """(job id, "state" | "step" | "event" | "image", value)"""
         self.changed = threading.Condition()
 
     def begin(self, branch_id: str, prompt: str, seed: int = 0) -> Step:
@@ -276,10 +277,20 @@ class MemoryRecorder:
         self.paths[branch_id] = [root]
         return root
 
-    def trajectory(self, job: Any) -> list[Step]:
-        return list(self.paths[job.branch_id])
+    def worker_changed(self) -> None:
+        with self.changed:
+            self.changed.notify_all()
 
-    def pixels(self, digest: str) -> PIL.Image.Image:
+    def trajectory(self, job: Job) -> list[Step]:
+        """A run's branch; for a question, the branch that the step is on."""
+        if isinstance(job, RunJob):
+            return list(self.paths[job.branch_id])
+        return next(path for path in self.paths.values() if any(step.id == job.step_id for step in path))
+
+    def pixels(self, job: Job, digest: str) -> PIL.Image.Image:
+        return self.load(digest)
+
+    def load(self, digest: str) -> PIL.Image.Image:
         return PIL.Image.open(io.BytesIO(self.images[digest])).convert("RGB")
 
     def keep_image(self, image: PIL.Image.Image) -> str:
@@ -289,37 +300,45 @@ class MemoryRecorder:
         self._note("", "image", digest)
         return digest
 
-    def finish_step(self, job: Any, step: Step) -> None:
-        path = self.paths[job.branch_id]
+    def finish_step(self, run: RunJob, step: Step) -> None:
+        path = self.paths[run.branch_id]
         if step.parent != path[-1].id:
-            raise RuntimeError(f"the branch {job.branch_id} has moved")
+            raise RuntimeError(f"the branch {run.branch_id} has moved")
         path.append(step)
-        self._note(job.run_id, "step", step)
+        self._note(run.id, "step", step)
 
-    def finish_answer(self, job: Any, answered: Any) -> None:
-        self._note(job.run_id, "answer", answered)
+    def set_run(self, run: RunJob, state: str, cause: str = "", next_action: str = "") -> None:
+        self._note(run.id, "state", (state, cause, next_action))
 
-    def set_run(self, job: Any, state: str, cause: str = "", next_action: str = "") -> None:
-        self._note(job.run_id, "state", (state, cause, next_action))
+    def publish(self, run: RunJob, event: Event) -> None:
+        self._note(run.id, "event", event)
 
-    def publish(self, job: Any, event: Any) -> None:
-        self._note(job.run_id, "event", event)
+    def finish_answer(self, question: QuestionJob, answered: Answered) -> None:
+        self._note(question.id, "answer", answered)
 
-    def state(self, run_id: str) -> str | None:
-        """The last state set for this run."""
+    def set_question(
+        self, question: QuestionJob, state: str, cause: str = "", next_action: str = ""
+    ) -> None:
+        self._note(question.id, "state", (state, cause, next_action))
+
+    def publish_answer(self, question: QuestionJob, event: Event) -> None:
+        self._note(question.id, "event", event)
+
+    def state(self, job_id: str) -> str | None:
+        """The last state set for this job."""
         return next(
-            (value[0] for run, what, value in reversed(self.log) if (run, what) == (run_id, "state")), None
+            (value[0] for job, what, value in reversed(self.log) if (job, what) == (job_id, "state")), None
         )
 
-    def events(self, run_id: str) -> list[Any]:
-        return [value for run, what, value in self.log if (run, what) == (run_id, "event")]
+    def events(self, job_id: str) -> list[Any]:
+        return [value for job, what, value in self.log if (job, what) == (job_id, "event")]
 
     def wait(self, until: Callable[[], bool], seconds: float = 5.0) -> None:
         """Blocks until ``until()`` holds; fails the test when it does not within ``seconds``."""
         with self.changed:
             assert self.changed.wait_for(until, seconds), f"waited {seconds} s in vain; log: {self.log[-8:]}"
 
-    def _note(self, run_id: str, what: str, value: Any) -> None:
+    def _note(self, job_id: str, what: str, value: Any) -> None:
         with self.changed:
-            self.log.append((run_id, what, value))
+            self.log.append((job_id, what, value))
             self.changed.notify_all()

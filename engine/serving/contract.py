@@ -1,18 +1,15 @@
-"""What every way of serving shares: where it leaves what lasts, and what it shows of itself.
-
-The local worker is one; nothing here makes anything.
-"""
+"""What every way of serving shares: where it leaves what must last, and what it shows of itself."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from engine.core.events import Answered, Event
-from engine.core.image_sizes import ImageSizes
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
-from engine.serving.queue import Job, QueuePosition
+from engine.runs.opened_model import OpenedModel
+from engine.serving.queue import Job, QuestionJob, QueuePosition, RunJob
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,54 +18,57 @@ if TYPE_CHECKING:
 class Recorder(Protocol):
     """Where the worker reads trajectories and leaves what must last.
 
-    Called from the worker's thread, and from the caller's in ``Worker.cancel``. States of a run:
-    running, paused, done, failed, cancelled, lost. A job with a question is told of the same way; its
-    trajectory ends with the picture that is asked about.
+    Called from the worker's thread, and from the caller's in ``Worker.cancel``. The states of a run are
+    running, paused, done, failed, cancelled and lost; a question's are the same without paused.
     """
+
+    def worker_changed(self) -> None:
+        """More of the model is there, or it is ready, or it could not be opened."""
 
     def settings(self, job: Job) -> tuple[Settings, int]:
         """Settings and session seed of a ``provisional`` job, now that the model is there."""
 
-    def trajectory(self, job: Job) -> list[Step]: ...
+    def trajectory(self, job: Job) -> list[Step]:
+        """The steps of a run's branch; for a question, those up to the picture that it is about."""
 
-    def pixels(self, digest: str) -> Image: ...
+    def pixels(self, job: Job, digest: str) -> Image:
+        """A picture of the job's trajectory, as its model is to be shown it."""
 
-    def keep_image(self, image: Image) -> str: ...
+    def keep_image(self, image: Image) -> str:
+        """Stores a picture and returns its digest."""
 
-    def finish_step(self, job: Job, step: Step) -> None:
+    def finish_step(self, run: RunJob, step: Step) -> None:
         """Stores the step and moves the branch; only then is the step announced."""
 
-    def finish_answer(self, job: Job, answered: Answered) -> None:
-        """Stores the answer to a job's question; only then is it announced."""
+    def set_run(self, run: RunJob, state: str, cause: str = "", next_action: str = "") -> None:
+        """Stores the state of a run."""
 
-    def set_run(self, job: Job, state: str, cause: str = "", next_action: str = "") -> None: ...
+    def publish(self, run: RunJob, event: Event) -> None:
+        """Announces what happens in a run."""
 
-    def publish(self, job: Job, event: Event) -> None: ...
+    def finish_answer(self, question: QuestionJob, answered: Answered) -> None:
+        """Stores the answer to a question; only then is it announced."""
+
+    def set_question(self, question: QuestionJob, state: str, cause: str = "", next_action: str = "") -> None:
+        """Stores the state of a question."""
+
+    def publish_answer(self, question: QuestionJob, event: Event) -> None:
+        """Announces an answer as it is written, and how it ended."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The worker at one moment. ``state`` is loading, ready, failed (``cause`` says why) or closed.
+    """The worker at one moment.
 
-    ``loaded`` is the share of the model that is there, from 0 to 1. ``about`` is one honest line about what
-    runs, where and how fast, as measured when it was opened. ``protocols`` are those that the model offers,
-    ``canvas`` the sizes it draws, ``answers`` whether it learned to answer questions; all four only once it
-    is ready. ``max_pictures`` are shown to the model at once.
+    ``state`` is loading, ready, failed (``cause`` says why) or closed. ``loaded`` is the share of the model
+    that is there, from 0 to 1. ``model`` is None until it is ready. ``step_seconds`` are those measured for
+    a step, by kind.
     """
 
     state: str
     loaded: float
-    title: str
-    about: str
-    protocols: tuple[str, ...]
-    canvas: ImageSizes | None
-    answers: bool
-    max_pictures: int
-    fingerprint: dict[str, Any]
+    model: OpenedModel | None
     cause: str
     next_action: str
-    runs: tuple[QueuePosition, ...]
+    positions: tuple[QueuePosition, ...]
     step_seconds: dict[str, float]
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)

@@ -1,6 +1,6 @@
-"""Whose step is made next: a fair queue of runs at step granularity, and how long steps take.
+"""Which step is made next: a fair queue of jobs, step by step, and how long steps take.
 
-Values and bookkeeping only; it is not locked (:mod:`engine.serving.worker` does that) and starts nothing.
+Values and bookkeeping only. It isn't locked (:mod:`engine.serving.worker` does that) and starts nothing.
 """
 
 from __future__ import annotations
@@ -16,34 +16,51 @@ from engine.core.settings import Settings
 WEIGHT_OF_NEWEST = 0.3
 
 
-@dataclass(frozen=True)
-class Job:
-    """One run asked of a worker.
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What is asked of a worker, whatever it is.
 
-    ``urgent`` marks an edit just made: its first step goes before other runs. ``attempt`` counts the
-    wishes for a new seed and holds for the first step; so does ``more``, the wish for one more round than
-    the model would make. ``provisional``: it was asked for before the model was there, so its settings are
-    asked for again when it begins. ``steps_limit`` pauses the run after so many.
-    With a ``question`` it is no run but asks about the picture of step ``about``; ``run_id`` names the note.
+    ``id`` names the stored run or note. ``attempt`` counts the wishes for a new seed and holds for the first
+    step. An ``urgent`` job was just asked for by a person: its first step goes before other jobs.
+    ``provisional``: it was asked for before the model was there, so its settings are read again when it
+    begins.
     """
 
-    run_id: str
+    id: str
     owner: str
     session_id: str
-    branch_id: str
     settings: Settings
     session_seed: int
     attempt: int = 0
-    more: bool = False
     urgent: bool = False
     provisional: bool = False
-    steps_limit: int | None = None
-    question: str = ""
-    about: str = ""
 
+
+@dataclass(frozen=True, kw_only=True)
+class RunJob(_Job):
+    """Steps at the end of a branch, until the protocol, a limit or the person ends them.
+
+    ``more`` is the wish for one more round than the model would make; it holds for the first step.
+    ``steps_limit`` pauses the run after so many steps.
+    """
+
+    branch_id: str
+    more: bool = False
+    steps_limit: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionJob(_Job):
+    """A question about the picture of the step ``step_id``. Its answer changes no branch."""
+
+    step_id: str
+    question: str
+
+
+Job = RunJob | QuestionJob
 
 @dataclass(eq=False)
-class Turn:
+class QueueEntry:
     """A job in the queue and how far it has come: ``seconds`` are those of its own steps."""
 
     job: Job
@@ -51,59 +68,59 @@ class Turn:
     steps_made: int = 0
     seconds: float = 0.0
     kind: str | None = None
-    """The kind of the step under way, if it is."""
+    """The kind of the step under way, if one is."""
     step_began: float = 0.0
     mode: str | None = None
-    """A mode of going chosen since the run was asked for."""
+    """The mode, where it was changed since the job was asked for."""
 
     @property
-    def hurries(self) -> bool:
+    def goes_first(self) -> bool:
         return self.job.urgent and self.steps_made == 0
 
 
 class FairQueue:
-    """Round-robin over sessions; within a session its runs take turns too; urgent first steps first."""
+    """Round-robin over sessions; within a session its jobs take turns too; urgent first steps come first."""
 
     def __init__(self) -> None:
-        self._sessions: dict[tuple[str, str], deque[Turn]] = {}
+        self._sessions: dict[tuple[str, str], deque[QueueEntry]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._sessions.values()))
 
-    def add(self, turn: Turn) -> None:
-        self._sessions.setdefault(self._key(turn), deque()).append(turn)
+    def add(self, entry: QueueEntry) -> None:
+        self._sessions.setdefault(self._key(entry), deque()).append(entry)
 
-    def remove(self, turn: Turn) -> None:
-        key = self._key(turn)
-        self._sessions[key].remove(turn)
+    def remove(self, entry: QueueEntry) -> None:
+        key = self._key(entry)
+        self._sessions[key].remove(entry)
         if not self._sessions[key]:
             del self._sessions[key]
 
-    def pop(self) -> Turn:
-        """Takes out the next turn; ``served`` is to be called when its step is made."""
-        turn = self.order()[0]
-        self.remove(turn)
-        return turn
+    def pop(self) -> QueueEntry:
+        """Takes out the next entry. Call :meth:`served` when its step is made."""
+        entry = self.order()[0]
+        self.remove(entry)
+        return entry
 
-    def served(self, turn: Turn, *, again: bool) -> None:
-        """The turn has had its step: its session goes behind the others, and it itself if it goes on."""
-        line = self._sessions.pop(self._key(turn), deque())
+    def served(self, entry: QueueEntry, *, again: bool) -> None:
+        """The entry has had its step: its session goes behind the others, and it stays if it goes on."""
+        line = self._sessions.pop(self._key(entry), deque())
         if again:
-            line.append(turn)
+            line.append(entry)
         if line:
-            self._sessions[self._key(turn)] = line
+            self._sessions[self._key(entry)] = line
 
-    def order(self) -> list[Turn]:
-        """Every waiting turn in the order in which the next steps will be made, if none is added."""
-        rounds: list[Turn] = []
+    def order(self) -> list[QueueEntry]:
+        """Every waiting entry in the order in which the next steps will be made, if none is added."""
+        in_turn: list[QueueEntry] = []
         lines = [list(line) for line in self._sessions.values()]
-        for place in range(max(map(len, lines), default=0)):
-            rounds += [line[place] for line in lines if place < len(line)]
-        return [t for t in rounds if t.hurries] + [t for t in rounds if not t.hurries]
+        for at in range(max(map(len, lines), default=0)):
+            in_turn += [line[at] for line in lines if at < len(line)]
+        return [e for e in in_turn if e.goes_first] + [e for e in in_turn if not e.goes_first]
 
     @staticmethod
-    def _key(turn: Turn) -> tuple[str, str]:
-        return turn.job.owner, turn.job.session_id
+    def _key(entry: QueueEntry) -> tuple[str, str]:
+        return entry.job.owner, entry.job.session_id
 
 
 class StepClock:
@@ -117,7 +134,7 @@ class StepClock:
         self.seconds[kind] = old + WEIGHT_OF_NEWEST * (seconds - old)
 
     def expected(self, kind: str | None = None) -> float | None:
-        """Seconds of a step of this kind; of any step when the kind is not measured; None before any is."""
+        """Seconds of a step of this kind; of any step when the kind isn't measured; None before any is."""
         if kind in self.seconds:
             return self.seconds[kind]
         return sum(self.seconds.values()) / len(self.seconds) if self.seconds else None
@@ -125,14 +142,14 @@ class StepClock:
 
 @dataclass(frozen=True)
 class QueuePosition:
-    """Where a run stands.
+    """Where a job stands.
 
-    ``position`` is 0 while its step is being made, else its place in the line, from 1.
+    ``position`` is 0 while its step is being made, else its number in the queue, from 1.
     ``wait_seconds`` is until that step begins; ``step_seconds`` what this step still takes, or the next
     one will. Both are None until a step was measured.
     """
 
-    run_id: str
+    job_id: str
     owner: str
     session_id: str
     position: int
@@ -141,22 +158,24 @@ class QueuePosition:
     step_seconds: float | None
 
 
-def queue_positions(now: Turn | None, waiting: Sequence[Turn], clock: StepClock) -> tuple[QueuePosition, ...]:
-    """Everyone's place: the turn under way first, then the waiting ones in order."""
+def queue_positions(
+    now: QueueEntry | None, waiting: Sequence[QueueEntry], clock: StepClock
+) -> tuple[QueuePosition, ...]:
+    """Where everyone stands: the entry under way first, then the waiting ones in order."""
     found: list[QueuePosition] = []
     any_step, wait = clock.expected(), 0.0
     if now:
         left = clock.expected(now.kind)
         if left is not None:
             wait = left = max(0.0, left - (time.monotonic() - now.step_began))
-        found.append(_place(now, 0, 0.0, left))
-    for turn in waiting:
+        found.append(_position(now, 0, 0.0, left))
+    for entry in waiting:
         unknown = any_step is None
-        found.append(_place(turn, len(found) + (now is None), None if unknown else wait, any_step))
+        found.append(_position(entry, len(found) + (now is None), None if unknown else wait, any_step))
         wait += any_step or 0.0
     return tuple(found)
 
 
-def _place(turn: Turn, position: int, wait: float | None, step: float | None) -> QueuePosition:
-    job = turn.job
-    return QueuePosition(job.run_id, job.owner, job.session_id, position, turn.kind, wait, step)
+def _position(entry: QueueEntry, position: int, wait: float | None, step: float | None) -> QueuePosition:
+    job = entry.job
+    return QueuePosition(job.id, job.owner, job.session_id, position, entry.kind, wait, step)

@@ -1,8 +1,8 @@
 """The local worker: one thread that owns the model and makes everyone's steps in turn.
 
-It opens the painter, picks the next run fairly, has the runner make one step, records the step before
-it tells of it, and survives whatever goes wrong in a step. It stores nothing itself and knows no
-torch: the painter comes from a function, and what lasts goes through a recorder (``contract``).
+It opens the model, picks the next job fairly, has one step made, records the step before it announces it,
+and survives whatever goes wrong in a step. It stores nothing itself and imports no torch: the model comes
+from a function, and what lasts goes through a recorder (:mod:`engine.serving.contract`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 from engine.checkpoints.progress import Loading
+from engine.core.errors import GenerationError
 from engine.core.events import (
     Answered,
     Event,
@@ -25,166 +25,151 @@ from engine.core.events import (
     StepFinished,
     StepStarted,
 )
-from engine.core.image_sizes import ImageSizes
-from engine.inference.events import GenerationError
-from engine.protocols.history import MAX_PICTURES
 from engine.runs.failures import SAFE, explain_opening, failure
 from engine.runs.limits import after_step
+from engine.runs.opened_model import OpenedModel
 from engine.runs.questions import answer
 from engine.runs.runner import advance
 from engine.serving.contract import Recorder, Snapshot
-from engine.serving.queue import FairQueue, Job, StepClock, Turn, queue_positions
-
-if TYPE_CHECKING:
-    from engine.inference.painter import Painter
+from engine.serving.queue import (
+    FairQueue,
+    Job,
+    QuestionJob,
+    QueueEntry,
+    RunJob,
+    StepClock,
+    queue_positions,
+)
 
 log = logging.getLogger(__name__)
 
+ENDS = (StepFailed, RunDone, RunCancelled, Answered)
+"""Events that end a job. They are announced once its state is stored, not when they happen."""
+
 
 class Worker:
-    """Makes the steps of all runs, one after the other, on a thread of its own.
+    """Makes the steps of all jobs, one after the other, on a thread of its own.
 
-    ``open_painter`` is called on that thread. When it fails, the state is ``failed`` and every run
-    asked for fails with that cause, so nobody waits for a model that will not come. ``loading`` is what
-    ``open_painter`` tells of its progress; ``changed`` is called when that or the state has changed.
+    :meth:`start` begins that thread, which calls ``open_model`` first. When that fails, the state is
+    ``failed`` and every job fails with that cause, so nobody waits for a model that won't come. ``loading``
+    is what ``open_model`` reports its progress to; the recorder hears of every further hundredth.
     """
 
-    def __init__(
-        self,
-        open_painter: Callable[[], Painter],
-        recorder: Recorder,
-        loading: Loading | None = None,
-        changed: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._open_painter, self._recorder = open_painter, recorder
-        self._loading, self._tell_change = loading or Loading(), changed
+    def __init__(self, open_model: Callable[[], OpenedModel], loading: Loading | None = None) -> None:
+        self._open_model, self._loading = open_model, loading or Loading()
         self._changed = threading.Condition()
         self._queue, self._clock = FairQueue(), StepClock()
-        self._now: Turn | None = None
-        self._state, self._title, self._about, self._fingerprint = "loading", "", "", {}
-        self._protocols: tuple[str, ...] = ()
-        self._canvas: ImageSizes | None = None
-        self._most_pictures = MAX_PICTURES
-        self._answers = False
-        self._cause, self._next_action = "", ""
+        self._now: QueueEntry | None = None
+        self._model: OpenedModel | None = None
+        self._state, self._cause, self._next_action = "loading", "", ""
         self._closing = False
-        self._thread = threading.Thread(target=self._work, name="restroke-painter", daemon=True)
+        self._recorder: Recorder | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, recorder: Recorder) -> None:
+        """Begins to open the model and to work. Raises ``RuntimeError`` the second time."""
+        with self._changed:
+            if self._recorder is not None:
+                raise RuntimeError("the worker was started already")
+            self._recorder = recorder
+            self._thread = threading.Thread(
+                target=self._work, args=(recorder,), name="restroke-painter", daemon=True
+            )
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Puts a run in the queue; its row must already be stored as ``queued``.
+        """Puts a job in the queue; its row must already be stored as ``queued``.
 
-        Raises ``ValueError`` when this run is in the queue already, ``RuntimeError`` after ``close``.
+        Raises ``ValueError`` when this job is in the queue already, ``RuntimeError`` before :meth:`start` and
+        after :meth:`close`.
         """
         with self._changed:
-            if self._closing:
+            if self._closing or self._recorder is None:
                 raise RuntimeError("the worker is closed; start Restroke again")
-            if self._find(job.run_id):
-                raise ValueError(f"the run {job.run_id} is already in the queue")
-            self._queue.add(Turn(job))
+            if self._find(job.id):
+                raise ValueError(f"the job {job.id} is already in the queue")
+            self._queue.add(QueueEntry(job))
             self._changed.notify_all()
 
-    def cancel(self, run_id: str) -> bool:
-        """Stops a run: at once when it waits, else at the next token or flow update. False: not here."""
+    def cancel(self, job_id: str) -> bool:
+        """Stops a job: at once when it waits, else at the next token or flow update. False: not here."""
         with self._changed:
-            turn = self._find(run_id)
-            if turn is None:
+            entry = self._find(job_id)
+            if entry is None or self._recorder is None:
                 return False
-            turn.cancel.set()
-            if turn is self._now:
+            entry.cancel.set()
+            if entry is self._now:
                 return True
-            self._queue.remove(turn)
-        self._end(turn, "cancelled", RunCancelled())
+            self._queue.remove(entry)
+        _end(self._recorder, entry.job, "cancelled", RunCancelled())
         return True
 
-    def change_mode(self, run_id: str, mode: str) -> None:
+    def change_mode(self, job_id: str, mode: str) -> None:
         """Has a run, if it is here, go by another mode from the end of its step on."""
         with self._changed:
-            if turn := self._find(run_id):
-                turn.mode = mode
+            if entry := self._find(job_id):
+                entry.mode = mode
 
     def stop_loading(self) -> None:
         """Stops the loading of the model at its next piece; the state is ``failed`` then."""
         self._loading.cancel()
 
     def snapshot(self) -> Snapshot:
-        """The worker's state and every run's place."""
+        """The worker's state and where every job stands."""
         with self._changed:
             return Snapshot(
                 state="closed" if self._closing else self._state,
-                loaded=1.0 if self._state == "ready" else self._loading.share,
-                title=self._title,
-                about=self._about,
-                protocols=self._protocols,
-                canvas=self._canvas,
-                answers=self._answers,
-                max_pictures=self._most_pictures,
-                fingerprint=dict(self._fingerprint),
+                loaded=1.0 if self._model else self._loading.share,
+                model=self._model,
                 cause=self._cause,
                 next_action=self._next_action,
-                runs=queue_positions(self._now, self._queue.order(), self._clock),
+                positions=queue_positions(self._now, self._queue.order(), self._clock),
                 step_seconds=dict(self._clock.seconds),
             )
 
     def close(self, timeout: float = 2.0) -> None:
-        """Stops the step under way and the thread. Runs that had not ended become ``lost``."""
+        """Stops the step under way and the thread. Jobs that had not ended become ``lost``."""
         self.stop_loading()
         with self._changed:
             self._closing = True
             if self._now:
                 self._now.cancel.set()
             self._changed.notify_all()
-        self._thread.join(timeout)
+        if self._thread:
+            self._thread.join(timeout)
 
-    def _find(self, run_id: str) -> Turn | None:
-        turns = [*self._queue.order(), *([self._now] if self._now else [])]
-        return next((turn for turn in turns if turn.job.run_id == run_id), None)
+    def _find(self, job_id: str) -> QueueEntry | None:
+        entries = [*self._queue.order(), *([self._now] if self._now else [])]
+        return next((entry for entry in entries if entry.job.id == job_id), None)
 
-    def _work(self) -> None:
-        painter = self._load()
-        while turn := self._take():
-            if painter is None:
-                self._settle(turn, StepFailed("step", self._cause, self._next_action))
+    def _work(self, recorder: Recorder) -> None:
+        model = self._open(recorder)
+        while entry := self._take():
+            if model is None:
+                event: Event = StepFailed("step", self._cause, self._next_action)
             else:
-                self._settle(turn, self._make_step(painter, turn))
-        for turn in self._queue.order():
-            self._lose(turn)
+                event = _make_step(model, recorder, entry)
+            self._settle(recorder, entry, event)
+        for entry in self._queue.order():
+            _lose(recorder, entry.job)
 
-    def _load(self) -> Painter | None:
-        self._loading.heard = self._follow(self._loading.heard)
+    def _open(self, recorder: Recorder) -> OpenedModel | None:
+        self._loading.heard = _and_each_hundredth(self._loading.heard, recorder.worker_changed)
         try:
-            painter = self._open_painter()
+            model = self._open_model()
         except Exception as error:
+            cause, next_action = explain_opening(error)
             with self._changed:
-                self._state = "failed"
-                self._cause, self._next_action = explain_opening(error)
-            self._tell_change()
+                self._state, self._cause, self._next_action = "failed", cause, next_action
+            recorder.worker_changed()
             return None
         with self._changed:
-            self._state, self._fingerprint = "ready", dict(painter.fingerprint)
-            self._title, self._about = painter.title, painter.about
-            self._protocols, self._canvas = tuple(painter.protocols), painter.canvas
-            self._answers = any(protocol.asks for protocol in painter.grammars.values())
-            self._most_pictures = painter.max_pictures
-        self._tell_change()
-        return painter
+            self._state, self._model = "ready", model
+        recorder.worker_changed()
+        return model
 
-    def _follow(self, heard: Callable[[Loading], None] | None) -> Callable[[Loading], None]:
-        """What is told of every piece: whoever listened before, and the tabs at each further hundredth."""
-        told = -1
-
-        def follow(now: Loading) -> None:
-            nonlocal told
-            if heard:
-                heard(now)
-            if int(now.share * 100) != told:
-                told = int(now.share * 100)
-                self._tell_change()
-
-        return follow
-
-    def _take(self) -> Turn | None:
-        """Waits for the next turn; None once the worker closes."""
+    def _take(self) -> QueueEntry | None:
+        """Waits for the next entry; None once the worker closes."""
         with self._changed:
             self._changed.wait_for(lambda: self._closing or len(self._queue))
             if self._closing:
@@ -193,102 +178,156 @@ class Worker:
             self._now.step_began = time.monotonic()
             return self._now
 
-    def _make_step(self, painter: Painter, turn: Turn) -> Event:
-        """Has one step made and recorded. Returns the event that says how it, or the run, ended."""
-        job, kind = turn.job, "step"
-        try:
-            if turn.steps_made == 0:
-                self._recorder.set_run(job, "running")
-            if job.provisional:
-                known, seed = self._recorder.settings(job)
-                turn.job = job = replace(job, settings=known, session_seed=seed, provisional=False)
-            for event in self._walk(painter, turn):
-                if isinstance(event, StepStarted):
-                    kind = turn.kind = event.kind
-                if isinstance(event, StepFinished):
-                    self._recorder.finish_step(job, event.step)
-                if isinstance(event, Answered):
-                    self._recorder.finish_answer(job, event)
-                if not isinstance(
-                    event, StepFailed | RunDone | RunCancelled | Answered
-                ):  # those: _settle, once stored
-                    self._record(self._recorder.publish, job, event)
-            return event
-        except Exception as error:
-            return failure(kind, error)
-        finally:
-            turn.kind = None
-
-    def _walk(self, painter: Painter, turn: Turn) -> Iterator[Event]:
-        """The events of the turn's next step, or of its question."""
-        job, name = turn.job, turn.job.settings.protocol
-        shared: dict[str, Any] = {
-            "pixels": self._recorder.pixels,
-            "session_seed": job.session_seed,
-            "attempt": job.attempt if turn.steps_made == 0 else 0,
-            "cancel": turn.cancel,
-        }
-        protocol = painter.grammars.get(name)
-        if protocol is None:
-            raise GenerationError(
-                f"This model doesn't know the way of working “{name}”. {SAFE}",
-                "Choose another way of working in the settings, then continue.",
-            )
-        path = self._recorder.trajectory(job)
-        if job.question:
-            turn.kind = "answer"
-            return answer(painter, protocol, path, job.question, job.settings, **shared)
-        more, keep = job.more and turn.steps_made == 0, self._recorder.keep_image
-        return advance(painter, protocol, path, job.settings, keep_image=keep, more=more, **shared)
-
-    def _settle(self, turn: Turn, event: Event) -> None:
-        """Puts the run back in the queue, or ends it, as its last event says."""
+    def _settle(self, recorder: Recorder, entry: QueueEntry, event: Event) -> None:
+        """Puts the job back in the queue, or ends it, as its last event says."""
+        job = entry.job
         if isinstance(event, StepFinished):
-            turn.steps_made += 1
-            seconds = time.monotonic() - turn.step_began
-            turn.seconds += seconds
+            entry.steps_made += 1
+            seconds = time.monotonic() - entry.step_began
+            entry.seconds += seconds
             end = after_step(
                 event.step,
-                replace(turn.job.settings, mode=turn.mode or turn.job.settings.mode),
-                steps_made=turn.steps_made,
-                seconds=turn.seconds,
-                steps_limit=turn.job.steps_limit,
+                replace(job.settings, mode=entry.mode or job.settings.mode),
+                steps_made=entry.steps_made,
+                seconds=entry.seconds,
+                steps_limit=job.steps_limit if isinstance(job, RunJob) else None,
             )
             with self._changed:
                 self._clock.measured(event.step.kind, seconds)
-                if end is None and not turn.cancel.is_set():
+                if end is None and not entry.cancel.is_set():
                     self._now = None
-                    self._queue.served(turn, again=True)
+                    self._queue.served(entry, again=True)
                     return
             event = end or RunCancelled()
         with self._changed:
             self._now = None
-            self._queue.served(turn, again=False)
+            self._queue.served(entry, again=False)
             closing = self._closing
         if isinstance(event, RunCancelled) and closing:
-            self._lose(turn)
+            _lose(recorder, job)
         elif isinstance(event, RunCancelled):
-            self._end(turn, "cancelled", event)
+            _end(recorder, job, "cancelled", event)
         elif isinstance(event, RunPaused):
-            self._end(turn, "paused", event, event.reason)
+            _end(recorder, job, "paused", event, event.reason)
         elif isinstance(event, RunDone):
-            self._end(turn, "done", event, event.reason)
-        elif isinstance(event, Answered):
-            self._end(turn, "done", event)
+            _end(recorder, job, "done", event, event.reason)
+        elif isinstance(event, StepFailed):
+            _end(recorder, job, "failed", event, event.cause, event.next_action)
         else:
-            self._end(turn, "failed", event, event.cause, event.next_action)
+            _end(recorder, job, "done", event)
 
-    def _lose(self, turn: Turn) -> None:
-        cause = f"Restroke was closed before this run had ended. {SAFE}"
-        self._record(self._recorder.set_run, turn.job, "lost", cause, "Continue from where it stopped.")
 
-    def _end(self, turn: Turn, state: str, event: Event, cause: str = "", next_action: str = "") -> None:
-        self._record(self._recorder.set_run, turn.job, state, cause, next_action)
-        self._record(self._recorder.publish, turn.job, event)
+def _and_each_hundredth(
+    heard: Callable[[Loading], None] | None, changed: Callable[[], None]
+) -> Callable[[Loading], None]:
+    """Who is told of every piece of the load: whoever was before, and ``changed`` at each hundredth."""
+    told = -1
 
-    def _record(self, call: Callable[..., None], job: Job, *values: Any) -> None:
-        """A run's end that can't be stored (a full disk) must not end the worker, nor a tale fail a step."""
-        try:
-            call(job, *values)
-        except Exception as error:
-            log.error("news of the run %s could not be recorded", job.run_id, exc_info=error)
+    def hear(now: Loading) -> None:
+        nonlocal told
+        if heard:
+            heard(now)
+        if int(now.share * 100) != told:
+            told = int(now.share * 100)
+            changed()
+
+    return hear
+
+
+def _make_step(model: OpenedModel, recorder: Recorder, entry: QueueEntry) -> Event:
+    """Has one step made and recorded. Returns the event that says how it, or the job, ended."""
+    kind, event = "step", None
+    try:
+        if entry.steps_made == 0:
+            _set_state(recorder, entry.job, "running")
+        if entry.job.provisional:
+            settings, seed = recorder.settings(entry.job)
+            entry.job = replace(entry.job, settings=settings, session_seed=seed, provisional=False)
+        for event in _events(model, recorder, entry):
+            if isinstance(event, StepStarted):
+                kind = entry.kind = event.kind
+            if isinstance(event, StepFinished) and isinstance(entry.job, RunJob):
+                recorder.finish_step(entry.job, event.step)
+            if isinstance(event, Answered) and isinstance(entry.job, QuestionJob):
+                recorder.finish_answer(entry.job, event)
+            if not isinstance(event, ENDS):
+                _announce(recorder, entry.job, event)
+        if event is None:
+            raise RuntimeError("a step ended without an event")
+        return event
+    except Exception as error:
+        return failure(kind, error)
+    finally:
+        entry.kind = None
+
+
+def _events(model: OpenedModel, recorder: Recorder, entry: QueueEntry) -> Iterator[Event]:
+    """The events of a run's next step, or of a question."""
+    job, name = entry.job, entry.job.settings.protocol
+    is_first = entry.steps_made == 0
+    protocol = model.protocols.get(name)
+    if protocol is None:
+        raise GenerationError(
+            f"This model doesn't know the way of working “{name}”. {SAFE}",
+            "Choose another way of working in the settings, then continue.",
+        )
+    path = recorder.trajectory(job)
+    if isinstance(job, QuestionJob):
+        entry.kind = "answer"
+        return answer(
+            model,
+            protocol,
+            path,
+            job.question,
+            job.settings,
+            pixels=lambda digest: recorder.pixels(job, digest),
+            session_seed=job.session_seed,
+            attempt=job.attempt,
+            cancel=entry.cancel,
+        )
+    return advance(
+        model,
+        protocol,
+        path,
+        job.settings,
+        pixels=lambda digest: recorder.pixels(job, digest),
+        keep_image=recorder.keep_image,
+        session_seed=job.session_seed,
+        attempt=job.attempt if is_first else 0,
+        more=isinstance(job, RunJob) and job.more and is_first,
+        cancel=entry.cancel,
+    )
+
+
+def _lose(recorder: Recorder, job: Job) -> None:
+    cause = f"Restroke was closed before this run had ended. {SAFE}"
+    _survive(lambda: _set_state(recorder, job, "lost", cause, "Continue from where it stopped."), job)
+
+
+def _end(
+    recorder: Recorder, job: Job, state: str, event: Event, cause: str = "", next_action: str = ""
+) -> None:
+    _survive(lambda: _set_state(recorder, job, state, cause, next_action), job)
+    _announce(recorder, job, event)
+
+
+def _set_state(recorder: Recorder, job: Job, state: str, cause: str = "", next_action: str = "") -> None:
+    if isinstance(job, RunJob):
+        recorder.set_run(job, state, cause, next_action)
+    else:
+        recorder.set_question(job, state, cause, next_action)
+
+
+def _announce(recorder: Recorder, job: Job, event: Event) -> None:
+    if isinstance(job, RunJob):
+        _survive(lambda: recorder.publish(job, event), job)
+    else:
+        _survive(lambda: recorder.publish_answer(job, event), job)
+
+
+def _survive(record: Callable[[], None], job: Job) -> None:
+    """An end that can't be stored (a full disk) must not end the worker, nor an announcement fail a step."""
+    try:
+        record()
+    except Exception as error:
+        log.error("news of the job %s could not be recorded", job.id, exc_info=error)

@@ -256,7 +256,7 @@ def go(painter: ScriptedPainter, wish: Settings | None = None):
             painter.grammars[wish.protocol],
             [recorder.begin("main", "a red house and a blue boat")],
             wish,
-            pixels=recorder.pixels,
+            pixels=recorder.load,
             keep_image=recorder.keep_image,
             session_seed=7,
             cancel=threading.Event(),

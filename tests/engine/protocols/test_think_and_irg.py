@@ -167,7 +167,7 @@ def pictures(painter: ScriptedPainter, wish: Settings) -> list[Step]:
             protocols.get(wish.protocol),
             [recorder.begin("main", "a red house")],
             wish,
-            pixels=recorder.pixels,
+            pixels=recorder.load,
             keep_image=recorder.keep_image,
             session_seed=7,
             cancel=threading.Event(),

@@ -51,7 +51,7 @@ def go(painter: Painter, recorder: MemoryRecorder, path: list[Step], wish: Setti
             painter.grammars[wish.protocol],
             path,
             wish,
-            pixels=recorder.pixels,
+            pixels=recorder.load,
             keep_image=recorder.keep_image,
             session_seed=7,
             cancel=threading.Event(),
@@ -92,7 +92,7 @@ def test_nonsense_is_an_honest_failure_and_the_person_can_write_the_plan(
     assert isinstance(events[-1], StepFailed) and events[-1].kind == "inspect", (
         "nonsense again, after the sketch"
     )
-    assert recorder.pixels(sketch.image).size == (64, 48), "what was finished is kept"
+    assert recorder.load(sketch.image).size == (64, 48), "what was finished is kept"
 
 
 def test_a_chosen_size_is_drawn_and_an_impossible_one_is_a_sentence(
@@ -102,7 +102,7 @@ def test_a_chosen_size_is_drawn_and_an_impossible_one_is_a_sentence(
     (step,) = made(
         go(painter, recorder, [root], Settings(protocol="direct", timesteps=3, height=32, width=80))
     )
-    assert recorder.pixels(step.image).size == (80, 32)
+    assert recorder.load(step.image).size == (80, 32)
     assert (step.recipe["settings"]["height"], step.recipe["settings"]["width"]) == (32, 80)
     failed = go(painter, recorder, [root], Settings(protocol="direct", height=1024, width=1024))[-1]
     assert isinstance(failed, StepFailed) and "at most 128" in failed.cause
@@ -116,7 +116,7 @@ def test_a_given_picture_is_edited_at_its_own_size_with_the_scales_of_an_edit(
     wish = Settings(protocol="direct", timesteps=3, height=32, width=32)
     events = go(painter, recorder, path, wish)
     (step,) = made(events)
-    assert recorder.pixels(step.image).size == (96, 64), "the size of the picture it is drawn from"
+    assert recorder.load(step.image).size == (96, 64), "the size of the picture it is drawn from"
     assert step.recipe["settings"]["image_guidance"] == 2.0 and "image_guidance" in step.recipe["preset"]
     assert step.result["forwards"] == 3 * step.result["updates"], "both guidance contexts are run"
     assert isinstance(events[-1], RunDone) and events[-1].finished
@@ -140,11 +140,11 @@ def test_a_question_is_answered_from_what_the_model_sees_alone(
     path = started(recorder)
     *_, last = answer(
         painter, painter.grammars["process"], path, "What is it?", QUICK,
-        pixels=recorder.pixels, session_seed=7, cancel=threading.Event(),
+        pixels=recorder.load, session_seed=7, cancel=threading.Event(),
     )  # fmt: skip
     assert isinstance(last, Answered) and last.text and last.recipe["seed"]
     question = painter.grammars["process"].question(path, "What is it?")
-    (context,), _ = painter._contexts([question], recorder.pixels)
+    (context,), _ = painter._contexts([question], recorder.load)
     vit_tokens = (64 // 14) * (96 // 14) + 2
     assert context.segments[0].length <= vit_tokens + 12, "no latents of the picture are read"
     assert len(context.segments) == 2
@@ -160,7 +160,7 @@ def test_a_question_stopped_while_its_picture_is_read_asks_nothing_of_the_networ
 
     def pixels(digest: str) -> Pictures.Image:
         cancel.set()
-        return recorder.pixels(digest)
+        return recorder.load(digest)
 
     watch = painter.model.language_model.register_forward_pre_hook(lambda *_: passes.append(1))
     events = list(

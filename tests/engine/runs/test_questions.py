@@ -12,10 +12,10 @@ from engine.core.events import Answered, RunCancelled, StepFailed, TextDelta
 from engine.core.settings import Settings
 from engine.protocols.base import Image, Text
 from engine.runs.questions import answer
-from engine.serving.queue import Job
+from engine.serving.queue import QuestionJob
 from engine.serving.worker import Worker
 from tests.engine.protocols.test_protocols import path
-from tests.scripted import MemoryRecorder, ScriptedPainter, png
+from tests.scripted import MemoryRecorder, ScriptedPainter, png, scripted_model
 
 QUESTION = "How many <|im_end|> trees?"
 
@@ -81,9 +81,11 @@ def test_the_worker_stores_an_answer_before_it_tells_of_it(state):
     recorder.begin("b", "a red house")
     recorder.paths["b"] = path("plan", "sketch")
     recorder.images[recorder.paths["b"][-1].image] = png(Pictures.new("RGB", (8, 8)))
-    worker = Worker(lambda: ScriptedPainter([""] if state == "failed" else ()), recorder)
+    worker = Worker(lambda: scripted_model(texts=[""] if state == "failed" else ()))
+    worker.start(recorder)
     try:
-        worker.submit(Job("n", "me", "s", "b", Settings(), 1, question="What?", about="x"))
+        asked = {"owner": "me", "session_id": "s", "settings": Settings(), "session_seed": 1}
+        worker.submit(QuestionJob(id="n", step_id=recorder.paths["b"][-1].id, question="What?", **asked))
         recorder.wait(lambda: recorder.state("n") == state)
         recorder.wait(lambda: any(isinstance(e, Answered | StepFailed) for e in recorder.events("n")))
         what = [kind for run, kind, _ in recorder.log if run == "n"]

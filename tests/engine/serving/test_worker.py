@@ -13,9 +13,9 @@ import pytest
 from engine.checkpoints.errors import CheckpointError
 from engine.core.events import RunCancelled, RunDone, RunPaused, StepFailed, StepFinished
 from engine.core.settings import Settings
-from engine.serving.queue import Job
+from engine.serving.queue import RunJob
 from engine.serving.worker import Worker
-from tests.scripted import MemoryRecorder, ScriptedPainter
+from tests.scripted import MemoryRecorder, ScriptedPainter, scripted_model
 
 
 class Gate:
@@ -35,9 +35,10 @@ def start():
     workers = []
 
     def begin(painter, recorder=None):
-        opener = painter if callable(painter) else lambda: painter
+        open_model = painter if callable(painter) else lambda: scripted_model(painter)
         recorder = recorder or MemoryRecorder()
-        workers.append(Worker(opener, recorder))
+        workers.append(Worker(open_model))
+        workers[-1].start(recorder)
         return workers[-1], recorder
 
     yield begin
@@ -49,7 +50,15 @@ def job(recorder, name, *, session=None, settings=None, **more):
     """A job on a branch of its own; the run, its branch and (by default) its session share a name."""
     if name not in recorder.paths:
         recorder.begin(name, "a red house")
-    return Job(name, "me", session or name, name, settings or Settings(), session_seed=1, **more)
+    return RunJob(
+        id=name,
+        owner="me",
+        session_id=session or name,
+        branch_id=name,
+        settings=settings or Settings(),
+        session_seed=1,
+        **more,
+    )
 
 
 def ended(recorder, *runs):
@@ -108,13 +117,13 @@ def test_an_edit_just_made_goes_before_another_sessions_automatic_run(start):
     gate.reached.wait(5)
     worker.submit(job(recorder, "c"))
     worker.submit(job(recorder, "b", urgent=True))
-    assert [p.run_id for p in worker.snapshot().runs] == ["a", "b", "c"]
+    assert [p.job_id for p in worker.snapshot().positions] == ["a", "b", "c"]
     gate.open.set()
     ended(recorder, "a", "b", "c")
     assert order(recorder)[:5] == ["a", "b", "c", "a", "b"]
 
 
-def test_places_and_waits_come_from_measured_steps(start):
+def test_positions_and_waits_come_from_measured_steps(start):
     gate, painter = Gate(), ScriptedPainter(update_delay=0.02)
     worker, recorder = start(painter)
     worker.submit(job(recorder, "first"))
@@ -125,8 +134,8 @@ def test_places_and_waits_come_from_measured_steps(start):
     for name in ("a", "b", "c"):
         worker.submit(job(recorder, name))
     gate.reached.wait(5)
-    a, b, c = worker.snapshot().runs
-    assert [(p.run_id, p.position) for p in (a, b, c)] == [("a", 0), ("b", 1), ("c", 2)]
+    a, b, c = worker.snapshot().positions
+    assert [(p.job_id, p.position) for p in (a, b, c)] == [("a", 0), ("b", 1), ("c", 2)]
     assert (a.kind, a.wait_seconds) == ("plan", 0.0)
     expected = sum(measured.values()) / len(measured)
     assert c.wait_seconds - b.wait_seconds == pytest.approx(expected)
@@ -138,17 +147,16 @@ def test_a_waiting_run_has_no_made_up_times_before_anything_was_measured(start):
 
     def slowly():
         release.wait(5)
-        return ScriptedPainter()
+        return scripted_model()
 
     worker, recorder = start(slowly)
     worker.submit(job(recorder, "a"))
     snapshot = worker.snapshot()
     assert snapshot.state == "loading"
-    assert [(p.position, p.wait_seconds, p.step_seconds) for p in snapshot.runs] == [(1, None, None)]
+    assert [(p.position, p.wait_seconds, p.step_seconds) for p in snapshot.positions] == [(1, None, None)]
     release.set()
     ended(recorder, "a")
-    assert worker.snapshot().state == "ready" and worker.snapshot().title.startswith("Scripted")
-    assert worker.snapshot().as_dict()["fingerprint"]["checkpoint"] == "scripted"
+    assert worker.snapshot().state == "ready" and worker.snapshot().model.title.startswith("Scripted")
 
 
 def test_cancel_of_the_running_step_leaves_nothing_and_the_next_run_goes_on(start):
@@ -185,7 +193,7 @@ def test_a_paused_run_leaves_the_queue_and_can_be_asked_for_again(start):
         worker.submit(job(recorder, "a", settings=Settings(mode="pause_each")))
         recorder.wait(lambda n=steps: sum(isinstance(e, RunPaused) for e in recorder.events("a")) == n - 1)
         assert len(recorder.paths["a"]) == steps and recorder.state("a") == "paused"
-    assert worker.snapshot().runs == ()
+    assert worker.snapshot().positions == ()
 
 
 def test_one_more_round_is_made_once_and_then_the_model_is_asked_again(start):
@@ -233,6 +241,17 @@ def test_a_crash_in_one_step_fails_that_run_and_the_others_go_on(start):
     assert isinstance(failed, StepFailed) and "ZeroDivisionError" in failed.cause
     state = next(v for r, w, v in reversed(recorder.log) if (r, w) == ("a", "state"))
     assert state == ("failed", failed.cause, failed.next_action)
+
+
+def test_a_worker_that_is_not_started_takes_no_job_and_starts_once():
+    worker, recorder = Worker(scripted_model), MemoryRecorder()
+    with pytest.raises(RuntimeError):
+        worker.submit(job(recorder, "a"))
+    assert not worker.cancel("a")
+    worker.start(recorder)
+    with pytest.raises(RuntimeError, match="already"):
+        worker.start(recorder)
+    worker.close()
 
 
 @pytest.mark.parametrize("broken", ["finish_step", "keep_image", "trajectory"])
@@ -307,13 +326,12 @@ def test_a_folder_that_is_no_model_is_refused_in_its_own_words_alone(start):
 
 def test_what_is_said_about_the_model_is_there_once_it_is(start):
     gate = threading.Event()
-    painter = ScriptedPainter()
-    worker, recorder = start(lambda: gate.wait(5) and painter)
-    assert worker.snapshot().about == ""
+    model = scripted_model()
+    worker, recorder = start(lambda: gate.wait(5) and model)
+    assert worker.snapshot().model is None
     gate.set()
-    worker.submit(job(recorder, "a"))
-    ended(recorder, "a")
-    assert worker.snapshot().about == painter.about != painter.title
+    recorder.wait(lambda: worker.snapshot().state == "ready")
+    assert worker.snapshot().model is model and model.about != model.title
 
 
 def test_close_stops_mid_step_quickly_and_unfinished_runs_are_lost(start):
