@@ -23,11 +23,11 @@ from benchmarks.load_speed import LoadSpeed, forget, measure_load
 from benchmarks.models import BAGEL_7B_AUTOENCODER, MIDSIZE, MIDSIZE_AUTOENCODER, random_model
 from benchmarks.random_folder import write_random_folder
 from benchmarks.table import Clock, Row, Table, at_least, at_most, options, show
-from engine.checkpoints.special_tokens import SpecialTokens
+from engine.checkpoints.tokenizer import SpecialTokens
 from engine.core.assets import default_checkpoint
 from engine.inference.decoding import CudaGraphDecoder, EagerDecoder, Steps, make_decoder
 from engine.inference.flow import Guidance, Update, sample
-from engine.inference.prefill import Context, Item, TextTokens, VaeImage, VitImage, prefill
+from engine.inference.prefill import Context, ContextItem, TextTokens, VaeImage, VitImage, prefill
 from engine.inference.taylor import fewer
 from engine.inference.text import decode
 from engine.model.autoencoder import Autoencoder
@@ -67,13 +67,13 @@ class Subject:
     size: Size
     in_turn: bool = False
 
-    def read(self, items: Sequence[Item]) -> Context:
+    def read(self, items: Sequence[ContextItem]) -> Context:
         context = Context()
         for item in items:
             context = Context((*context.segments, prefill(self.model, TOKENS, context, item)))
         return context
 
-    def picture(self) -> list[Item]:
+    def picture(self) -> list[ContextItem]:
         """A picture as context, encoded when it is read."""
         weight = self.autoencoder.encoder.conv_in.weight
         pixels = torch.zeros(1, 3, self.size.pixels, self.size.pixels)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.checkpoints.special_tokens import SpecialTokens
+from engine.checkpoints.tokenizer import SpecialTokens
 from engine.inference.flow import Guidance, schedule
 from engine.inference.prefill import Context
 from engine.model.bagel import Bagel

@@ -11,7 +11,7 @@ import torch
 
 from engine.checkpoints.reader import Checkpoint, load_checkpoint
 from engine.inference.context_cache import ContextCache
-from engine.inference.prefill import Item, TextTokens, VaeImage, VitImage
+from engine.inference.prefill import ContextItem, TextTokens, VaeImage, VitImage
 
 FOLDER = Path(__file__).parent / "fixtures" / "bagel-tiny"
 CKPT = FOLDER / "ckpt"
@@ -41,7 +41,7 @@ def text(words: str) -> TextTokens:
     return TextTokens(tuple(checkpoint().tokenizer.encode(words)))
 
 
-def picture(seed: int) -> list[Item]:
+def picture(seed: int) -> list[ContextItem]:
     """The two items of a made-up picture of 32x48 pixels."""
     generator = torch.Generator().manual_seed(seed)
     latent = torch.randn(16, 4, 6, generator=generator)

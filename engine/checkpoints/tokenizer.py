@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from tokenizers import Tokenizer as FastTokenizer
 
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import read_optional_json
-from engine.checkpoints.special_tokens import SpecialTokens
 
 IM_START, IM_END = "<|im_start|>", "<|im_end|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
@@ -29,6 +29,20 @@ QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """Ids of the tokens around texts and images: ``bos``/``eos``, ``start_of_image``/``end_of_image``.
+
+    ``end_of_text`` ends a whole trajectory; None when the tokenizer has no such token.
+    """
+
+    bos: int
+    eos: int
+    start_of_image: int
+    end_of_image: int
+    end_of_text: int | None = None
 
 
 class Tokenizer:

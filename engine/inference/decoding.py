@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from engine.core.out_of_memory import is_card_full
-from engine.inference.prefill import Context, copy_context, workspace
+from engine.inference.prefill import Context, Workspace, copy_context
 from engine.model.attention import PastAttention, TokenAttention
 from engine.model.bagel import Bagel
 from engine.model.embeddings import rotary
@@ -52,7 +52,7 @@ class EagerDecoder:
 
     def begin(self, context: Context, room: int) -> None:
         language = self.model.config.language
-        self._attend = PastAttention(*workspace(self.model, context, room), context.length)
+        self._attend = PastAttention(*Workspace(self.model).hold(context, room), context.length)
         positions = torch.arange(context.rope, context.rope + room, device=self.model.device)
         self._angles = rotary(positions, language.head_dim, language.rope_theta)
         self._made = 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.checkpoints.special_tokens import SpecialTokens
+from engine.checkpoints.tokenizer import SpecialTokens
 from engine.inference.events import Check, go_on
 from engine.inference.guidance_batch import GuidanceBatch
 from engine.inference.prefill import Context

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.checkpoints.special_tokens import SpecialTokens
+from engine.checkpoints.tokenizer import SpecialTokens
 from engine.inference.events import Check, go_on
 from engine.inference.prefill import Context, checked, copy_context
 from engine.model.attention import GuidanceAttention, KVSlot

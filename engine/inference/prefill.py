@@ -1,7 +1,7 @@
-"""One segment after a context: what its tokens are, and one network pass that stores its keys and values.
+"""Prefilling: runs one item of a context through the model and keeps its keys and values as a segment.
 
-A segment is immutable once made and shared by every context that begins with it. Which segments to
-keep is the cache's business (``contexts``).
+A segment never changes once it is made, and every context that begins with it shares it. Which segments
+are kept is up to :mod:`engine.inference.context_cache`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from engine.checkpoints.special_tokens import SpecialTokens
+from engine.checkpoints.tokenizer import SpecialTokens
 from engine.inference.events import Check, go_on
 from engine.model.attention import Heads, PastAttention
 from engine.model.bagel import Bagel
@@ -25,7 +25,7 @@ from engine.model.patches import patchify
 
 @dataclass(frozen=True)
 class TextTokens:
-    """A text by its token ids, without the framing bos and eos."""
+    """A text as token ids, without the bos and eos around it."""
 
     ids: tuple[int, ...]
 
@@ -36,9 +36,9 @@ class TextTokens:
 
 @dataclass(frozen=True)
 class VaeImage:
-    """A picture as clean latents [z, h, w], computed by ``load`` only if the segment has to be run.
+    """A picture as clean latents [z, h, w] of the autoencoder; ``load`` computes them, if they are needed.
 
-    ``name`` must say everything the latents depend on.
+    ``name`` must tell apart all pictures whose latents differ.
     """
 
     name: str
@@ -46,30 +46,31 @@ class VaeImage:
 
     @property
     def key(self) -> str:
-        return "clean:" + self.name
+        return "vae:" + self.name
 
 
 @dataclass(frozen=True)
 class VitImage:
-    """A picture for the vision encoder: pixels [3, H, W] in [-1, 1], computed by ``load`` only if needed."""
+    """A picture for the vision encoder: pixels [3, H, W] in [-1, 1], which ``load`` gives if needed."""
 
     name: str
     load: Callable[[], Tensor]
 
     @property
     def key(self) -> str:
-        return "seen:" + self.name
+        return "vit:" + self.name
 
 
-Item = TextTokens | VaeImage | VitImage
+ContextItem = TextTokens | VaeImage | VitImage
+"""What a context is read from; one item becomes one segment."""
 
 
 @dataclass(frozen=True)
 class Segment:
     """Keys and values [L, kv, n, d] of one item after one particular past; ``key`` names item and past.
 
-    ``rope`` is the next free rotary position; ``last_hidden`` [D] the final-normed state of the last token;
-    ``seconds`` what running it took.
+    ``rope`` is the next free rotary position, ``last_hidden`` [D] the state of the last token after the
+    final norm, ``seconds`` the time it took to make.
     """
 
     key: str
@@ -115,26 +116,56 @@ class Context:
         return self.segments[-1].key if self.segments else ""
 
 
-def segment_key(parent: str, item: Item) -> str:
+def segment_key(parent: str, item: ContextItem) -> str:
     """The key of ``item`` after the past named ``parent``."""
     return hashlib.sha256(f"{parent}|{item.key}".encode()).hexdigest()
 
 
-def workspace(model: Bagel, context: Context, room: int) -> tuple[Tensor, Tensor]:
-    """Buffers [L, kv, P + room, d] that begin with the context's keys and values, P tokens."""
-    config = model.config.language
-    shape = (config.num_layers, config.num_kv_heads, context.length + room, config.head_dim)
-    keys, values = (torch.empty(shape, dtype=model.dtype, device=model.device) for _ in range(2))
-    copy_context(context, keys, values)
-    return keys, values
-
-
-def copy_context(context: Context, keys: Tensor, values: Tensor, at: int = 0) -> None:
-    """Copies a context's segments, one behind the other, into buffers [L, kv, n, d] from place ``at`` on."""
+def copy_context(context: Context, keys: Tensor, values: Tensor, start: int = 0) -> None:
+    """Copies a context's segments, one behind the other, into buffers [L, kv, n, d] from ``start`` on."""
     for segment in context.segments:
-        keys[:, :, at : at + segment.length] = segment.keys
-        values[:, :, at : at + segment.length] = segment.values
-        at += segment.length
+        keys[:, :, start : start + segment.length] = segment.keys
+        values[:, :, start : start + segment.length] = segment.values
+        start += segment.length
+
+
+class Workspace:
+    """Keys and values of a context in one piece, with room behind them for what is read next.
+
+    One workspace serves a whole build: what it holds already is not copied again, so reading n items one
+    after the other copies each of them once. ``capacity`` is the number of tokens it is going to need; a
+    context that needs more gets new buffers.
+    """
+
+    def __init__(self, model: Bagel, capacity: int = 0) -> None:
+        self._model, self._capacity = model, capacity
+        self._buffers: tuple[Tensor, Tensor] | None = None
+        self._held: list[str] = []
+
+    def hold(self, context: Context, room: int) -> tuple[Tensor, Tensor]:
+        """Buffers [L, kv, capacity, d] that begin with ``context`` and have ``room`` tokens behind it."""
+        needed = context.length + room
+        if self._buffers is None or needed > self._buffers[0].shape[2]:
+            self._buffers, self._held = None, []  # the old buffers' memory goes first
+            config = self._model.config.language
+            length = max(needed, self._capacity)
+            shape = (config.num_layers, config.num_kv_heads, length, config.head_dim)
+            kind = {"dtype": self._model.dtype, "device": self._model.device}
+            self._buffers = torch.empty(shape, **kind), torch.empty(shape, **kind)
+        keys, values = self._buffers
+        shared = 0
+        for key, segment in zip(self._held, context.segments, strict=False):
+            if key != segment.key:
+                break
+            shared += 1
+        start = sum(segment.length for segment in context.segments[:shared])
+        copy_context(Context(context.segments[shared:]), keys, values, start)
+        self._held = [segment.key for segment in context.segments]
+        return keys, values
+
+    def append(self, key: str) -> None:
+        """Notes that the segment ``key`` now lies behind what is held."""
+        self._held.append(key)
 
 
 LAYERS_A_CHECK = 4
@@ -144,28 +175,44 @@ BLOCK = 512
 
 @torch.inference_mode()
 def prefill(
-    model: Bagel, tokens: SpecialTokens, context: Context, item: Item, check: Check = go_on
+    model: Bagel,
+    tokens: SpecialTokens,
+    context: Context,
+    item: ContextItem,
+    check: Check = go_on,
+    workspace: Workspace | None = None,
 ) -> Segment:
-    """Runs ``item`` after ``context``; the context itself is not touched. ``check`` may end it half-way.
+    """Runs ``item`` after ``context`` and returns its segment; the context itself does not change.
 
-    Raises ``ValueError`` when a picture is larger than the model's position grid.
+    ``check`` may raise to end it. ``workspace`` is kept by whoever reads several items in a row. Raises
+    ``ValueError`` when a picture is larger than the model's position grid.
     """
-    began, past = time.perf_counter(), context.length
+    began = time.perf_counter()
+    workspace = workspace or Workspace(model)
     run = _run_text if isinstance(item, TextTokens) else _run_picture
-    keys, values, last = run(model, tokens, context, item, check)
-    if past and not isinstance(item, VaeImage):  # don't keep the whole past alive through a view
-        keys, values = keys.clone(), values.clone()
+    keys, values, last = run(model, tokens, context, item, check, workspace)
+    key = segment_key(context.key, item)
+    workspace.append(key)
     rope = context.rope + (keys.shape[2] if isinstance(item, TextTokens) else 1)
     last = last.clone()
     if last.is_cuda:
         torch.cuda.synchronize(last.device)  # for an honest clock
-    return Segment(segment_key(context.key, item), keys, values, rope, last, time.perf_counter() - began)
+    return Segment(key, keys, values, rope, last, time.perf_counter() - began)
+
+
+def token_count(model: Bagel, item: ContextItem) -> int:
+    """How many tokens an item becomes in a context, the two that frame it included. Loads a picture."""
+    if isinstance(item, TextTokens):
+        return len(item.ids) + 2
+    patch = model.config.vision.patch_size if isinstance(item, VitImage) else model.config.latent_patch
+    _, height, width = item.load().shape
+    return (height // patch) * (width // patch) + 2
 
 
 def checked(attend: Attend, check: Check, device: torch.device) -> Attend:
-    """``attend`` with a check every few layers: on a small card one pass over a picture takes seconds.
+    """``attend`` with a check every few layers: on a small GPU one pass over a picture takes seconds.
 
-    The card is waited for, or all layers would be asked for before the first one is done.
+    It waits for the GPU, or all layers would be queued before the first one is done.
     """
     if check is go_on:
         return attend
@@ -184,58 +231,74 @@ Run = tuple[Tensor, Tensor, Tensor]
 """New keys and values [L, kv, n, d], and the final-normed state [D] of the last token."""
 
 
-def _run_text(model: Bagel, tokens: SpecialTokens, context: Context, item: TextTokens, check: Check) -> Run:
+def _run_text(
+    model: Bagel,
+    tokens: SpecialTokens,
+    context: Context,
+    item: TextTokens,
+    check: Check,
+    workspace: Workspace,
+) -> Run:
     """Causal, a block of tokens at a time."""
     ids = torch.tensor([tokens.bos, *item.ids, tokens.eos], device=model.device)
     count, past = len(ids), context.length
     positions = torch.arange(count, device=model.device) + context.rope
-    keys, values = workspace(model, context, count)
+    keys, values = workspace.hold(context, count)
     for begin in range(0, count, BLOCK):
         check()
         here, end = slice(begin, begin + BLOCK), min(begin + BLOCK, count)
         mask = torch.ones(end - begin, past + end, dtype=torch.bool, device=model.device).tril(past + begin)
         group = model.language_model.group(UND, model.embed_text(ids[here]), positions[here])
         (hidden,) = model.language_model([group], PastAttention(keys, values, past + begin, mask))
-    return keys[:, :, past:], values[:, :, past:], hidden[-1]
+    new = slice(past, past + count)
+    return keys[:, :, new].clone(), values[:, :, new].clone(), hidden[-1]
 
 
 def _run_picture(
-    model: Bagel, tokens: SpecialTokens, context: Context, item: VaeImage | VitImage, check: Check
+    model: Bagel,
+    tokens: SpecialTokens,
+    context: Context,
+    item: VaeImage | VitImage,
+    check: Check,
+    workspace: Workspace,
 ) -> Run:
     """Every token sees every other; all of them share one position."""
     check()
     past, device = context.length, model.device
-    stream = model.embed_text(torch.tensor([tokens.start_of_image, tokens.end_of_image], device=device))
-    gen = stream[:0]
+    und = model.embed_text(torch.tensor([tokens.start_of_image, tokens.end_of_image], device=device))
+    gen = und[:0]
     if isinstance(item, VitImage):
-        seen = _embed_seen(model, item.load()).to(stream.dtype)
-        stream = torch.cat([stream[:1], seen, stream[1:]])
+        patches = _embed_vit(model, item.load()).to(und.dtype)
+        und = torch.cat([und[:1], patches, und[1:]])
     else:
-        gen = _embed_clean(model, item.load()).to(stream.dtype)
+        gen = _embed_vae(model, item.load()).to(und.dtype)
     check()
-    count = len(stream) + len(gen)
+    count = len(und) + len(gen)
     positions = torch.full((count,), context.rope, device=device)
-    keys, values = workspace(model, context, count)
-    groups = [model.language_model.group(UND, stream, positions[: len(stream)])]
+    keys, values = workspace.hold(context, count)
+    groups = [model.language_model.group(UND, und, positions[: len(und)])]
     if len(gen):
         groups.append(model.language_model.group(GEN, gen, positions[: len(gen)]))
     attend = checked(PastAttention(keys, values, past), check, device)
     hidden = model.language_model(groups, attend)[0]
-    new_keys, new_values = keys[:, :, past:], values[:, :, past:]
-    if len(gen):  # the two markers were run first; store the tokens as they are read
-        order = torch.tensor([0, *range(2, count), 1], device=device)
-        new_keys, new_values = new_keys.index_select(2, order), new_values.index_select(2, order)
+    new = slice(past, past + count)
+    if not len(gen):
+        return keys[:, :, new].clone(), values[:, :, new].clone(), hidden[-1]
+    # The two markers were run first; they are kept where they are read, around the picture.
+    order = torch.tensor([0, *range(2, count), 1], device=device)
+    new_keys, new_values = (buffer[:, :, new].index_select(2, order) for buffer in (keys, values))
+    keys[:, :, new], values[:, :, new] = new_keys, new_values
     return new_keys, new_values, hidden[-1]
 
 
-def _embed_seen(model: Bagel, pixels: Tensor) -> Tensor:
+def _embed_vit(model: Bagel, pixels: Tensor) -> Tensor:
     patch = model.config.vision.patch_size
     rows, columns = (side // patch for side in pixels.shape[1:])
     ids = model.grid(rows, columns, model.config.vit_side).to(model.device)
     return model.embed_vision(patchify(pixels, patch).to(model.device), ids, [rows * columns])
 
 
-def _embed_clean(model: Bagel, latent: Tensor) -> Tensor:
+def _embed_vae(model: Bagel, latent: Tensor) -> Tensor:
     patch = model.config.latent_patch
     rows, columns = (side // patch for side in latent.shape[1:])
     ids = model.grid(rows, columns, model.config.latent_side).to(model.device)

@@ -9,8 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from engine.checkpoints.special_tokens import SpecialTokens
-from engine.checkpoints.tokenizer import IM_END, IM_START, Tokenizer
+from engine.checkpoints.tokenizer import IM_END, IM_START, SpecialTokens, Tokenizer
 from engine.inference.decoding import Steps
 from engine.inference.prefill import Context
 

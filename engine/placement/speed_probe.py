@@ -12,7 +12,7 @@ from torch import nn
 from engine.checkpoints.precision import rest_of
 from engine.checkpoints.quantise.base import ROWS, QuantisedLinear
 from engine.checkpoints.quantise.convert import FORMATS, convert
-from engine.checkpoints.special_tokens import SpecialTokens
+from engine.checkpoints.tokenizer import SpecialTokens
 from engine.checkpoints.validated_folder import ValidatedFolder
 from engine.core.settings import Settings
 from engine.inference.flow import Guidance, sample

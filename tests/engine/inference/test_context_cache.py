@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from engine.inference.decoding import EagerDecoder
-from engine.inference.prefill import Context, Item, Segment
+from engine.inference.prefill import Context, ContextItem, Segment, Workspace, copy_context, prefill
 from engine.inference.text import decode
 from tests.tiny import checkpoint, new_cache, picture, text
 
 
-def story() -> list[Item]:
+def story() -> list[ContextItem]:
     return [text("A red car"), *picture(1), text("make it blue"), *picture(2), text("and now a tree")]
 
 
@@ -31,6 +31,38 @@ def test_branches_share_their_common_segments() -> None:
     assert branch.segments[4] is not first.segments[4]
     assert reuse.prefilled_tokens == branch.segments[4].length
     assert cache.device.bytes == before + branch.segments[4].bytes
+
+
+def test_a_cold_build_copies_nothing_and_a_warm_one_copies_its_past_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    copied, items = [], [*story(), text("and"), text("so"), text("on")]
+
+    def counting(context: Context, *buffers: torch.Tensor, **where: int) -> None:
+        copied.append(context.length)
+        copy_context(context, *buffers, **where)
+
+    monkeypatch.setattr("engine.inference.prefill.copy_context", counting)
+    cache = new_cache()
+    cold, _ = cache.build(items)
+    assert sum(copied) == 0, "what was read last lies in the workspace already"
+    copied.clear()
+    cache.build([*items, *picture(3), text("more"), text("and more")])
+    assert sum(copied) == cold.length
+    copied.clear()
+    others = [[*items, text("left")], [*items[:4], text("middle")], [*items, text("right")]]
+    cache.build_all(others)
+    assert sum(copied) == cold.length + sum(segment.length for segment in cold.segments[4:])
+
+
+def test_a_workspace_too_small_for_what_is_read_grows() -> None:
+    model, tokens = checkpoint().model, checkpoint().tokenizer.tokens
+    whole, _ = new_cache().build(story())
+    workspace, context = Workspace(model, capacity=4), Context()
+    for item in story():
+        context = Context((*context.segments, prefill(model, tokens, context, item, workspace=workspace)))
+    for segment, expected in zip(context.segments, whole.segments, strict=True):
+        assert torch.equal(segment.keys, expected.keys) and torch.equal(segment.values, expected.values)
 
 
 def test_the_same_text_after_another_past_is_another_segment() -> None:
@@ -113,7 +145,7 @@ def test_a_segment_does_not_keep_its_whole_past_in_memory() -> None:
         assert segment.keys.untyped_storage().nbytes() == segment.keys.numel() * 4
 
 
-def size(items: list[Item]) -> int:
+def size(items: list[ContextItem]) -> int:
     return sum(segment.bytes for segment in new_cache().build(items)[0].segments)
 
 
@@ -202,7 +234,7 @@ def test_reading_can_be_ended_and_what_was_read_is_kept() -> None:
     class EnoughError(Exception):
         pass
 
-    left = iter(range(4))
+    left = iter(range(6))  # both pictures are loaded, the first text is read, the first picture begun
 
     def check() -> None:
         if next(left, None) is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.checkpoints.special_tokens import SpecialTokens
+from engine.checkpoints.tokenizer import SpecialTokens
 from engine.inference.prefill import Context, TextTokens, VaeImage, VitImage, prefill
 from engine.lab.training.losses import training_losses
 from engine.lab.training.packing import CleanImage, Dropout, NoisedImage, Packer, SeenImage, Text
