@@ -10,14 +10,14 @@ import torch
 from bitsandbytes.functional import quantize_blockwise
 from safetensors.torch import load_file, save_file
 
-from engine.__main__ import main
+from app import main
 from engine.checkpoints.reader import load_checkpoint
 from engine.checkpoints.sizes import LM_HEAD
 from engine.checkpoints.validated_folder import validate_folder
 from engine.placement import planner
 from engine.placement.check import report
 from engine.placement.memory_estimate import need
-from engine.placement.planner import MARGIN, Gpu, fit
+from engine.placement.planner import MARGIN, Gpu, choose_placement
 from engine.placement.profiles import MIB, PROFILES
 from tests.gpu import CARD, Watched
 from tests.tiny import CKPT
@@ -43,7 +43,7 @@ def sharing(device: str) -> list[Gpu]:
 
 def lines(folder: Path, *cards: Gpu, **wish: str) -> list[str]:
     """The report for these cards, line by line."""
-    found = fit(folder, cards=cards, **{"profile": None, "precision": None, **wish})
+    found = choose_placement(folder, cards=cards, **{"profile": None, "precision": None, **wish})
     return report(found).splitlines()
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.__main__ import main
+from app import main
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import TensorFiles
 from engine.checkpoints.reader import load_checkpoint
@@ -25,7 +25,7 @@ from engine.placement.memory_estimate import GIB, need
 from engine.placement.open import load_placed, open_model, runtime_config_of
 from engine.placement.planner import Gpu, fit
 from engine.placement.profiles import PROFILES
-from engine.placement.speed_probe import TIMED, seconds_a_picture
+from engine.placement.speed_probe import TIMED, seconds_per_picture
 from tests import tiny
 from tests.tiny import CKPT
 
@@ -51,7 +51,7 @@ def card(free: float, *, fp8: bool = True, number: int = 0) -> Gpu:
 
 
 def choice(*cards: Gpu, profile: str | None = None, precision: str | None = None) -> planner.Placement:
-    return fit("seven", profile=profile, precision=precision, cards=cards)
+    return choose_placement("seven", profile=profile, precision=precision, cards=cards)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_no_more_pictures_are_shown_at_once_than_the_card_has_room_for(free: flo
     token = 2 * 28 * 4 * 128 * 2
     context = pictures * (4098 + 4902 + 250) * token
     weights = sum(size for use, size in found.need.card.items() if use not in planner.SHARED)
-    new = (3 * token + (8 * 3584 + 3 * 18944) * 2 * (1 if found.profile.in_turn else 3)) * 4098
+    new = (3 * token + (8 * 3584 + 3 * 18944) * 2 * (1 if found.profile.sequential_guidance else 3)) * 4098
     assert weights + max(found.profile.context_bytes, context) + context + new < free * GIB
 
 
@@ -188,7 +188,7 @@ def test_a_card_keeps_room_for_the_words_that_its_recording_writes() -> None:
     steps = CudaGraphDecoder(tiny.checkpoint().model)
     steps.begin(Context(), 1)
     kept = steps._keys.nbytes + steps._values.nbytes
-    of_tiny = need(fit(CKPT, profile="cpu", precision=None).opened, PROFILES["48gb"], "cuda").card
+    of_tiny = need(choose_placement(CKPT, profile="cpu", precision=None).opened, PROFILES["48gb"], "cuda").card
     assert 2 * of_tiny["room for a text"] == kept  # half as wide as on the processor
     assert on_card["room for a text"] == 2 * 28 * 4 * 128 * 2048 * 2
     assert "room for a text" not in on_processor
@@ -197,7 +197,7 @@ def test_a_card_keeps_room_for_the_words_that_its_recording_writes() -> None:
 def test_a_loaded_model_takes_exactly_what_was_counted() -> None:
     for name in ("16gb", "12gb"):
         profile = replace(PROFILES[name], tile=None)
-        found = fit(CKPT, profile="cpu", precision=profile.precision)
+        found = choose_placement(CKPT, profile="cpu", precision=profile.precision)
         counted = need(found.opened, profile, "cpu")
         loaded = load_checkpoint(
             CKPT, precision="nf4", head=profile.head, embeddings_on_host=profile.embeddings_on_host
@@ -212,7 +212,7 @@ def test_the_opened_painter_says_what_runs(tmp_path: Path) -> None:
     painter = open_model(CKPT)
     assert painter.fingerprint["precision"] == "float32" and painter.fingerprint["device"] == "cpu"
     assert "float32 on the processor (profile cpu) · about " in painter.about
-    found = fit(CKPT, profile="cpu", precision="nf4")
+    found = choose_placement(CKPT, profile="cpu", precision="nf4")
     tiled = load_placed(replace(found, profile=replace(PROFILES["12gb"], tile=64)))
     assert tiled.fingerprint["precision"] == "nf4+head+tiles64"
 
@@ -221,7 +221,7 @@ def test_a_profile_runs_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     found = planner.Placement(SEVEN, PROFILES["12gb"], "cuda:0", need(SEVEN, PROFILES["12gb"], "cuda:0"))
     monkeypatch.setattr(open, "free_memory", lambda: 12 * GIB)
     running = runtime_config_of(found)
-    assert (running.in_turn, running.context_bytes) == (True, PROFILES["12gb"].context_bytes)
+    assert (running.sequential_guidance, running.context_bytes) == (True, PROFILES["12gb"].context_bytes)
     assert running.static_text and running.host_bytes == 3 * GIB, "a quarter of what is free, to spill into"
     shared = replace(found, cards=(card(12), card(12, number=1)))
     assert not runtime_config_of(shared).static_text
@@ -233,16 +233,16 @@ def test_a_profile_runs_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_measured_runs_as_the_profile_will() -> None:
     small, passes = tiny.checkpoint(), {}
-    for in_turn in (False, True):
+    for sequential_guidance in (False, True):
         calls: list[int] = []
         first = small.model.language_model.model.layers[0]
         hook = first.register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
-        seconds = seconds_a_picture(
-            small.model, small.autoencoder, small.tokenizer.tokens, Settings(), (32, 32), in_turn=in_turn
+        seconds = seconds_per_picture(
+            small.model, small.autoencoder, small.tokenizer.tokens, Settings(), (32, 32), sequential_guidance=sequential_guidance
         )
         hook.remove()
         assert seconds > 0
-        passes[in_turn] = len(calls)
+        passes[sequential_guidance] = len(calls)
     prompt, updates = 1, TIMED + 1
     assert passes == {False: prompt + updates, True: prompt + 2 * updates}
 

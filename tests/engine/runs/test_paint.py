@@ -10,7 +10,7 @@ import signal
 import PIL.Image
 import pytest
 
-from engine.__main__ import main
+from app import main
 from engine.core.events import step_from_dict
 from engine.runs import paint
 from tests.scripted import ScriptedPainter
@@ -67,7 +67,6 @@ def test_control_characters_of_the_model_do_not_reach_the_terminal(tmp_path, cap
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "COMMAND"),
         (["paint"], "PROMPT"),
         (["paint", "  "], "empty"),
         (["paint", "a\udcff"], "UTF-8"),
