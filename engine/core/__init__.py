@@ -1,1 +1,1 @@
-"""The plain values every room shares: steps, events, settings, image sizes, errors. No torch, Gradio or SQL."""
+"""Plain values for every room: steps, events, parts, settings, image sizes, errors. No torch, Gradio, SQL."""

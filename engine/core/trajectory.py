@@ -97,6 +97,11 @@ class Step:
         return self.kind == "inspect" and bool(self.fields["correction"].strip())
 
     @property
+    def is_pass(self) -> bool:
+        """An inspection that finds nothing to correct."""
+        return self.kind == "inspect" and not self.is_fault
+
+    @property
     def is_start(self) -> bool:
         """A picture that a trajectory begins from, right after the prompt: a person's, or an earlier one."""
         return self.kind == "image" and "start" in self.recipe

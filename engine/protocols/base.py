@@ -21,7 +21,9 @@ TAG = re.compile(r"<\s*(?P<slash>[/\\]?)\s*(?P<name>ins|des|refine)\s*[/\\]?\s*>
 
 
 COMPLETE = "The model thinks the picture is finished."
-"""Why a run ended that the model itself ended; a person may wish for one more round then."""
+"""Why a run ended that the model itself ended; a person may ask for one more round then."""
+MODEL_ENDED = (COMPLETE, "The model says that the picture is complete.")
+"""The causes, as stored, of runs that the model ended: the sentence of now, and that of sessions before it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,14 @@ class Protocol(ABC):
     title: ClassVar[str]
     sentence: ClassVar[str]
     """One plain sentence for the person who picks a protocol."""
+    round_kinds: ClassVar[tuple[str, ...]] = ()
+    """The steps of a round, or those up to the first picture where there are no rounds."""
+    has_rounds: ClassVar[bool] = False
+    """Whether one more round may follow when the model thinks the picture is finished."""
+    reflects: ClassVar[bool] = False
+    """Whether it draws again after a reflection, as often as the settings' ``turns`` say."""
+    starts_from_picture: ClassVar[bool] = True
+    """Whether a session may begin with a person's picture."""
 
     asks: Mapping[str, str] | None = None
     """How a question about a picture is put to the model; None: it never learned to answer any."""
@@ -133,6 +143,10 @@ class Protocol(ABC):
         without it was a ``Choose``; or "plan", when a person wishes for one more round. It counts only
         where the model may end. Raises ``ValueError`` for an empty trajectory.
         """
+
+    def next_text(self, tip: Step) -> str | None:
+        """The kind of text that a person may write after the step ``tip``; None when there is none."""
+        return None
 
     @abstractmethod
     def step_text(self, step: Step) -> str:

@@ -19,6 +19,8 @@ class Direct(Process):
     name = "direct"
     title = "In one go"
     sentence = "Draws the picture from your words at once, with no plan and no second look."
+    round_kinds = ("image",)
+    has_rounds = False
 
     def next(self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None) -> Draw | Stop:
         if not trajectory:

@@ -28,12 +28,13 @@ class Irg(Think):
     name = "irg"
     title = "Think and reflect"
     sentence = "Thinks, draws, looks at the picture, says what to improve, and draws it again."
+    reflects = True
 
     def next(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
     ) -> Write | Draw | Stop:
         tip = trajectory[-1] if trajectory else None
-        if tip is None or not (tip.image or (tip.kind == "inspect" and not tip.is_fault)):
+        if tip is None or not (tip.image or tip.is_pass):
             return super().next(trajectory, settings)
         turns = 1 + reflections(trajectory)
         if turns >= settings.turns and not tip.is_start:
@@ -41,6 +42,9 @@ class Irg(Think):
         if spent := images_spent(trajectory, settings):
             return spent
         return self.write("reflect", start_first(trajectory), settings)
+
+    def next_text(self, tip: Step) -> str | None:
+        return "reflect" if tip.image or tip.is_pass else super().next_text(tip)
 
     def draw(self, kind: str, trajectory: Sequence[Step], settings: Settings) -> Draw:
         draw = super().draw(kind, trajectory, settings)

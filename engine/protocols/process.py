@@ -75,6 +75,8 @@ class Process(Protocol):
     name = "process"
     title = "In rounds"
     sentence = "Plans one thing, sketches it, inspects the sketch, refines what is wrong; round after round."
+    round_kinds = ("plan", "sketch", "inspect")
+    has_rounds = True
 
     def next(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
@@ -102,6 +104,11 @@ class Process(Protocol):
         if chosen == "end":
             return Stop(COMPLETE, finished=True)
         return rounds_spent(trajectory, settings) or self.write("plan", trajectory, settings)
+
+    def next_text(self, tip: Step) -> str | None:
+        if tip.kind == "sketch":
+            return "inspect"
+        return "plan" if tip.kind in ("prompt", "refine", "image") or tip.is_pass else None
 
     def step_text(self, step: Step) -> str:
         if step.kind == "prompt":

@@ -26,6 +26,8 @@ class Think(Process):
     name = "think"
     title = "Think first"
     sentence = "Thinks about what the picture shall show, then draws it once."
+    round_kinds = ("think", "image")
+    has_rounds = False
 
     texts: Mapping[str, str] | None = None
     """The guided driver's texts; None: the model was trained on this protocol."""
@@ -49,6 +51,9 @@ class Think(Process):
         if tip.image:
             return Stop("The picture is drawn.", finished=True)
         return images_spent(trajectory, settings) or self.draw("image", trajectory, settings)
+
+    def next_text(self, tip: Step) -> str | None:
+        return "think" if tip.kind == "prompt" or tip.is_start else None
 
     def parts(self, trajectory: Sequence[Step]) -> tuple[Part, ...]:
         if not self.texts:
