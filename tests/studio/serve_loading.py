@@ -13,24 +13,26 @@ sys.path.insert(0, str(ROOT))
 
 import app  # noqa: E402
 from engine.checkpoints.progress import Loading  # noqa: E402
-from tests.scripted import ScriptedPainter  # noqa: E402
+from engine.runs.opened_model import OpenedModel  # noqa: E402
+from studio import launch  # noqa: E402
+from tests.scripted import ScriptedPainter, scripted_model  # noqa: E402
 
-app.PATIENCE = 0.1
+launch.PATIENCE = 0.1
 
 
-def opener(wish: Namespace, loading: Loading) -> Callable[[], ScriptedPainter]:
-    def open_painter() -> ScriptedPainter:
+def opener(wish: Namespace, loading: Loading) -> Callable[[], OpenedModel]:
+    def open_model() -> OpenedModel:
         loading.begin(100)
         loading.advance(40)
         while not (wish.home / "go").exists():
             loading.advance(0)
             time.sleep(0.1)
-        return ScriptedPainter(rounds=1)
+        return scripted_model(ScriptedPainter(rounds=1))
 
-    return open_painter
+    return open_model
 
 
-app._opener = opener
+launch.opener = opener
 
 if __name__ == "__main__":
     sys.exit(app.main())
