@@ -1,49 +1,82 @@
-"""Looks at everything a home holds and says what is wrong. It repairs nothing and writes nothing.
+"""``restroke doctor``: checks everything that a home holds and says what is wrong. It changes nothing.
 
 (Where a crash left a database with a write-ahead log, SQLite may lay its shared-memory file beside
 it for the reading; rows and pictures are never touched.) It may run while the studio is open; a
-picture that is just being painted can then show up as an extra file.
+picture whose step is not kept yet can then show up as an extra file.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from alembic.script import ScriptDirectory
 
 from engine.core.trajectory import Step
 from sessions.errors import DamagedImage, NotFound, StoreError
-from sessions.home import DATABASE
+from sessions.home import DATABASE, default_home
 from sessions.images import ImageFiles
 from sessions.migrations import SCRIPTS, read_only, revision_of
 from sessions.records import NOTE_STATES, RUN_STATES
 
 
+def add_to(commands: Any) -> None:
+    """Adds the command ``doctor`` to subparsers of :mod:`argparse`."""
+    command = commands.add_parser(
+        "doctor",
+        help="check every saved session; change nothing",
+        description="Checks every row, hash, pointer and picture of a home. Changes nothing.",
+    )
+    command.add_argument(
+        "--home",
+        metavar="DIR",
+        type=Path,
+        help="the folder to check (default: RESTROKE_HOME or your data folder)",
+    )
+    command.set_defaults(call=_call)
+
+
+def _call(wish: argparse.Namespace) -> int:
+    """The exit code: 0 when all is well, 1 when there is a fault or nothing could be checked."""
+    home = wish.home.expanduser().absolute() if wish.home else default_home()
+    print(f"Checking {home}")
+    try:
+        checks = examine(home)
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(report(checks))
+    return int(any(check.faults for check in checks))
+
+
 @dataclass
 class Check:
-    """One kind of thing that was looked at: how many, what is wrong, what is merely worth knowing."""
+    """One kind of thing that was checked: how many, what is wrong, what is only worth knowing."""
 
     name: str
-    looked_at: int = 0
+    checked: int = 0
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def examine(home: Path) -> list[Check]:
-    """Every check on the home. Raises :class:`StoreError` when there is nothing that can be checked."""
+    """Every check on the home. Raises :class:`StoreError` when nothing can be checked."""
     path = home / DATABASE
     if not path.is_file():
         raise NotFound(f"There is no {DATABASE} in {home}. Choose the folder with --home or RESTROKE_HOME.")
     found, head = revision_of(path), ScriptDirectory(str(SCRIPTS)).get_current_head()
     if found != head:
         raise StoreError(
-            f"The database in {home} is at {found}, this version looks at {head}. Nothing was changed. "
-            "Opening the studio brings an older one up to date; look at a newer one with its own version."
+            f"The database in {home} is at revision {found}; this version of Restroke checks {head}. Nothing "
+            "was changed. Open the studio to bring an older database up to date; check a newer one with the "
+            "version that wrote it."
         )
     with closing(read_only(path)) as sql:
         sql.row_factory = sqlite3.Row
@@ -70,13 +103,13 @@ def examine(home: Path) -> list[Check]:
 def report(checks: list[Check]) -> str:
     """The checks as a table, the faults and notes under it."""
     width = max(len(check.name) for check in checks)
-    lines = [f"{'check':<{width}}  looked at  faults"]
-    lines += [f"{check.name:<{width}}  {check.looked_at:>9,}  {len(check.faults):>6,}" for check in checks]
+    lines = [f"{'what':<{width}}  checked  faults"]
+    lines += [f"{check.name:<{width}}  {check.checked:>7,}  {len(check.faults):>6,}" for check in checks]
     lines += [f"fault: {check.name}: {fault}" for check in checks for fault in check.faults]
     lines += [f"note: {check.name}: {note}" for check in checks for note in check.notes]
     faults = sum(len(check.faults) for check in checks)
     lines.append(
-        f"{faults} fault(s). Nothing was changed. Older copies of the database lie in the folder 'backups'."
+        f"{faults} fault(s). Nothing was changed. Older copies of the database are in the folder 'backups'."
         if faults
         else "All is well."
     )
@@ -84,7 +117,7 @@ def report(checks: list[Check]) -> str:
 
 
 def _database(check: Check, sql: sqlite3.Connection) -> None:
-    check.looked_at = 1
+    check.checked = 1
     said = [row[0] for row in sql.execute("PRAGMA integrity_check")]
     check.faults += [line for line in said if line != "ok"]
     for row in sql.execute("PRAGMA foreign_key_check"):
@@ -93,7 +126,7 @@ def _database(check: Check, sql: sqlite3.Connection) -> None:
 
 def _steps(check: Check, sql: sqlite3.Connection) -> None:
     for row in sql.execute("SELECT * FROM steps ORDER BY session_id, number"):
-        check.looked_at += 1
+        check.checked += 1
         name = f"step {_short(row['id'])} of session {_short(row['session_id'])}"
         try:
             fields, recipe, _ = (json.loads(row[part]) for part in ("fields", "recipe", "result"))
@@ -107,7 +140,7 @@ def _steps(check: Check, sql: sqlite3.Connection) -> None:
 def _parents(check: Check, sql: sqlite3.Connection) -> None:
     known = _known_steps(sql)
     for row in sql.execute("SELECT session_id, id, parent FROM steps WHERE parent IS NOT NULL"):
-        check.looked_at += 1
+        check.checked += 1
         if (row["session_id"], row["parent"]) not in known:
             check.faults.append(f"the parent of step {_short(row['id'])} isn't there")
 
@@ -115,7 +148,7 @@ def _parents(check: Check, sql: sqlite3.Connection) -> None:
 def _branches(check: Check, sql: sqlite3.Connection) -> None:
     known = _known_steps(sql)
     for row in sql.execute("SELECT * FROM branches"):
-        check.looked_at += 1
+        check.checked += 1
         for what, step in (("tip", row["tip"]), ("fork", row["forked_at"])):
             if step is not None and (row["session_id"], step) not in known:
                 check.faults.append(f"the {what} of branch {_short(row['id'])} isn't there")
@@ -125,14 +158,14 @@ def _branches(check: Check, sql: sqlite3.Connection) -> None:
 
 def _runs(check: Check, sql: sqlite3.Connection) -> None:
     for row in sql.execute("SELECT id, state FROM runs"):
-        check.looked_at += 1
+        check.checked += 1
         if row["state"] not in RUN_STATES:
             check.faults.append(f"run {_short(row['id'])} is in no known state")
 
 
 def _notes(check: Check, sql: sqlite3.Connection) -> None:
     for row in sql.execute("SELECT id, state FROM notes"):
-        check.looked_at += 1
+        check.checked += 1
         if row["state"] not in NOTE_STATES:
             check.faults.append(f"note {_short(row['id'])} is in no known state")
 
@@ -141,7 +174,7 @@ def _pictures(images: ImageFiles, check: Check, sql: sqlite3.Connection) -> None
     rows = sql.execute("SELECT DISTINCT image FROM steps WHERE image IS NOT NULL")
     wanted = {row["image"] for row in rows}
     for digest in sorted(wanted, key=str):
-        check.looked_at += 1
+        check.checked += 1
         try:
             images.load(digest)
         except DamagedImage as error:
@@ -157,5 +190,5 @@ def _known_steps(sql: sqlite3.Connection) -> set[tuple[str, str]]:
 
 
 def _short(name: object) -> str:
-    """An id as it may be printed: escaped, as a damaged row may hold anything."""
+    """The start of an id, escaped: a damaged row may hold anything."""
     return ascii(name)[1:-1][:16] if isinstance(name, str) else ascii(name)[:16]

@@ -64,7 +64,7 @@ class DamagedImage(StoreError):
         self.why = why
         super().__init__(
             f"The picture {digest[:12]}… can't be shown: {why}. The steps and their texts are safe. Run "
-            "`python -m sessions doctor` to see what else is affected, or run the step again."
+            "`restroke doctor` to see what else is affected, or run the step again."
         )
 
 
@@ -97,7 +97,7 @@ def not_writable(home: Path, why: object) -> NotWritable:
 def damaged_database(home: Path, why: object) -> DamagedDatabase:
     return DamagedDatabase(
         f"The database in {home} can't be read ({why}). The pictures beside it are untouched and nothing "
-        "was changed. Run `python -m sessions doctor` to see what is wrong; older copies lie in the "
+        "was changed. Run `restroke doctor` to see what is wrong; older copies lie in the "
         "folder 'backups'."
     )
 
@@ -141,5 +141,5 @@ def _from_sqlite(home: Path, said: str) -> StoreError:
         )
     return StoreError(
         f"The database in {home} refused ({said}). Nothing was changed. Do it again; if it comes back, run "
-        "`python -m sessions doctor`."
+        "`restroke doctor`."
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
 import sqlite3
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from sessions import Store
-from sessions.__main__ import main
+from sessions.doctor import add_to
 from tests.sessions.stories import ANN, ROOT, Story, child, grow, inspect, picture, plan, snapshot
 
 
@@ -31,10 +33,18 @@ def story(made_home) -> Story:
     return grown
 
 
+def doctor(*words: str) -> int:
+    """The command in this process; gives its exit code."""
+    parser = argparse.ArgumentParser()
+    add_to(parser.add_subparsers())
+    wish = parser.parse_args(["doctor", *words])
+    return wish.call(wish)
+
+
 def examined(home: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """The doctor's exit status and words; it must not have changed a byte."""
     before = snapshot(home) if home.exists() else {}
-    status = main(["doctor", "--home", str(home)])
+    status = doctor("--home", str(home))
     assert (snapshot(home) if home.exists() else {}) == before
     said = capsys.readouterr()
     return status, said.out + said.err
@@ -121,7 +131,7 @@ DAMAGE: dict[str, tuple[Callable[[Path, Story], None], str]] = {
     "another file": (lambda home, story: (home / "restroke.db").write_bytes(b"x" * 5000), "can't be read"),
     "a newer database": (
         sql("UPDATE alembic_version SET version_num = '2099_01_01_x'"),
-        "is at 2099_01_01_x",
+        "is at revision 2099_01_01_x",
     ),
 }
 
@@ -164,7 +174,7 @@ class TestAllIsWell:
     def test_while_the_studio_has_it_open(self, home, story, capsys):
         with Store.open(home) as store:
             store.tree.fork(ANN, story.session.id, plan(story.prompt.id, "another idea"))
-            assert main(["doctor", "--home", str(home)]) == 0
+            assert doctor("--home", str(home)) == 0
             assert ["step", "hashes", "11", "0"] in table(capsys.readouterr().out)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
@@ -182,7 +192,7 @@ class TestAllIsWell:
         process.kill()
         process.communicate()
         rows = snapshot(home)
-        assert main(["doctor", "--home", str(home)]) == 0
+        assert doctor("--home", str(home)) == 0
         assert ["step", "hashes", "11", "0"] in table(capsys.readouterr().out)
         after = snapshot(home)
         assert {name: after[name] for name in ("restroke.db", "restroke.db-wal")} == {
@@ -191,55 +201,46 @@ class TestAllIsWell:
 
 
 class TestTheCommandLine:
-    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "sessions", *words],
+    def test_help_says_that_it_changes_nothing(self, capsys):
+        with pytest.raises(SystemExit, match="0"):
+            doctor("--help")
+        assert "Changes nothing" in capsys.readouterr().out
+
+    def test_it_looks_at_restroke_home(self, home, story):
+        found = subprocess.run(
+            [sys.executable, "-m", "app", "doctor"],
             cwd=ROOT,
-            env={**os.environ, **environment},
+            env={**os.environ, "RESTROKE_HOME": str(home)},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
-
-    def test_help_lists_the_commands(self):
-        found = self.run()
-        assert found.returncode == 0
-        assert "doctor" in found.stdout
-        assert "repairs nothing" in found.stdout
-
-    def test_the_doctor_looks_at_restroke_home(self, home, story):
-        found = self.run("doctor", RESTROKE_HOME=str(home))
         assert (found.returncode, found.stderr) == (0, "")
         assert str(home) in found.stdout
 
-    def test_a_home_that_is_not_there_is_not_made(self, tmp_path):
-        found = self.run("doctor", "--home", str(tmp_path / "nowhere"))
-        assert found.returncode == 1
-        assert "There is no restroke.db" in found.stderr
+    def test_a_home_that_is_not_there_is_not_made(self, tmp_path, capsys):
+        assert doctor("--home", str(tmp_path / "nowhere")) == 1
+        assert "There is no restroke.db" in capsys.readouterr().err
         assert list(tmp_path.iterdir()) == []
 
 
 class TestItWorksAwayFromTheCheckout:
     def test_migrations_travel_with_the_package(self, tmp_path):
         """As installed: the packages alone, another working folder, no alembic.ini."""
-        for package in ("sessions", "engine"):
-            ignore = shutil.ignore_patterns("__pycache__")
-            (tmp_path / "site" / package).mkdir(parents=True)
-            for name in os.listdir(ROOT / package):
-                if package == "sessions" or name in ("__init__.py", "trajectory.py"):
-                    source = ROOT / package / name
-                    target = tmp_path / "site" / package / name
-                    shutil.copytree(source, target, ignore=ignore) if source.is_dir() else shutil.copy(
-                        source, target
-                    )
+        site = tmp_path / "site"
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "sessions", site / "sessions", ignore=ignore)
+        shutil.copytree(ROOT / "engine" / "core", site / "engine" / "core", ignore=ignore)
+        shutil.copy(ROOT / "engine" / "__init__.py", site / "engine")
+        libraries = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
         code = "import sys, sessions; sessions.Store.open(sys.argv[1]).close(); print(sessions.__file__)"
         found = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / "home")],
-            cwd=tmp_path / "site",
-            env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "PYTHONSAFEPATH": "1"},
+            [sys.executable, "-S", "-c", code, str(tmp_path / "home")],  # -S: nothing of an editable install
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *libraries]), "PYTHONSAFEPATH": "1"},
             capture_output=True,
             text=True,
             timeout=30,
         )
-        assert found.stdout.strip() == str(tmp_path / "site" / "sessions" / "__init__.py"), found.stderr
+        assert found.stdout.strip() == str(site / "sessions" / "__init__.py"), found.stderr
         assert (tmp_path / "home" / "restroke.db").stat().st_size > 10_000

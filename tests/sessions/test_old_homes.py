@@ -112,8 +112,8 @@ class TestASession:
 def test_the_doctor_finds_no_fault(old: Store):
     checks = {check.name: check for check in examine(old.home)}
     assert [fault for check in checks.values() for fault in check.faults] == []
-    assert checks["step hashes"].looked_at == sum(session["step_count"] for session in ABOUT["sessions"])
-    assert checks["pictures"].looked_at == ABOUT["picture_count"]
+    assert checks["step hashes"].checked == sum(session["step_count"] for session in ABOUT["sessions"])
+    assert checks["pictures"].checked == ABOUT["picture_count"]
 
 
 def test_a_png_with_its_recipe_becomes_the_same_steps(store: Store):
