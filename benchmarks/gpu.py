@@ -25,10 +25,10 @@ from benchmarks.random_folder import write_random_folder
 from benchmarks.table import Clock, Row, Table, at_least, at_most, options, show
 from engine.checkpoints.tokenizer import SpecialTokens
 from engine.core.assets import default_checkpoint
-from engine.inference.decoding import CudaGraphDecoder, EagerDecoder, Steps, make_decoder
+from engine.inference.decoding import CudaGraphDecoder, EagerDecoder, TokenDecoder, make_decoder
 from engine.inference.flow import Guidance, Update, sample
 from engine.inference.prefill import Context, ContextItem, TextTokens, VaeImage, VitImage, prefill
-from engine.inference.taylor import fewer
+from engine.inference.taylor import draft_timesteps
 from engine.inference.text import decode
 from engine.model.autoencoder import Autoencoder
 from engine.model.bagel import Bagel
@@ -65,7 +65,7 @@ class Subject:
     model: Bagel
     autoencoder: Autoencoder
     size: Size
-    in_turn: bool = False
+    sequential_guidance: bool = False
 
     def read(self, items: Sequence[ContextItem]) -> Context:
         context = Context()
@@ -101,7 +101,7 @@ class Subject:
             timesteps=points,
             shift=3.0,
             extrapolate=draft,
-            in_turn=self.in_turn,
+            sequential_guidance=self.sequential_guidance,
         )
 
     def seconds_to_draw(self, *, draft: bool = False) -> float:
@@ -109,7 +109,7 @@ class Subject:
         contexts = [self.read([PROMPT]), Context()]
         for _ in zip(range(2), self.updates(contexts, 4), strict=False):
             pass  # warms up
-        points = fewer(self.size.points) if draft else self.size.points
+        points = draft_timesteps(self.size.points) if draft else self.size.points
         return timed(lambda: [None for _ in self.updates(contexts, points, draft=draft)], self.model.device)
 
     def seconds_to_read(self) -> float:
@@ -117,11 +117,11 @@ class Subject:
         self.read(self.picture())  # warms up
         return timed(lambda: self.read(self.picture()), self.model.device)
 
-    def tokens_a_second(self, steps: Steps) -> float:
+    def tokens_a_second(self, decoder: TokenDecoder) -> float:
         context, count = self.read([PROMPT]), self.size.text
 
         def write() -> None:
-            for _ in decode(steps, ENDLESS, context, max_new_tokens=count):
+            for _ in decode(decoder, ENDLESS, context, max_new_tokens=count):
                 pass
 
         write()
@@ -179,10 +179,10 @@ def speeds(build: Callable[[str], Subject], table: Table) -> None:
         drawn = table.add(f"{what}, bf16", subject.seconds_to_draw, at_most, 11.0, "s", H200)
         table.add("the same as a draft", lambda: subject.seconds_to_draw(draft=True), Row, "s")
         if drawn:
-            in_turn = replace(subject, in_turn=True)
-            share = lambda: in_turn.seconds_to_draw() / drawn  # noqa: E731
+            sequential_guidance = replace(subject, sequential_guidance=True)
+            share = lambda: sequential_guidance.seconds_to_draw() / drawn  # noqa: E731
             table.add("branches in turn: share of the time of both at once", share, Row, "×")
-            del in_turn
+            del sequential_guidance
         _write(table, subject, "bf16")
         plain = EagerDecoder(subject.model)
         table.add("text, bf16, without a graph", lambda: subject.tokens_a_second(plain), Row, "tokens/s")
@@ -232,7 +232,7 @@ def peak_of(profile: Profile, gib: float, *, edit: bool) -> float:
             embeddings_on_host=profile.embeddings_on_host,
             tile=profile.tile,
         )
-        Subject(model, autoencoder, Size(), profile.in_turn).whole_picture(edit=edit)
+        Subject(model, autoencoder, Size(), profile.sequential_guidance).whole_picture(edit=edit)
         return torch.cuda.max_memory_reserved() / GIB
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

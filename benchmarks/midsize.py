@@ -21,10 +21,10 @@ from engine.checkpoints.reader import load_checkpoint
 from engine.inference.decoding import EagerDecoder
 from engine.inference.flow import Guidance, sample
 from engine.inference.prefill import Context, TextTokens, prefill
-from engine.inference.taylor import fewer
+from engine.inference.taylor import draft_timesteps
 from engine.inference.text import decode
 from engine.model.bagel import Bagel
-from engine.model.layout import lay_out_for_text
+from engine.model.weight_layout import store_weights_by_column
 
 SIDE, POINTS, SHIFT, TOKENS = 16, 5, 3.0, 48
 GUIDANCE = Guidance(4.0)
@@ -39,7 +39,7 @@ class Subject:
         self.untouched: Bagel = load_checkpoint(folder, "cpu", precision).model
         """For the plain way: as it was loaded."""
         self.model: Bagel = self.checkpoint.model
-        lay_out_for_text(self.model.language_model)
+        store_weights_by_column(self.model.language_model)
         self.tokens = self.checkpoint.tokenizer.tokens
         ids = TextTokens(tuple(range(40, 70)))
         self.context = Context((prefill(self.model, self.tokens, Context(), ids),))
@@ -68,8 +68,8 @@ class Subject:
 
     def write(self) -> list[int]:
         endless = replace(self.tokens, eos=-1)
-        steps = decode(EagerDecoder(self.model), endless, self.context, max_new_tokens=TOKENS)
-        return [step.id for step in steps]
+        tokens = decode(EagerDecoder(self.model), endless, self.context, max_new_tokens=TOKENS)
+        return [token.id for token in tokens]
 
     def write_plainly(self) -> list[int]:
         return plain.write(self.untouched, self.tokens, self.context, TOKENS)
@@ -92,7 +92,7 @@ def measure(folder: Path, repeats: int) -> list[Row]:
     drawn = in_turns(
         {
             "here": one.draw,
-            "in turn": lambda: one.draw(in_turn=True),
+            "in turn": lambda: one.draw(sequential_guidance=True),
             "plain": one.draw_plainly,
         },
         repeats,
@@ -101,7 +101,7 @@ def measure(folder: Path, repeats: int) -> list[Row]:
     written = in_turns({"here": one.write, "plain": one.write_plainly}, repeats, time.process_time)
     points = 25
     drafted = in_turns(
-        {"final": lambda: one.draw(points), "draft": lambda: one.draw(fewer(points), extrapolate=True)},
+        {"final": lambda: one.draw(points), "draft": lambda: one.draw(draft_timesteps(points), extrapolate=True)},
         max(1, repeats // 3),
         time.process_time,
     )

@@ -25,7 +25,7 @@ from engine.core.events import TextDelta
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.inference.events import Drawn, Reuse, Written
-from engine.placement.planner import fit
+from engine.placement.planner import choose_placement
 from engine.protocols.base import Choose, Draw, Write
 from engine.runs.opened_model import OpenedModel, open_placed
 
@@ -117,7 +117,7 @@ class Calls:
 
 
 def measure(folder: Path, repeats: int) -> list[Row]:
-    model = open_placed(fit(folder, profile=None, precision=None))
+    model = open_placed(choose_placement(folder, profile=None, precision=None))
     painter, device = model.painter, model.fingerprint["device"]
     tokens_at_most = min(model.settings.max_tokens, 64)
     settings = replace(model.settings, protocol="process", max_tokens=tokens_at_most, max_rounds=ROUNDS + 1)

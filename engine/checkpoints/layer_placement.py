@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from engine.model.attention import Heads
+from engine.model.attention import QKV
 from engine.model.bagel import Bagel
-from engine.model.language import Attend, Group
+from engine.model.language import Attend, ExpertRows
 
 LAYERS = "language_model.model.layers"
 
-Hook = Callable[[nn.Module, tuple[list[Group], Attend]], tuple[list[Group], Attend]]
+Hook = Callable[[nn.Module, tuple[list[ExpertRows], Attend]], tuple[list[ExpertRows], Attend]]
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ def _travel(device: str, home: str) -> Hook:
     """A hook that brings a layer's rows to its GPU, and its attention home."""
 
     def attend_at_home(attend: Attend) -> Attend:
-        def there_and_back(layer: int, groups: Sequence[Heads]) -> list[Tensor]:
+        def there_and_back(layer: int, groups: Sequence[QKV]) -> list[Tensor]:
             mixed = attend(layer, [tuple(part.to(home) for part in heads) for heads in groups])
             return [rows.to(device) for rows in mixed]
 
         return there_and_back
 
-    def before(_: nn.Module, given: tuple[list[Group], Attend]) -> tuple[list[Group], Attend]:
+    def before(_: nn.Module, given: tuple[list[ExpertRows], Attend]) -> tuple[list[ExpertRows], Attend]:
         groups, attend = given
-        moved = [Group(g.expert, g.hidden.to(device), g.cos.to(device), g.sin.to(device)) for g in groups]
+        moved = [ExpertRows(g.expert, g.hidden.to(device), g.cos.to(device), g.sin.to(device)) for g in groups]
         return moved, attend_at_home(attend)
 
     return before

@@ -11,7 +11,7 @@ WHOLE = {"float32": torch.float32, "bf16": torch.bfloat16}
 PRECISIONS = (*WHOLE, *FORMATS)
 
 
-def rest_of(precision: str, device: str) -> torch.dtype:
+def compute_dtype(precision: str, device: str) -> torch.dtype:
     """The dtype of activations and of all weights that are not quantised.
 
     Beside quantised weights that is bfloat16; on CPUs float32, since many would only emulate bfloat16.

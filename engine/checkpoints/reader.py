@@ -18,7 +18,7 @@ from torch import nn
 
 from engine.checkpoints.files import TensorFiles, folder_digest
 from engine.checkpoints.layer_placement import LayerPlacement
-from engine.checkpoints.precision import label, rest_of
+from engine.checkpoints.precision import label, compute_dtype
 from engine.checkpoints.progress import Loading
 from engine.checkpoints.quantise.convert import FORMATS, convert
 from engine.checkpoints.quantised_cache import QuantisedCache, find_cache, holds_all, save_cache
@@ -92,7 +92,7 @@ def load_checkpoint(
     The autoencoder stays float32 on CPUs, where bf16 convolutions gain nothing; elsewhere it has the
     precision of what is not quantised. Raises ``CheckpointError`` with a sentence for everything wrong.
     """
-    began, dtype = time.perf_counter(), rest_of(precision, device)
+    began, dtype = time.perf_counter(), compute_dtype(precision, device)
     opened = folder if isinstance(folder, ValidatedFolder) else validate_folder(folder)
     quantised, head = precision in FORMATS, head and opened.head_fits
     notes: list[str] = []
@@ -161,7 +161,7 @@ def is_on_host(model: Bagel, name: str) -> bool:
 
 def dtype_of_autoencoder(precision: str, device: str) -> torch.dtype:
     """float32 on CPUs, where bf16 convolutions gain nothing; else that of what is not quantised."""
-    return torch.float32 if torch.device(device).type == "cpu" else rest_of(precision, device)
+    return torch.float32 if torch.device(device).type == "cpu" else compute_dtype(precision, device)
 
 
 def _embeddings_to_host(model: Bagel) -> None:

@@ -1,7 +1,7 @@
-"""Draws latents by flow matching: schedule, guidance over up to three contexts, one update at a time.
+"""Flow matching: draws latents by a schedule of updates, with guidance over up to three contexts.
 
-x_t = (1-t)*x0 + t*noise and the network tells noise - x0; time runs from 1 to 0. Noise comes from the
-caller, decoding and previews are the painter's.
+x_t = (1-t)*x0 + t*noise and the network predicts noise - x0; time runs from 1 to 0. The caller brings the
+noise; decoding and previews are the painter's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from engine.checkpoints.tokenizer import SpecialTokens
 from engine.inference.events import Check, go_on
 from engine.inference.guidance_batch import GuidanceBatch
 from engine.inference.prefill import Context
-from engine.inference.taylor import TaylorPredictor, is_full
+from engine.inference.taylor import TaylorPredictor, is_evaluated
 from engine.model.bagel import Bagel
 
 RENORMS = ("global", "channel", "text_channel")
@@ -61,7 +61,7 @@ class Guidance:
 
 
 def schedule(timesteps: int, shift: float) -> Tensor:
-    """``timesteps`` points from 1 to 0 [N], float32; N points make N - 1 updates."""
+    """The flow times [N] of ``timesteps`` points, from 1 to 0, float32; N points make N - 1 updates."""
     u = torch.linspace(1, 0, timesteps)
     return shift * u / (1 + (shift - 1) * u)
 
@@ -82,8 +82,8 @@ class Update:
     forwards: int
 
     @property
-    def guess(self) -> Tensor:
-        """Where the flow is heading: the clean latents as estimated now."""
+    def estimate(self) -> Tensor:
+        """The clean latents [n, C] that the flow is heading for, as far as can be told now."""
         return self.x - self.t_next * self.velocity
 
 
@@ -102,12 +102,12 @@ def sample(
     shift: float,
     extrapolate: bool = False,
     check: Check = go_on,
-    in_turn: bool = False,
+    sequential_guidance: bool = False,
 ) -> Iterator[Update]:
     """Flows ``noise`` [rows*columns, C] (float32) to latents, yielding after every update.
 
-    Contexts that are equal share one pass: plain text-to-image never runs a third. ``extrapolate`` guesses
-    many updates (:mod:`engine.inference.taylor`); ``in_turn`` runs one branch after the other. Stop
+    Equal contexts share one pass: plain text-to-image never runs a third. ``extrapolate`` predicts many
+    updates (:mod:`engine.inference.taylor`); ``sequential_guidance`` runs one context after the other. Stop
     iterating to cancel; ``check`` may raise to do so within an update. Raises ``ValueError`` when the image
     is larger than the model's position grid.
     """
@@ -116,24 +116,31 @@ def sample(
     if not any(guidance.active(t) for t in times[:-1]):
         wanted = [condition]
     unique = {context.key: context for context in wanted}
-    place = {key: i for i, key in enumerate(unique)}
-    branches = GuidanceBatch(model, tokens, list(unique.values()), *grid, check=check, in_turn=in_turn)
-    series = [TaylorPredictor() for _ in unique] if extrapolate else []
+    number = {key: i for i, key in enumerate(unique)}
+    batch = GuidanceBatch(
+        model,
+        tokens,
+        list(unique.values()),
+        *grid,
+        check=check,
+        sequential_guidance=sequential_guidance,
+    )
+    predictors = [TaylorPredictor() for _ in unique] if extrapolate else []
     x, forwards = noise.to(model.device, torch.float32), 0
     for i in range(timesteps - 1):
         guided = guidance.active(times[i])
         only = range(len(unique)) if guided else range(1)
-        if series and not is_full(i) and all(series[branch] for branch in only):
-            states = torch.stack([series[branch].guess(i) for branch in only])
+        if predictors and not is_evaluated(i) and all(predictors[j] for j in only):
+            states = torch.stack([predictors[j].predict(i) for j in only])
         else:
-            _, states = branches.states(x, times[i], only)
+            _, states = batch.states(x, times[i], only)
             forwards += len(only)
-            for one, state in zip(series, states, strict=False):
-                one.add(i, state)
-        found = branches.velocity(states)
+            for predictor, state in zip(predictors, states, strict=False):
+                predictor.add(i, state)
+        found = batch.velocity(states)
         v = found[0]
         if guided:
-            v, vt, *vi = (found[place[context.key]] for context in wanted)
+            v, vt, *vi = (found[number[context.key]] for context in wanted)
             v = guidance.combine(v, vt, vi[0] if vi else None)
         x = x - v * (times[i] - times[i + 1]).item()
         yield Update(i + 1, timesteps - 1, x, v, times[i].item(), times[i + 1].item(), forwards)

@@ -29,14 +29,15 @@ from engine.inference.decoding import make_decoder
 from engine.inference.events import Check, Choice, Drawn, Reuse, Written, go_on
 from engine.inference.flow import Guidance, Update, sample
 from engine.inference.pictures import picture_items, shown_size, transforms
-from engine.inference.prefill import Context, Item, TextTokens
+from engine.inference.prefill import Context, ContextItem, TextTokens
 from engine.inference.preprocess import Transform, resized, to_rgb
 from engine.inference.preview import Preview
-from engine.inference.runtime_config import RuntimeConfig, recover_from_out_of_memory
-from engine.inference.taylor import fewer
-from engine.inference.text import Stream, decode
-from engine.model.layout import lay_out_for_text
+from engine.inference.recovery import recover_from_out_of_memory
+from engine.inference.runtime_config import RuntimeConfig
+from engine.inference.taylor import draft_timesteps
+from engine.inference.text import IncrementalDetokenizer, decode
 from engine.model.patches import unpatchify
+from engine.model.weight_layout import store_weights_by_column
 
 ENGINE_VERSION = "0.3.0"
 """Changes whenever the same recipe may give other bytes than before."""
@@ -86,7 +87,7 @@ class Painter:
             min(self.vae_transform.max_size, config.latent_side * config.latent_downsample),
         )
         if self.device.type == "cpu":
-            lay_out_for_text(self.model.language_model)
+            store_weights_by_column(self.model.language_model)
         self.cache = ContextCache(self.model, self.tokens, running.context_bytes, running.host_bytes)
         self.steps = make_decoder(self.model, static=running.static_text)
         self.preview = Preview.fit(self.autoencoder)
@@ -114,7 +115,7 @@ class Painter:
         """
         with recover_from_out_of_memory(self.cache):
             (context,), reuse = self._contexts([parts], pixels, check)
-            stream, count = Stream(self.tokenizer), 0
+            stream, count = IncrementalDetokenizer(self.tokenizer), 0
             steps = decode(
                 self.steps,
                 self.tokens,
@@ -131,7 +132,7 @@ class Painter:
                 piece = "" if step.finish == "eos" else stream.add(step.id)
                 count += step.finish != "eos"
                 if step.finish:
-                    piece += stream.rest()
+                    piece += stream.flush()
                 yield TextDelta(piece)
                 if step.finish:
                     yield Written(count, step.finish, reuse)
@@ -206,11 +207,11 @@ class Painter:
                     settings.renorm,
                     settings.renorm_min,
                 ),
-                timesteps=fewer(settings.timesteps) if draft else settings.timesteps,
+                timesteps=draft_timesteps(settings.timesteps) if draft else settings.timesteps,
                 shift=settings.shift,
                 extrapolate=draft,
                 check=check,
-                in_turn=self.running.in_turn,
+                sequential_guidance=self.running.sequential_guidance,
             )
             for update in updates:
                 last = update.index == update.total
@@ -223,7 +224,7 @@ class Painter:
 
     def _latent(self, update: Update, rows: int, columns: int) -> Tensor:
         """The latents [z, h, w] as they are after an update: the best guess at the picture so far."""
-        tokens = update.x if update.index == update.total else update.guess
+        tokens = update.x if update.index == update.total else update.estimate
         if not torch.isfinite(tokens).all():
             raise GenerationError("The picture's numbers overflowed while it was drawn; no picture was kept.")
         return unpatchify(tokens, self.model.config.latent_patch, rows, columns)
@@ -251,7 +252,7 @@ class Painter:
                 )
         return self.cache.build_all(read, check)
 
-    def _items(self, part: Part, pixels: Pixels) -> list[Item]:
+    def _items(self, part: Part, pixels: Pixels) -> list[ContextItem]:
         """A text is one item; a picture is two: its clean latents, then what the vision encoder sees.
 
         One that is only to be seen is the latter alone.

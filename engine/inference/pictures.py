@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.core.errors import GenerationError
 from engine.core.image_sizes import ImageSizes
-from engine.inference.prefill import Item, VaeImage, VitImage
+from engine.inference.prefill import ContextItem, VaeImage, VitImage
 from engine.inference.preprocess import Transform, normalised
 from engine.model.autoencoder import Autoencoder, to_uint8
 from engine.model.config import BagelConfig
@@ -52,7 +52,7 @@ def picture_items(
     resized: Callable[[], Image.Image],
     encode: Callable[[Image.Image], Tensor],
     vit_transform: Transform,
-) -> list[Item]:
+) -> list[ContextItem]:
     """The two items of a picture as context; both are made from the same resized RGB picture."""
     return [
         VaeImage(name, lambda: encode(resized())),

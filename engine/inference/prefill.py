@@ -17,7 +17,7 @@ from torch import Tensor
 
 from engine.checkpoints.tokenizer import SpecialTokens
 from engine.inference.events import Check, go_on
-from engine.model.attention import Heads, PastAttention
+from engine.model.attention import QKV, PastAttention
 from engine.model.bagel import Bagel
 from engine.model.language import GEN, UND, Attend
 from engine.model.patches import patchify
@@ -217,7 +217,7 @@ def checked(attend: Attend, check: Check, device: torch.device) -> Attend:
     if check is go_on:
         return attend
 
-    def checking(layer: int, groups: Sequence[Heads]) -> Sequence[Tensor]:
+    def checking(layer: int, groups: Sequence[QKV]) -> Sequence[Tensor]:
         if layer % LAYERS_A_CHECK == 0:
             if device.type == "cuda":
                 torch.cuda.current_stream(device).synchronize()
@@ -248,7 +248,7 @@ def _run_text(
         check()
         here, end = slice(begin, begin + BLOCK), min(begin + BLOCK, count)
         mask = torch.ones(end - begin, past + end, dtype=torch.bool, device=model.device).tril(past + begin)
-        group = model.language_model.group(UND, model.embed_text(ids[here]), positions[here])
+        group = model.language_model.expert_rows(UND, model.embed_text(ids[here]), positions[here])
         (hidden,) = model.language_model([group], PastAttention(keys, values, past + begin, mask))
     new = slice(past, past + count)
     return keys[:, :, new].clone(), values[:, :, new].clone(), hidden[-1]
@@ -276,9 +276,9 @@ def _run_picture(
     count = len(und) + len(gen)
     positions = torch.full((count,), context.rope, device=device)
     keys, values = workspace.hold(context, count)
-    groups = [model.language_model.group(UND, und, positions[: len(und)])]
+    groups = [model.language_model.expert_rows(UND, und, positions[: len(und)])]
     if len(gen):
-        groups.append(model.language_model.group(GEN, gen, positions[: len(gen)]))
+        groups.append(model.language_model.expert_rows(GEN, gen, positions[: len(gen)]))
     attend = checked(PastAttention(keys, values, past), check, device)
     hidden = model.language_model(groups, attend)[0]
     new = slice(past, past + count)

@@ -1,4 +1,4 @@
-"""Writes text after a context, token by token. Re-encoding the result as a segment is the caller's step."""
+"""Decodes text after a context, token by token. Making a segment of the result is up to the caller."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.tokenizer import IM_END, IM_START, SpecialTokens, Tokenizer
-from engine.inference.decoding import Steps
+from engine.inference.decoding import TokenDecoder
 from engine.inference.prefill import Context
 
 BROKEN = "\N{REPLACEMENT CHARACTER}"
@@ -18,10 +18,10 @@ BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 @dataclass(frozen=True)
 class Token:
-    """One decoding step: the id chosen from ``logits`` [V]; ``finish`` is set on the last step.
+    """A decoded token: the id chosen from ``logits`` [V]; ``finish`` is set on the last one.
 
-    The logits are good until the next step; copy them to keep them.
-    On ``eos`` the id is the eos itself and is no part of the text; on ``length`` it is.
+    The logits are valid until the next token; copy them to keep them. On ``eos`` the id is the eos itself,
+    which is no part of the text; on ``length`` it is the text's last token.
     """
 
     id: int
@@ -31,7 +31,7 @@ class Token:
 
 @torch.inference_mode()
 def decode(
-    steps: Steps,
+    decoder: TokenDecoder,
     tokens: SpecialTokens,
     context: Context,
     *,
@@ -46,22 +46,22 @@ def decode(
     if max_new_tokens < 1:
         raise ValueError("max_new_tokens must be at least 1")
     generator = torch.Generator().manual_seed(seed)
-    steps.begin(context, max_new_tokens)
-    fed = tokens.bos
+    decoder.begin(context, max_new_tokens)
+    token = tokens.bos
     try:
         for number in range(1, max_new_tokens + 1):
-            logits = steps.step(fed)
-            fed = _choose(logits, temperature, generator)
-            if fed == tokens.eos:
-                yield Token(fed, logits, "eos")
+            logits = decoder.feed(token)
+            token = _choose(logits, temperature, generator)
+            if token == tokens.eos:
+                yield Token(token, logits, "eos")
                 return
-            yield Token(fed, logits, "length" if number == max_new_tokens else None)
+            yield Token(token, logits, "length" if number == max_new_tokens else None)
     finally:
-        steps.end()
+        decoder.end()
 
 
 def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
-    if temperature <= 0 or not torch.isfinite(logits).all():  # an overflow is the painter's to tell of
+    if temperature <= 0 or not torch.isfinite(logits).all():  # the painter reports an overflow
         return int(logits.argmax())
     chances = torch.softmax(logits.float().cpu() / temperature, dim=-1)
     return int(torch.multinomial(chances, 1, generator=generator))
@@ -70,18 +70,19 @@ def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> i
 def readable(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
     """The text of generated ids: up to the first end marker, after a leading start marker."""
     text = tokenizer.decode(ids).split(IM_END)[0]
-    parts = text.split(IM_START)
-    return parts[1] if len(parts) > 1 and not parts[0] else parts[0]
+    before, *after = text.split(IM_START)
+    return after[0] if after and not before else before
 
 
-class Stream:
+class IncrementalDetokenizer:
     """Turns a growing list of ids into pieces of text that never have to be taken back.
 
-    A character whose bytes are not all there yet is held back.
+    It holds back a character until all its bytes are there.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer, self._ids, self._said = tokenizer, [], 0
+        self._tokenizer, self._length = tokenizer, 0
+        self._ids: list[int] = []
 
     def add(self, token: int) -> str:
         """The new text that ``token`` completes, perhaps none."""
@@ -89,9 +90,9 @@ class Stream:
         text = readable(self._tokenizer, self._ids)
         if text.endswith(BROKEN):
             return ""
-        piece, self._said = text[self._said :], max(len(text), self._said)
+        piece, self._length = text[self._length :], max(len(text), self._length)
         return piece
 
-    def rest(self) -> str:
-        """Whatever was held back, broken characters and all."""
-        return readable(self._tokenizer, self._ids)[self._said :]
+    def flush(self) -> str:
+        """What was held back, broken characters included."""
+        return readable(self._tokenizer, self._ids)[self._length :]

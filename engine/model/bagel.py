@@ -1,4 +1,4 @@
-"""The unified model put together: what a token of each kind looks like going in and coming out.
+"""The unified model: how a token of each kind goes in and comes out.
 
 Contexts, guidance and sampling live in ``engine.inference``; packing samples in
 ``engine.lab.training.packing``.
@@ -39,7 +39,7 @@ class Packed(Protocol):
 
 
 class Bagel(nn.Module):
-    """Language model with two experts, vision encoder, connector, and the flow's ways in and out."""
+    """Language model with two experts, vision encoder, connector, and the projections of the flow."""
 
     def __init__(self, config: BagelConfig) -> None:
         super().__init__()
@@ -112,15 +112,15 @@ class Bagel(nn.Module):
 
     def forward_packed(self, batch: Packed) -> Tensor:
         """A packed training batch -> final-normed hidden states [T, D] in packed order."""
-        stream = self.embed_text(batch.text_ids)
+        und = self.embed_text(batch.text_ids)
         if len(batch.vit_patches):
-            seen = self.embed_vision(batch.vit_patches, batch.vit_position_ids, batch.vit_lengths)
-            stream = torch.cat([stream, seen.to(stream.dtype)])
-        und, gen = batch.row_positions.split([len(stream), len(batch.noised)])
-        groups = [self.language_model.group(UND, stream, und)]
+            patches = self.embed_vision(batch.vit_patches, batch.vit_position_ids, batch.vit_lengths)
+            und = torch.cat([und, patches.to(und.dtype)])
+        und_positions, gen_positions = batch.row_positions.split([len(und), len(batch.noised)])
+        groups = [self.language_model.expert_rows(UND, und, und_positions)]
         if len(batch.noised):
             latents = self.embed_latents(batch.noised, batch.timesteps, batch.latent_position_ids)
-            groups.append(self.language_model.group(GEN, latents.to(stream.dtype), gen))
+            groups.append(self.language_model.expert_rows(GEN, latents.to(und.dtype), gen_positions))
         hidden = self.language_model(groups, PackedAttention(batch.gather, batch.scatter, batch.mask))
         return torch.cat(hidden).index_select(0, batch.row_of)
 

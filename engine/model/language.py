@@ -13,14 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.model.attention import Heads
+from engine.model.attention import QKV
 from engine.model.config import LanguageConfig
 from engine.model.embeddings import rotary, rotate
 
 UND = ""
 GEN = "_moe_gen"
 
-Attend = Callable[[int, Sequence[Heads]], Sequence[Tensor]]
+Attend = Callable[[int, Sequence[QKV]], Sequence[Tensor]]
 
 
 class RMSNorm(nn.Module):
@@ -36,8 +36,8 @@ class RMSNorm(nn.Module):
 
 
 @dataclass
-class Group:
-    """Rows that go through one expert: hidden states [T, D] and their rotary (cos, signed sin)."""
+class ExpertRows:
+    """Rows for one expert: hidden states [T, D] and the rotary (cos, signed sin) of their positions."""
 
     expert: str
     hidden: Tensor
@@ -61,18 +61,18 @@ class SelfAttention(nn.Module):
             self.add_module("q_norm" + suffix, RMSNorm(config.head_dim, config.rms_norm_eps))
             self.add_module("k_norm" + suffix, RMSNorm(config.head_dim, config.rms_norm_eps))
 
-    def heads(self, group: Group, x: Tensor) -> Heads:
-        """Normed hidden rows -> rotated query and key, and value; norm and rotation in float32."""
-        shape, part = (len(x), -1, self.head_dim), lambda name: getattr(self, name + group.expert)
-        v = part("v_proj")(x).view(shape)
-        q = part("q_norm")(part("q_proj")(x).view(shape).float())
-        k = part("k_norm")(part("k_proj")(x).view(shape).float())
-        q, k = (rotate(t, group.cos, group.sin).to(v.dtype) for t in (q, k))
+    def qkv(self, rows: ExpertRows, x: Tensor) -> QKV:
+        """Normed hidden rows -> rotated queries and keys, and values; norm and rotation in float32."""
+        shape, layer = (len(x), -1, self.head_dim), lambda name: getattr(self, name + rows.expert)
+        v = layer("v_proj")(x).view(shape)
+        q = layer("q_norm")(layer("q_proj")(x).view(shape).float())
+        k = layer("k_norm")(layer("k_proj")(x).view(shape).float())
+        q, k = (rotate(t, rows.cos, rows.sin).to(v.dtype) for t in (q, k))
         return q, k, v
 
 
 MLP_ROWS = 2048
-"""Rows that go through an MLP at once while painting: what lies between its layers is five times as large."""
+"""Rows that go through an MLP at once without gradients: between its layers they are five times as wide."""
 
 
 class MLP(nn.Module):
@@ -103,14 +103,17 @@ class DecoderLayer(nn.Module):
             for name in ("input_layernorm", "post_attention_layernorm"):
                 self.add_module(name + suffix, RMSNorm(config.hidden_size, config.rms_norm_eps))
 
-    def forward(self, groups: list[Group], attend: Attend) -> list[Tensor]:
+    def forward(self, groups: list[ExpertRows], attend: Attend) -> list[Tensor]:
         """One block over all groups; returns their new hidden rows."""
-        part = lambda name, group: getattr(self, name + group.expert)  # noqa: E731
-        heads = [self.self_attn.heads(g, part("input_layernorm", g)(g.hidden)) for g in groups]
+
+        def layer(name: str, group: ExpertRows) -> nn.Module:
+            return getattr(self, name + group.expert)
+
+        qkv = [self.self_attn.qkv(g, layer("input_layernorm", g)(g.hidden)) for g in groups]
         outputs = []
-        for group, mixed in zip(groups, attend(self.index, heads), strict=True):
+        for group, mixed in zip(groups, attend(self.index, qkv), strict=True):
             x = group.hidden + getattr(self.self_attn, "o_proj" + group.expert)(mixed)
-            outputs.append(x + part("mlp", group)(part("post_attention_layernorm", group)(x)))
+            outputs.append(x + layer("mlp", group)(layer("post_attention_layernorm", group)(x)))
         return outputs
 
 
@@ -124,7 +127,7 @@ class Decoder(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """Embeddings, blocks, final norms and the word head."""
+    """Embeddings, blocks, final norms and the LM head."""
 
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
@@ -134,22 +137,22 @@ class LanguageModel(nn.Module):
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
 
-    def group(self, expert: str, hidden: Tensor, positions: Tensor) -> Group:
+    def expert_rows(self, expert: str, hidden: Tensor, positions: Tensor) -> ExpertRows:
         """Rows for :meth:`forward`: hidden [T, D] at rotary positions [T]."""
-        return Group(expert, hidden, *rotary(positions, self.config.head_dim, self.config.rope_theta))
+        return ExpertRows(expert, hidden, *rotary(positions, self.config.head_dim, self.config.rope_theta))
 
-    def blocks(self, groups: list[Group], attend: Attend) -> list[Group]:
+    def blocks(self, groups: list[ExpertRows], attend: Attend) -> list[ExpertRows]:
         """Runs every block; the groups with their hidden rows [T, D] before the final norm."""
         for layer in self.model.layers:
             hidden = layer(groups, attend)
-            groups = [Group(g.expert, h, g.cos, g.sin) for g, h in zip(groups, hidden, strict=True)]
+            groups = [ExpertRows(g.expert, h, g.cos, g.sin) for g, h in zip(groups, hidden, strict=True)]
         return groups
 
     def norm(self, expert: str, hidden: Tensor) -> Tensor:
         """An expert's final norm."""
         return getattr(self.model, "norm" + expert)(hidden)
 
-    def forward(self, groups: list[Group], attend: Attend) -> list[Tensor]:
+    def forward(self, groups: list[ExpertRows], attend: Attend) -> list[Tensor]:
         """Runs every block; returns each group's hidden rows [T, D] after its expert's final norm."""
         return [self.norm(group.expert, group.hidden) for group in self.blocks(groups, attend)]
 

@@ -1,7 +1,7 @@
-"""The autoencoder in overlapping tiles, for cards without room for a whole large picture at once.
+"""The autoencoder in overlapping tiles, for GPUs without room for a large picture in one piece.
 
-A tile's norms know only the tile, so pictures differ slightly from untiled ones; where tiles overlap they
-are faded into one another. Pictures no larger than a tile come out the same to the last bit.
+A tile's norms see only the tile, so pictures differ slightly from untiled ones; where tiles overlap they
+fade into one another. Pictures no larger than a tile come out the same to the last bit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 
 OVERLAP = 4
-"""The share of a tile's side that it has in common with its neighbour: one in so many."""
+"""A tile shares one part in so many of its side with its neighbour."""
 
 
 class TiledAutoencoder(Autoencoder):
@@ -27,7 +27,7 @@ class TiledAutoencoder(Autoencoder):
     def encode_moments(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         whole = super().encode_moments
         cell = self.config.downsample
-        moments = in_tiles(
+        moments = apply_in_tiles(
             pixels, self.side // cell, lambda x: torch.cat(whole(x), dim=1), unit=cell, scale=1 / cell
         )
         mean, logvar = moments.chunk(2, dim=1)
@@ -35,10 +35,12 @@ class TiledAutoencoder(Autoencoder):
 
     def decode(self, latent: Tensor) -> Tensor:
         cell = self.config.downsample
-        return in_tiles(latent, self.side // cell, super().decode, unit=1, scale=cell)
+        return apply_in_tiles(latent, self.side // cell, super().decode, unit=1, scale=cell)
 
 
-def in_tiles(x: Tensor, cells: int, work: Callable[[Tensor], Tensor], *, unit: int, scale: float) -> Tensor:
+def apply_in_tiles(
+    x: Tensor, cells: int, work: Callable[[Tensor], Tensor], *, unit: int, scale: float
+) -> Tensor:
     """``work`` done on tiles of [B, C, H, W], at most ``cells`` latent cells a side, put together again.
 
     Args:
@@ -49,8 +51,8 @@ def in_tiles(x: Tensor, cells: int, work: Callable[[Tensor], Tensor], *, unit: i
     if height <= cells and width <= cells:
         return work(x)
     out, total = None, None
-    for top in starts(height, cells):
-        for left in starts(width, cells):
+    for top in tile_starts(height, cells):
+        for left in tile_starts(width, cells):
             rows, columns = min(cells, height - top), min(cells, width - left)
             tile = work(x[:, :, top * unit : (top + rows) * unit, left * unit : (left + columns) * unit])
             factor = tile.shape[2] // rows
@@ -70,17 +72,17 @@ def in_tiles(x: Tensor, cells: int, work: Callable[[Tensor], Tensor], *, unit: i
     return (out / total).to(x.dtype)
 
 
-def starts(length: int, cells: int) -> list[int]:
-    """Where the tiles begin along a side: evenly spread, each overlapping the next."""
+def tile_starts(length: int, cells: int) -> list[int]:
+    """Where the tiles begin along a side: evenly spaced, each overlapping the next."""
     if length <= cells:
         return [0]
-    step = cells - cells // OVERLAP
-    count = -(-(length - cells) // step) + 1
+    stride = cells - cells // OVERLAP
+    count = -(-(length - cells) // stride) + 1
     return [round(number * (length - cells) / (count - 1)) for number in range(count)]
 
 
 def _fade(length: int, device: torch.device) -> Tensor:
     """Weights [length] that rise over the overlap, stay at 1, and fall again."""
     ramp = max(1, length // OVERLAP)
-    places = torch.arange(length, device=device, dtype=torch.float32)
-    return torch.minimum(places + 1, length - places).clamp(max=ramp) / ramp
+    positions = torch.arange(length, device=device, dtype=torch.float32)
+    return torch.minimum(positions + 1, length - positions).clamp(max=ramp) / ramp

@@ -25,7 +25,7 @@ def add_to(commands: Any) -> None:
         help="say whether and how a checkpoint runs on this machine",
         description=__doc__.replace("``", ""),
     )
-    add_fitting(parser)
+    add_placement_options(parser)
     parser.set_defaults(call=check)
     parser = commands.add_parser(
         "quantise",
@@ -33,11 +33,11 @@ def add_to(commands: Any) -> None:
         description="Loads a checkpoint in its quantised form and saves that beside the weights, so that it "
         "loads without quantising from then on.",
     )
-    add_fitting(parser)
+    add_placement_options(parser)
     parser.set_defaults(call=quantise)
 
 
-def add_fitting(parser: argparse.ArgumentParser) -> None:
+def add_placement_options(parser: argparse.ArgumentParser) -> None:
     """``--checkpoint``, ``--profile`` and ``--precision``, as every command spells them."""
     parser.add_argument(
         "--checkpoint", metavar="DIR", type=Path, help="a model folder (default: the one that ships)"
@@ -45,9 +45,7 @@ def add_fitting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile",
         choices=PROFILES,
-        help="how to fit a card: "
-        + "; ".join(f"{name}: {profile.sentence}" for name, profile in PROFILES.items())
-        + " (default: the best that fits)",
+        help="how to fit the GPU (default: the best that fits; see restroke check)",
     )
     parser.add_argument(
         "--precision",
@@ -59,11 +57,11 @@ def add_fitting(parser: argparse.ArgumentParser) -> None:
 def check(arguments: argparse.Namespace) -> int:
     """Prints the report. Returns the exit code."""
     from engine.checkpoints.errors import CheckpointError  # torch takes seconds
-    from engine.placement.planner import fit
+    from engine.placement.planner import choose_placement
 
     try:
         folder = arguments.checkpoint or default_checkpoint()
-        found = fit(folder, profile=arguments.profile, precision=arguments.precision)
+        found = choose_placement(folder, profile=arguments.profile, precision=arguments.precision)
         print(report(found))
         print(_speed(found))
     except (CheckpointError, FileNotFoundError) as error:
@@ -97,7 +95,7 @@ def report(found: Placement) -> str:
     lines.append(
         f"precision  {profile.precision}{' with the word head' if head else ''}; "
         f"autoencoder {f'in tiles of {profile.tile} pixels' if profile.tile else 'whole'}; "
-        f"guidance branches {'in turn' if profile.in_turn else 'at once'}"
+        f"guidance branches {'in turn' if profile.sequential_guidance else 'at once'}"
     )
     if profile.precision in FORMATS:
         there = find_cache(weights, profile.precision, head=head, notes=notes)
@@ -118,14 +116,14 @@ def _speed(found: Placement) -> str:
     from engine.core.settings import PUBLIC, Settings
     from engine.placement.memory_estimate import picture_size
     from engine.placement.open import said
-    from engine.placement.speed_probe import seconds_a_picture, stand_in
+    from engine.placement.speed_probe import seconds_per_picture, stand_in
 
     settings = Settings.from_dict({**Settings().as_dict(), **found.opened.extras.get("sampling", PUBLIC)})
     height, width = picture_size(found.opened)
     model, autoencoder, tokens = stand_in(found.opened, found.profile, found.device)
     layers = found.opened.config.language.num_layers
-    seconds = seconds_a_picture(
-        model, autoencoder, tokens, settings, (height, width), layers=layers, in_turn=found.profile.in_turn
+    seconds = seconds_per_picture(
+        model, autoencoder, tokens, settings, (height, width), layers=layers, sequential_guidance=found.profile.sequential_guidance
     )
     return (
         f"speed      about {said(seconds)} a picture of {width}x{height} with {settings.timesteps} timesteps "
@@ -140,12 +138,12 @@ def quantise(arguments: argparse.Namespace) -> int:
     from engine.checkpoints.quantise.convert import FORMATS
     from engine.checkpoints.quantised_cache import cache_path
     from engine.placement.open import load_painter
-    from engine.placement.planner import fit
+    from engine.placement.planner import choose_placement
 
     loading = Loading()
     try:
         folder = arguments.checkpoint or default_checkpoint()
-        found = fit(folder, profile=arguments.profile, precision=arguments.precision)
+        found = choose_placement(folder, profile=arguments.profile, precision=arguments.precision)
         profile = found.profile
         if profile.precision not in FORMATS:
             raise CheckpointError(

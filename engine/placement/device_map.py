@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.layer_placement import LAYERS, LayerPlacement
-from engine.checkpoints.precision import rest_of
+from engine.checkpoints.precision import compute_dtype
 from engine.checkpoints.reader import build_on_meta, dtype_of_autoencoder, is_on_host
 from engine.checkpoints.sizes import LM_HEAD
 from engine.checkpoints.validated_folder import ValidatedFolder
@@ -38,7 +38,7 @@ def place_layers(
     )
     each = dtype_of_autoencoder(precision, home).itemsize
     taken = each * sum(value.numel() for value in autoencoder.state_dict().values())
-    return split_layers(model, room, rest_of(precision, home), taken=taken)
+    return split_layers(model, room, compute_dtype(precision, home), taken=taken)
 
 
 def split_layers(

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import torch
 
-from engine.checkpoints.parts import part_of
-from engine.checkpoints.precision import rest_of
+from engine.checkpoints.components import component_of
+from engine.checkpoints.precision import compute_dtype
 from engine.checkpoints.quantise.convert import FORMATS, convert
 from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 from engine.checkpoints.validated_folder import ValidatedFolder
@@ -81,13 +81,13 @@ def picture_size(opened: ValidatedFolder) -> tuple[int, int]:
 
 
 def _weights(opened: ValidatedFolder, profile: Profile, device: str) -> dict[str, int]:
-    dtype = rest_of(profile.precision, device)
+    dtype = compute_dtype(profile.precision, device)
     head = profile.head and opened.head_fits
     found: dict[str, int] = {}
     for name, count, kept in _tensors(opened.config, profile.precision, head):
         if name == LM_HEAD and opened.tied:
             continue
-        part = "word table" if name == EMBEDDING and _words_on_host(opened, profile) else part_of(name)
+        part = "word table" if name == EMBEDDING and _words_on_host(opened, profile) else component_of(name)
         each = dtype.itemsize if kept == torch.float32 else kept.itemsize
         found[part] = found.get(part, 0) + count * each
     with torch.device("meta"):
@@ -112,7 +112,7 @@ def _tensors(config: BagelConfig, precision: str, head: bool) -> list[tuple[str,
 
 def _pixel_bytes(profile: Profile, device: str) -> int:
     """The autoencoder stays float32 on processors."""
-    return 4 if torch.device(device).type == "cpu" else rest_of(profile.precision, device).itemsize
+    return 4 if torch.device(device).type == "cpu" else compute_dtype(profile.precision, device).itemsize
 
 
 def _working(opened: ValidatedFolder, profile: Profile, device: str) -> dict[str, int]:
@@ -133,13 +133,13 @@ def _working(opened: ValidatedFolder, profile: Profile, device: str) -> dict[str
 
 def _branches(profile: Profile) -> int:
     """How many branches of guidance run at once."""
-    return 1 if profile.in_turn else 3
+    return 1 if profile.sequential_guidance else 3
 
 
 def _drawing(opened: ValidatedFolder, profile: Profile, device: str, tokens: int) -> int:
     language = opened.config.language
     inner = 8 * language.hidden_size + 3 * language.intermediate_size
-    return _branches(profile) * tokens * inner * rest_of(profile.precision, device).itemsize
+    return _branches(profile) * tokens * inner * compute_dtype(profile.precision, device).itemsize
 
 
 def _coding(opened: ValidatedFolder, profile: Profile, device: str) -> int:
@@ -151,5 +151,5 @@ def _coding(opened: ValidatedFolder, profile: Profile, device: str) -> int:
 def _a_token(opened: ValidatedFolder, profile: Profile, device: str) -> int:
     """Bytes of the keys and values of one token of a context."""
     language = opened.config.language
-    each = rest_of(profile.precision, device).itemsize
+    each = compute_dtype(profile.precision, device).itemsize
     return 2 * language.num_layers * language.num_kv_heads * language.head_dim * each

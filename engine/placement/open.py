@@ -12,7 +12,7 @@ from engine.inference.painter import Painter
 from engine.inference.runtime_config import RuntimeConfig
 from engine.placement.memory_estimate import picture_size
 from engine.placement.planner import Placement, free_memory
-from engine.placement.speed_probe import seconds_a_picture
+from engine.placement.speed_probe import seconds_per_picture
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +44,13 @@ def load_painter(found: Placement, *, copy: bool = False, loading: Loading | Non
 
 def measured_line(found: Placement, painter: Painter, title: str, usual: Settings) -> str:
     """One line about what runs, where, and how long a picture takes, which is measured now."""
-    seconds = seconds_a_picture(
+    seconds = seconds_per_picture(
         painter.model,
         painter.autoencoder,
         painter.tokens,
         usual,
         painter.default_size,
-        in_turn=painter.running.in_turn,
+        sequential_guidance=painter.running.sequential_guidance,
     )
     weights = sum(math.prod(shape) for shape in found.opened.weights.shapes.values())
     height, width = picture_size(found.opened)
@@ -72,7 +72,7 @@ def runtime_config_of(found: Placement) -> RuntimeConfig:
     return RuntimeConfig(
         context_bytes=found.profile.context_bytes,
         host_bytes=spare,
-        in_turn=found.profile.in_turn,
+        sequential_guidance=found.profile.sequential_guidance,
         static_text=usual.static_text and found.layers is None,
     )
 

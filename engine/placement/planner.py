@@ -114,7 +114,7 @@ def gpus_here() -> list[Gpu]:
     return sorted(found, key=lambda card: -card.free)
 
 
-def fit(
+def choose_placement(
     folder: Path | str, *, profile: str | None, precision: str | None, cards: Sequence[Gpu] | None = None
 ) -> Placement:
     """Decides how the checkpoint in ``folder`` runs; ``profile`` and ``precision`` override the choice.

@@ -19,7 +19,7 @@ class Profile:
         head: the word head is quantised too.
         embeddings_on_host: the word table stays in the computer's own memory.
         tile: pixels a side of the autoencoder's tiles; None takes a picture whole.
-        in_turn: guidance branches run one after the other rather than all at once.
+        sequential_guidance: guidance branches run one after the other rather than all at once.
         context_bytes: what contexts may keep on the card.
     """
 
@@ -29,7 +29,7 @@ class Profile:
     head: bool = False
     embeddings_on_host: bool = False
     tile: int | None = None
-    in_turn: bool = False
+    sequential_guidance: bool = False
     context_bytes: int = 512 * MIB
 
 
@@ -37,8 +37,8 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile("48gb", "nothing quantised, guidance branches at once", "bf16", context_bytes=4096 * MIB),
-        Profile("24gb", "8-bit floats, branches in turn", "fp8", in_turn=True, context_bytes=1536 * MIB),
-        Profile("16gb", "4-bit, branches in turn", "nf4", in_turn=True, context_bytes=1024 * MIB),
+        Profile("24gb", "8-bit floats, branches in turn", "fp8", sequential_guidance=True, context_bytes=1536 * MIB),
+        Profile("16gb", "4-bit, branches in turn", "nf4", sequential_guidance=True, context_bytes=1024 * MIB),
         Profile(
             "12gb",
             "4-bit with the word head, word table on the host, tiled pictures, branches in turn",
@@ -46,7 +46,7 @@ PROFILES = {
             head=True,
             embeddings_on_host=True,
             tile=512,
-            in_turn=True,
+            sequential_guidance=True,
         ),
         Profile("cpu", "on the processor, nothing quantised", "float32"),
     )

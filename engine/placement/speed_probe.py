@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from engine.checkpoints.precision import rest_of
+from engine.checkpoints.precision import compute_dtype
 from engine.checkpoints.quantise.base import ROWS, QuantisedLinear
 from engine.checkpoints.quantise.convert import FORMATS, convert
 from engine.checkpoints.tokenizer import SpecialTokens
@@ -34,7 +34,7 @@ FEW = 256
 """Latent tokens that a processor is asked to draw for the measurement."""
 
 
-def seconds_a_picture(
+def seconds_per_picture(
     model: Bagel,
     autoencoder: Autoencoder,
     tokens: SpecialTokens,
@@ -42,11 +42,11 @@ def seconds_a_picture(
     size: tuple[int, int],
     *,
     layers: int | None = None,
-    in_turn: bool = False,
+    sequential_guidance: bool = False,
 ) -> float:
     """Seconds for a picture of (height, width) ``size`` with guidance on every update, by a few updates.
 
-    ``layers`` is how many the real model has, if ``model`` is a stand-in for it; ``in_turn`` runs guidance
+    ``layers`` is how many the real model has, if ``model`` is a stand-in for it; ``sequential_guidance`` runs guidance
     branches as they will run. Processors draw a small
     picture and are assumed to take as much longer as the real one has more tokens.
     """
@@ -67,7 +67,7 @@ def seconds_a_picture(
         guidance=Guidance(4.0, 1.0, -1.0, 1.0),
         timesteps=TIMED + 2,
         shift=1.0,
-        in_turn=in_turn,
+        sequential_guidance=sequential_guidance,
     )
     next(updates)  # settles libraries and allocator
     an_update = min(_timed(lambda: next(updates), model.device) for _ in range(TIMED))
@@ -102,7 +102,7 @@ def stand_in(
         ),
     )
     model, autoencoder = small.on_meta(profile.tile)
-    dtype = rest_of(profile.precision, device)
+    dtype = compute_dtype(profile.precision, device)
     if profile.precision in FORMATS:
         convert(model, profile.precision, head=False)
     whole = torch.float32 if torch.device(device).type == "cpu" else dtype

@@ -80,9 +80,9 @@ def open_model(
     Raises ``CheckpointError`` when it cannot run here, ``LoadingCancelled`` when ``loading`` was cancelled.
     """
     from engine.placement.open import measured_line  # torch takes seconds to import
-    from engine.placement.planner import fit
+    from engine.placement.planner import choose_placement
 
-    found = fit(folder, profile=profile, precision=precision)
+    found = choose_placement(folder, profile=profile, precision=precision)
     model = open_placed(found, copy=copy, loading=loading)
     return replace(model, about=measured_line(found, model.painter, model.title, model.settings))
 

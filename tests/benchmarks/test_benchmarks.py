@@ -75,9 +75,9 @@ def test_what_gpu_measures_runs_on_any_device() -> None:
     )
     subject = gpu.Subject(model, autoencoder, SMALL)
     assert subject.seconds_to_draw() > 0 and subject.seconds_to_draw(draft=True) > 0
-    assert subject.tokens_a_second(CudaGraphDecoder(model, places=128)) > 0
+    assert subject.tokens_a_second(CudaGraphDecoder(model, tokens=128)) > 0
     subject.whole_picture(edit=True)
-    subject.in_turn = True
+    subject.sequential_guidance = True
     subject.whole_picture(edit=False)
 
 

@@ -1,4 +1,4 @@
-"""Text steps of static shapes say what the plain ones say."""
+"""The CUDA graph decoder gives the same text as the eager one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 from engine.inference.decoding import CudaGraphDecoder, EagerDecoder, make_decoder
 from engine.inference.prefill import Context
 from engine.inference.text import decode
-from engine.model.layout import lay_out_for_text
+from engine.model.weight_layout import store_weights_by_column
 from tests.tiny import CKPT, checkpoint, new_cache, picture, text
 
 
-def written(steps, context: Context, count: int = 6) -> tuple[list[int], torch.Tensor]:
+def written(decoder, context: Context, count: int = 6) -> tuple[list[int], torch.Tensor]:
     made = [
         (t.id, t.logits.clone())
-        for t in decode(steps, checkpoint().tokenizer.tokens, context, max_new_tokens=count)
+        for t in decode(decoder, checkpoint().tokenizer.tokens, context, max_new_tokens=count)
     ]
     return [number for number, _ in made], torch.stack([logits for _, logits in made])
 
@@ -25,29 +25,29 @@ def stories() -> list[Context]:
 
 
 def test_an_overflow_in_one_text_does_not_reach_the_next() -> None:
-    static = CudaGraphDecoder(checkpoint().model, places=64)
+    static = CudaGraphDecoder(checkpoint().model, tokens=64)
     first = written(static, stories()[0])[1]
     with torch.inference_mode():
-        for buffer in (static._keys, static._values):
+        for buffer in static._buffers:
             buffer[:, :, stories()[0].length :] = float("nan")
     assert torch.equal(written(static, stories()[0])[1], first)
 
 
-def test_where_nothing_can_be_recorded_the_same_steps_run_unrecorded(
+def test_where_nothing_can_be_recorded_the_same_operations_run_unrecorded(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails(steps: CudaGraphDecoder) -> None:
+    def fails(decoder: CudaGraphDecoder) -> None:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    expected = written(CudaGraphDecoder(checkpoint().model, places=64), stories()[0])[1]
-    static = CudaGraphDecoder(checkpoint().model, places=64)
+    expected = written(CudaGraphDecoder(checkpoint().model, tokens=64), stories()[0])[1]
+    static = CudaGraphDecoder(checkpoint().model, tokens=64)
     monkeypatch.setattr(CudaGraphDecoder, "_record", fails)
     assert torch.equal(written(static, stories()[0])[1], expected)
     assert "without a CUDA graph" in caplog.text
 
 
-def test_static_steps_agree_with_plain_ones_text_after_text() -> None:
-    static = CudaGraphDecoder(checkpoint().model, places=64)
+def test_the_graph_decoder_agrees_with_the_eager_one_text_after_text() -> None:
+    static = CudaGraphDecoder(checkpoint().model, tokens=64)
     for context in [*stories(), stories()[0]]:
         ids, logits = written(static, context)
         wanted, exact = written(EagerDecoder(checkpoint().model), context)
@@ -55,21 +55,21 @@ def test_static_steps_agree_with_plain_ones_text_after_text() -> None:
 
 
 def test_buffers_stay_for_short_texts_and_are_given_back_after_long_ones() -> None:
-    static = CudaGraphDecoder(checkpoint().model, places=16)
+    static = CudaGraphDecoder(checkpoint().model, tokens=16)
     written(static, stories()[1])
-    assert static.places == 16
-    keys = static._keys
+    assert static.capacity == 16
+    buffers = static._buffers
     written(static, stories()[2], 5)
-    assert static._keys is keys, "the same memory, so that a recording stays good"
+    assert static._buffers is buffers, "the same memory, so that a recording stays good"
     long = stories()[0]
     static.begin(long, 8)
-    assert static.places % 16 == 0 and long.length + 8 <= static.places < long.length + 24
+    assert static.capacity % 16 == 0 and long.length + 8 <= static.capacity < long.length + 24
     static.end()
-    assert static.places == 0 and static._keys is None, "a picture needs that memory"
+    assert static.capacity == 0 and static._buffers is None, "a picture needs that memory"
 
 
 def test_buffers_that_could_not_be_had_are_made_anew() -> None:
-    static = CudaGraphDecoder(checkpoint().model, places=16)
+    static = CudaGraphDecoder(checkpoint().model, tokens=16)
     with pytest.raises(RuntimeError):
         static.begin(Context(), 2**50)
     ids, _ = written(static, stories()[1])
@@ -77,25 +77,25 @@ def test_buffers_that_could_not_be_had_are_made_anew() -> None:
 
 
 def test_a_recording_that_failed_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    static, tried = CudaGraphDecoder(checkpoint().model, places=16), []
+    static, tried = CudaGraphDecoder(checkpoint().model, tokens=16), []
 
-    def full(steps: CudaGraphDecoder) -> None:
-        tried.append(steps)
+    def full(decoder: CudaGraphDecoder) -> None:
+        tried.append(decoder)
         if len(tried) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(CudaGraphDecoder, "_record", full)
     with pytest.raises(torch.OutOfMemoryError):
         static.begin(Context(), 4)
-    assert static._keys is None, "a picture needs that memory"
+    assert static._buffers is None, "a picture needs that memory"
     static.begin(Context(), 4)
-    assert len(tried) == 2 and static.places == 16
+    assert len(tried) == 2 and static.capacity == 16
 
 
-def test_plain_steps_let_go_of_their_buffers() -> None:
-    steps = EagerDecoder(checkpoint().model)
-    written(steps, stories()[1])
-    assert steps._attend is None
+def test_the_eager_decoder_frees_their_buffers() -> None:
+    decoder = EagerDecoder(checkpoint().model)
+    written(decoder, stories()[1])
+    assert decoder._attend is None
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -105,29 +105,29 @@ def test_a_recorded_graph_says_the_same() -> None:
 
     model = load_checkpoint(CKPT, device="cuda").model
     context, _ = ContextCache(model, checkpoint().tokenizer.tokens).build([text("A red car")])
-    steps = make_decoder(model, static=True)
-    assert isinstance(steps, CudaGraphDecoder) and steps._graph is not None
-    assert written(steps, context)[0] == written(EagerDecoder(model), context)[0]
+    decoder = make_decoder(model, static=True)
+    assert isinstance(decoder, CudaGraphDecoder) and decoder._graph is not None
+    assert written(decoder, context)[0] == written(EagerDecoder(model), context)[0]
 
 
-def test_static_steps_are_what_one_gets_outside_inference_mode_too() -> None:
-    steps = make_decoder(checkpoint().model, static=True)
-    assert isinstance(steps, CudaGraphDecoder), "never silently the slower way"
-    assert written(steps, stories()[1])[0] == written(EagerDecoder(checkpoint().model), stories()[1])[0]
+def test_the_graph_decoder_is_what_one_gets_outside_inference_mode_too() -> None:
+    decoder = make_decoder(checkpoint().model, static=True)
+    assert isinstance(decoder, CudaGraphDecoder), "never silently the slower way"
+    assert written(decoder, stories()[1])[0] == written(EagerDecoder(checkpoint().model), stories()[1])[0]
 
 
-def test_without_memory_for_a_recording_text_is_written_plainly(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_memory_for_a_recording_text_is_decoded_eagerly(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CudaGraphDecoder.__init__, "__defaults__", (2**50,))
         assert isinstance(make_decoder(checkpoint().model, static=True), EagerDecoder)
     assert "without a CUDA graph" in caplog.text
 
 
-def test_the_layout_for_a_cpu_changes_nothing_that_is_said() -> None:
+def test_weights_stored_by_column_give_the_same_text() -> None:
     from engine.checkpoints.reader import load_checkpoint
 
     laid_out = load_checkpoint(CKPT)
-    lay_out_for_text(laid_out.model.language_model)
+    store_weights_by_column(laid_out.model.language_model)
     layer = laid_out.model.language_model.model.layers[0]
     assert layer.mlp.gate_proj.weight.stride()[0] == 1 and layer.mlp_moe_gen.gate_proj.weight.stride()[1] == 1
     for name, value in checkpoint().model.state_dict().items():

@@ -10,7 +10,7 @@ import torch
 from engine.inference.decoding import EagerDecoder
 from engine.inference.flow import Guidance, sample, schedule
 from engine.inference.prefill import Context
-from engine.inference.text import Stream, decode
+from engine.inference.text import IncrementalDetokenizer, decode
 from tests.tiny import checkpoint, new_cache, picture, text
 
 
@@ -61,9 +61,9 @@ def test_every_update_is_yielded_and_stopping_stops() -> None:
     assert taken[-1].forwards == 6
 
 
-def test_the_guess_ends_where_the_flow_ends() -> None:
+def test_the_estimate_ends_where_the_flow_ends() -> None:
     updates = [*draw(Guidance(2.0))]
-    assert torch.equal(updates[-1].guess, updates[-1].x) and updates[-1].t_next == 0
+    assert torch.equal(updates[-1].estimate, updates[-1].x) and updates[-1].t_next == 0
 
 
 def test_unknown_renormalisation_is_refused() -> None:
@@ -122,15 +122,15 @@ def test_a_context_may_be_empty_and_a_text_may_not() -> None:
 @pytest.mark.parametrize("words", ["A red car.", "Ünïcödé 图像 🥯 done", "🥯"])
 def test_streamed_pieces_never_break_a_character(words: str) -> None:
     tokenizer = checkpoint().tokenizer
-    stream = Stream(tokenizer)
+    stream = IncrementalDetokenizer(tokenizer)
     pieces = [stream.add(i) for i in tokenizer.encode(words)]
-    assert "".join(pieces) + stream.rest() == words
+    assert "".join(pieces) + stream.flush() == words
     assert not any("\ufffd" in p for p in pieces)
 
 
 def test_half_a_character_at_the_end_is_not_lost() -> None:
     tokenizer = checkpoint().tokenizer
-    stream = Stream(tokenizer)
+    stream = IncrementalDetokenizer(tokenizer)
     for i in tokenizer.encode("a🥯")[:-1]:
         stream.add(i)
-    assert stream.rest().startswith("\ufffd")
+    assert stream.flush().startswith("\ufffd")

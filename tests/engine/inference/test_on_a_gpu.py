@@ -20,7 +20,7 @@ from engine.inference.painter import Painter
 from engine.inference.prefill import Context, Item, TextTokens, VaeImage, VitImage
 from engine.inference.runtime_config import RuntimeConfig
 from engine.model.bagel import Bagel
-from engine.placement.speed_probe import seconds_a_picture
+from engine.placement.speed_probe import seconds_per_picture
 from tests.gpu import CARD, ClashError, Watched
 from tests.tiny import CKPT
 
@@ -55,7 +55,9 @@ def read(checkpoint: Checkpoint, *stories: Sequence[Item]) -> list[Context]:
     return cache.build_all(stories)[0]
 
 
-def draw(checkpoint: Checkpoint, contexts: Sequence[Context], *, in_turn: bool, draft: bool) -> None:
+def draw(
+    checkpoint: Checkpoint, contexts: Sequence[Context], *, sequential_guidance: bool, draft: bool
+) -> None:
     """A few updates after two or three contexts."""
     *_, last = sample(
         checkpoint.model,
@@ -69,7 +71,7 @@ def draw(checkpoint: Checkpoint, contexts: Sequence[Context], *, in_turn: bool, 
         timesteps=8 if draft else 4,
         shift=1.0,
         extrapolate=draft,
-        in_turn=in_turn,
+        sequential_guidance=sequential_guidance,
     )
     assert last.x.device == CARD and last.x.dtype == torch.float32
 
@@ -77,11 +79,11 @@ def draw(checkpoint: Checkpoint, contexts: Sequence[Context], *, in_turn: bool, 
 def write(checkpoint: Checkpoint, context: Context) -> None:
     """A token in both ways."""
     for kind in (EagerDecoder, CudaGraphDecoder):
-        steps = kind(checkpoint.model)
-        steps.begin(context, 2)
-        logits = steps.step(3)
+        decoder = kind(checkpoint.model)
+        decoder.begin(context, 2)
+        logits = decoder.feed(3)
         assert logits.device == CARD and logits.dtype == torch.float32
-        steps.end()
+        decoder.end()
 
 
 @pytest.mark.parametrize("precision", ["bf16", "nf4", "fp8", "int8"])
@@ -94,15 +96,15 @@ def test_a_round_of_reading_drawing_and_writing(precision: str) -> None:
         assert segment.keys.dtype == checkpoint.model.dtype == torch.bfloat16
     logits = checkpoint.model.language_model.logits(condition.segments[-1].last_hidden[None])
     assert logits.dtype == torch.float32 and logits.device == CARD
-    draw(checkpoint, [condition, text_free, image_free], in_turn=False, draft=False)
+    draw(checkpoint, [condition, text_free, image_free], sequential_guidance=False, draft=False)
     write(checkpoint, condition)
 
 
 def test_branches_in_turn_and_drafts() -> None:
     checkpoint = load()
     contexts = read(checkpoint, [WORDS], [])
-    draw(checkpoint, contexts, in_turn=True, draft=False)
-    draw(checkpoint, contexts, in_turn=False, draft=True)
+    draw(checkpoint, contexts, sequential_guidance=True, draft=False)
+    draw(checkpoint, contexts, sequential_guidance=False, draft=True)
 
 
 @pytest.mark.parametrize("tile", [None, 16])
@@ -118,14 +120,16 @@ def test_the_word_table_may_lie_on_the_host() -> None:
     checkpoint = load("nf4", head=True, embeddings_on_host=True, tile=16)
     assert checkpoint.model.language_model.model.embed_tokens.weight.device.type == "cpu"
     tokens, size = checkpoint.tokenizer.tokens, (32, 48)
-    seconds_a_picture(checkpoint.model, checkpoint.autoencoder, tokens, Settings(), size, in_turn=True)
+    seconds_per_picture(
+        checkpoint.model, checkpoint.autoencoder, tokens, Settings(), size, sequential_guidance=True
+    )
     (context,) = read(checkpoint, [*picture(checkpoint), WORDS])
     write(checkpoint, context)
 
 
 def test_a_painter_is_made_and_shows_previews() -> None:
     painter = Painter(load(), str(CARD), RuntimeConfig(static_text=True))
-    assert isinstance(painter.steps, CudaGraphDecoder)
+    assert isinstance(painter.decoder, CudaGraphDecoder)
     assert painter.preview.picture(torch.zeros(16, 4, 6, device=CARD)).size == (24, 16)
 
 

@@ -7,37 +7,37 @@ import torch
 
 from engine.inference.flow import Guidance, sample
 from engine.inference.prefill import Context
-from engine.inference.taylor import EVERY, FIRST_FULL, TaylorPredictor, fewer, is_full
+from engine.inference.taylor import EVERY, FIRST_EVALUATED, TaylorPredictor, draft_timesteps, is_evaluated
 from tests.tiny import checkpoint, new_cache, text
 
 
 def test_of_49_updates_19_are_evaluated() -> None:
-    full = [update for update in range(49) if is_full(update)]
+    full = [update for update in range(49) if is_evaluated(update)]
     assert len(full) == 19 and full[:7] == [0, 1, 2, 3, 4, 7, 10] and full[-1] == 46
 
 
 def test_a_straight_line_is_guessed_exactly_and_a_constant_without_differences() -> None:
     line = TaylorPredictor()
     assert not line
-    for update in range(FIRST_FULL):
+    for update in range(FIRST_EVALUATED):
         line.add(update, torch.tensor([2.0 * update, 1.0]))
-    assert torch.allclose(line.guess(FIRST_FULL + 1), torch.tensor([2.0 * (FIRST_FULL + 1), 1.0]))
+    assert torch.allclose(line.predict(FIRST_EVALUATED + 1), torch.tensor([2.0 * (FIRST_EVALUATED + 1), 1.0]))
     early = TaylorPredictor()
     early.add(0, torch.tensor([5.0]))
     early.add(1, torch.tensor([7.0]))
-    assert early.guess(2).item() == 7.0, "the first full updates say nothing of a slope"
+    assert early.predict(2).item() == 7.0, "the first full updates say nothing of a slope"
 
 
 def test_differences_are_over_the_updates_between() -> None:
     series = TaylorPredictor()
-    for update in [*range(FIRST_FULL), FIRST_FULL - 1 + EVERY]:
+    for update in [*range(FIRST_EVALUATED), FIRST_EVALUATED - 1 + EVERY]:
         series.add(update, torch.tensor([3.0 * update]))
-    assert series.guess(9).item() == pytest.approx(27.0)
+    assert series.predict(9).item() == pytest.approx(27.0)
 
 
 @pytest.mark.parametrize(("points", "drafted"), [(50, 25), (25, 13), (17, 9), (9, 9), (6, 6), (2, 2)])
 def test_a_draft_has_half_the_updates_but_not_too_few(points: int, drafted: int) -> None:
-    assert fewer(points) == drafted
+    assert draft_timesteps(points) == drafted
 
 
 def drawn(guidance: Guidance, **how: bool):

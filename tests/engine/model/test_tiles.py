@@ -6,22 +6,22 @@ import pytest
 import torch
 
 from engine.checkpoints.reader import load_checkpoint
-from engine.model.tiles import in_tiles, starts
+from engine.model.tiles import apply_in_tiles, tile_starts
 from tests.tiny import CKPT, checkpoint
 
 
 @pytest.mark.parametrize(("length", "cells"), [(5, 8), (8, 8), (9, 8), (64, 32), (65, 32), (100, 7)])
 def test_tiles_cover_a_side_and_overlap(length: int, cells: int) -> None:
-    found = starts(length, cells)
+    found = tile_starts(length, cells)
     assert found[0] == 0 and found[-1] == max(0, length - cells)
     assert all(later - earlier < cells for earlier, later in zip(found, found[1:], strict=False))
 
 
 def test_work_that_looks_at_single_cells_comes_out_the_same() -> None:
     latent = torch.randn(1, 3, 21, 34)
-    grown = in_tiles(latent, 8, lambda x: x.repeat_interleave(4, 2).repeat_interleave(4, 3), unit=1, scale=4)
+    grown = apply_in_tiles(latent, 8, lambda x: x.repeat_interleave(4, 2).repeat_interleave(4, 3), unit=1, scale=4)
     assert torch.allclose(grown, latent.repeat_interleave(4, 2).repeat_interleave(4, 3), atol=1e-6)
-    shrunk = in_tiles(grown, 8, lambda x: x[:, :, ::4, ::4], unit=4, scale=1 / 4)
+    shrunk = apply_in_tiles(grown, 8, lambda x: x[:, :, ::4, ::4], unit=4, scale=1 / 4)
     assert torch.allclose(shrunk, latent, atol=1e-6)
 
 

@@ -76,7 +76,7 @@ def test_rows_travel_over_the_border_and_heads_come_home() -> None:
         attended.append((layer, heads[0][0].device.type))
         return [heads[0][0].flatten(1)]
 
-    group = model.language_model.group("", torch.zeros(4, 64), torch.arange(4))
+    group = model.language_model.expert_rows("", torch.zeros(4, 64), torch.arange(4))
     with pytest.raises(NotImplementedError, match="out of meta tensor"):
         model.language_model([group], attend)
     assert arrived == ["meta"] and attended == [(0, "cpu")]
@@ -108,9 +108,9 @@ def drawn(model: Bagel, context: Context) -> Tensor:
 
 def written(model: Bagel, context: Context) -> Tensor:
     """Logits after each of three more words."""
-    steps = EagerDecoder(model)
-    steps.begin(context, 3)
-    return torch.stack([steps.step(word).clone() for word in (3, 9, 4)])
+    decoder = EagerDecoder(model)
+    decoder.begin(context, 3)
+    return torch.stack([decoder.feed(word).clone() for word in (3, 9, 4)])
 
 
 @pytest.mark.parametrize("precision", ["float32", "nf4"])

@@ -185,9 +185,9 @@ def test_the_weights_of_the_release_take_what_arithmetic_says(profile: str, weig
 
 def test_a_card_keeps_room_for_the_words_that_its_recording_writes() -> None:
     on_card, on_processor = (need(SEVEN, PROFILES["16gb"], device).card for device in ("cuda", "cpu"))
-    steps = CudaGraphDecoder(tiny.checkpoint().model)
-    steps.begin(Context(), 1)
-    kept = steps._keys.nbytes + steps._values.nbytes
+    decoder = CudaGraphDecoder(tiny.checkpoint().model)
+    decoder.begin(Context(), 1)
+    kept = sum(buffer.nbytes for buffer in decoder._buffers)
     of_tiny = need(choose_placement(CKPT, profile="cpu", precision=None).opened, PROFILES["48gb"], "cuda").card
     assert 2 * of_tiny["room for a text"] == kept  # half as wide as on the processor
     assert on_card["room for a text"] == 2 * 28 * 4 * 128 * 2048 * 2

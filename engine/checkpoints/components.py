@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def part_of(name: str) -> str:
+def component_of(name: str) -> str:
     """The part that a parameter or buffer of the model belongs to."""
     if name.startswith("vit_model"):
         return "vision encoder"

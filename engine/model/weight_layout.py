@@ -1,8 +1,8 @@
-"""How weights lie in a CPU's memory: where one row at a time is multiplied, reading them is all that counts.
+"""How weights are stored in a CPU's memory: decoding one token at a time takes as long as reading them.
 
-A wide matrix (far more outputs than inputs) is read faster column by column; the product of many rows
+A wide matrix (far more outputs than inputs) is read faster column by column; the product with many rows
 is as fast either way (measured in float32 on an AVX2 machine: 10 against 16 GB/s for 2048x512). Shapes,
-names and values stay as they are.
+names and values stay the same.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from engine.model.language import LanguageModel
 
 
 @torch.no_grad()
-def lay_out_for_text(language: LanguageModel) -> None:
-    """Stores the wide float32 matrices of the understanding expert, which writes, column by column."""
+def store_weights_by_column(language: LanguageModel) -> None:
+    """Stores the wide float32 matrices of the understanding expert, which writes text, column by column."""
     for name, module in language.named_modules():
         if type(module) is not nn.Linear or "moe_gen" in name:
             continue
