@@ -89,7 +89,7 @@ class Painter:
         if self.device.type == "cpu":
             store_weights_by_column(self.model.language_model)
         self.cache = ContextCache(self.model, self.tokens, running.context_bytes, running.host_bytes)
-        self.steps = make_decoder(self.model, static=running.static_text)
+        self.token_decoder = make_decoder(self.model, static=running.static_text)
         self.preview = Preview.fit(self.autoencoder)
         self.fingerprint: dict[str, Any] = {
             "checkpoint": checkpoint.digest,
@@ -117,7 +117,7 @@ class Painter:
             (context,), reuse = self._contexts([parts], pixels, check)
             stream, count = IncrementalDetokenizer(self.tokenizer), 0
             steps = decode(
-                self.steps,
+                self.token_decoder,
                 self.tokens,
                 context,
                 max_new_tokens=max_tokens,

@@ -129,7 +129,7 @@ def test_the_word_table_may_lie_on_the_host() -> None:
 
 def test_a_painter_is_made_and_shows_previews() -> None:
     painter = Painter(load(), str(CARD), RuntimeConfig(static_text=True))
-    assert isinstance(painter.decoder, CudaGraphDecoder)
+    assert isinstance(painter.token_decoder, CudaGraphDecoder)
     assert painter.preview.picture(torch.zeros(16, 4, 6, device=CARD)).size == (24, 16)
 
 
