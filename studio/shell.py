@@ -11,22 +11,25 @@ import gradio as gr
 
 from sessions import StoreError
 from studio.auth import DeniedError, owner_of
-from studio.commands import handle
+from studio.commands import handle, refusal
 from studio.state import StudioState
 
 TITLE = "Restroke"
 HEAD = """
-<link rel="stylesheet" href="studio/assets/tokens.css">
-<link rel="stylesheet" href="studio/assets/page.css">
-<link rel="stylesheet" href="studio/assets/cards.css">
-<link rel="stylesheet" href="studio/assets/look.css">
-<link rel="stylesheet" href="studio/assets/dialogs.css">
-<link rel="stylesheet" href="studio/assets/loop.css">
+<link rel="stylesheet" href="studio/assets/styles/theme.css">
+<link rel="stylesheet" href="studio/assets/styles/controls.css">
+<link rel="stylesheet" href="studio/assets/styles/session.css">
+<link rel="stylesheet" href="studio/assets/styles/session_list.css">
+<link rel="stylesheet" href="studio/assets/styles/home.css">
+<link rel="stylesheet" href="studio/assets/styles/timeline.css">
+<link rel="stylesheet" href="studio/assets/styles/picture.css">
+<link rel="stylesheet" href="studio/assets/styles/tree.css">
+<link rel="stylesheet" href="studio/assets/styles/dialogs.css">
 <link rel="icon" type="image/svg+xml" href="studio/assets/icon.svg">
 """
 # Runs once in the page; 'card_action' must occur here in quotes for Gradio to know the event.
 ON_LOAD = """
-import(new URL('studio/assets/main.js', document.baseURI).href).then(({ mount }) => mount({
+import(new URL('studio/assets/app/main.js', document.baseURI).href).then(({ mount }) => mount({
   element: element.querySelector('.restroke'),
   trigger: (command) => trigger('card_action', command),
   value: () => props.value,
@@ -36,7 +39,7 @@ import(new URL('studio/assets/main.js', document.baseURI).href).then(({ mount })
 
 
 def timeline() -> gr.HTML:
-    """The whole room as one component: its value is the greeting, then the replies to commands.
+    """The whole page as one component: its value is the greeting, then the replies to commands.
 
     No subclass of ``gr.HTML``: Gradio would write a ``.pyi`` file beside this one.
     """
@@ -49,44 +52,44 @@ def timeline() -> gr.HTML:
     )
 
 
-def build(room: StudioState) -> gr.Blocks:
+def build(state: StudioState) -> gr.Blocks:
     """The page. Commands are answered at once and never queue behind one another's work."""
 
     def greet(request: gr.Request) -> dict[str, Any]:
-        owner = owner_of(request.headers, loopback_only=room.loopback_only)
+        owner = owner_of(request.headers, loopback_only=state.loopback_only)
         return {
             "type": "hello",
-            "token": room.tokens.mint("page", owner),
-            "snapshot": _first_view(room, owner, request.query_params.get("session")),
+            "token": state.tokens.mint("page", owner),
+            "snapshot": _first_view(state, owner, request.query_params.get("session")),
         }
 
     def act(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
         try:
-            owner = owner_of(request.headers, loopback_only=room.loopback_only)
+            owner = owner_of(request.headers, loopback_only=state.loopback_only)
         except DeniedError as error:
-            return {"type": "reply", "nonce": event._data.get("nonce"), "ok": False, "error": str(error)}
-        return handle(room, owner, event._data)
+            return refusal(event._data, error)
+        return handle(state, owner, event._data)
 
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as page:
-        room_itself = timeline()
+        component = timeline()
         quick = {
             "queue": False,
             "show_progress": "hidden",
             "api_visibility": "private",
             "concurrency_limit": None,
         }
-        page.load(greet, None, room_itself, **quick)
-        room_itself.card_action(act, None, room_itself, trigger_mode="multiple", **quick)
+        page.load(greet, None, component, **quick)
+        component.card_action(act, None, component, trigger_mode="multiple", **quick)
     return page
 
 
-def _first_view(room: StudioState, owner: str, sid: str | None) -> dict[str, Any]:
+def _first_view(state: StudioState, owner: str, sid: str | None) -> dict[str, Any]:
     if not sid:
-        return room.home_snapshot(owner)
+        return state.home_snapshot(owner)
     try:
-        return room.session_snapshot(owner, sid)
+        return state.session_snapshot(owner, sid)
     except StoreError as error:  # not there, or damaged: the first page opens all the same
-        return {**room.home_snapshot(owner), "problem": str(error)}
+        return {**state.home_snapshot(owner), "problem": str(error)}
 
 
 def launch_options() -> dict[str, Any]:
