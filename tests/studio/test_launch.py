@@ -36,7 +36,7 @@ def test_a_port_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert app.main(["--home", str(tmp_path), "--port", str(port)], open_painter=never) == 2
+        assert app.main(["--home", str(tmp_path), "--port", str(port)], open_model=never) == 2
     assert f"port {port}" in said(capsys)
 
 
@@ -52,25 +52,17 @@ def test_a_checkpoint_that_cannot_be_opened(tmp_path: Path, capsys: pytest.Captu
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    assert app.main(["--home", str(tmp_path), "--port", str(port)], open_painter=foreign) == 2
+    assert app.main(["--home", str(tmp_path), "--port", str(port)], open_model=foreign) == 2
     assert "The folder holds no weights." in said(capsys)
 
 
 def test_a_data_directory_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "file").write_text("in the way")
-    assert app.main(["--home", str(tmp_path / "file"), "--port", "0"], open_painter=never) == 2
+    assert app.main(["--home", str(tmp_path / "file"), "--port", "0"], open_model=never) == 2
     assert "file" in said(capsys)
 
 
 def test_a_log_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "restroke.log").mkdir()
-    assert app.main(["--home", str(tmp_path), "--port", "0"], open_painter=never) == 2
+    assert app.main(["--home", str(tmp_path), "--port", "0"], open_model=never) == 2
     assert "restroke.log can't be written" in said(capsys)
-
-
-def test_gradios_own_variables_are_honoured(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("GRADIO_SERVER_PORT", "7999")
-    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
-    wish = app.options([])
-    assert (wish.port, wish.host) == (7999, "0.0.0.0")
-    assert app.options(["--port", "7000"]).port == 7000
