@@ -1,6 +1,6 @@
 """What a finished picture costs: drawings, flow updates, network passes, tokens, seconds and memory.
 
-Passes count every guidance branch of every flow update; each token written is one more pass of its own,
+Passes count every guidance context of every flow update; each token written is one more pass of its own,
 counted apart. Reading the context in (prefilled tokens) is counted in tokens. All from the steps' results but
 the memory, which is the most in use while the picture was made.
 """
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.core.trajectory import Step, step_seed
-from engine.lab.evaluation.peak_memory import forget, most
-from engine.lab.evaluation.runs import Album, carry_on, held_out_scenes, prompt_step
+from engine.lab.evaluation.peak_memory import peak_bytes, reset_peak
+from engine.lab.evaluation.rollouts import Album, carry_on, held_out_scenes, prompt_step
 from engine.lab.evaluation.statistics import Summary, summary
-from engine.lab.evaluation.suite import Bench, Row, Suite
+from engine.lab.evaluation.suite import Row, Setup, Suite
 from engine.lab.storybook.language import sentences
 
 GIB = 2**30
@@ -40,16 +40,16 @@ def cases(prompts: int, seed: int) -> list[tuple[int, str]]:
     ]
 
 
-def examine(bench: Bench, case: tuple[int, str]) -> Row:
+def examine(setup: Setup, case: tuple[int, str]) -> Row:
     """One run from the prompt to its end."""
     number, text = case
-    seed = step_seed(bench.seed, number, "cost")
-    device = bench.painter.fingerprint["device"]
-    forget(device)
-    steps = carry_on(bench.painter, [prompt_step(text, seed)], bench.settings, Album(), seed).steps
+    seed = step_seed(setup.seed, number, "cost")
+    device = setup.model.fingerprint["device"]
+    reset_peak(device)
+    steps = carry_on(setup.model, [prompt_step(text, seed)], setup.settings, Album(), seed).steps
     kinds = dict.fromkeys(step.kind for step in steps[1:])
     by_kind = {kind: cost_of([step for step in steps if step.kind == kind])["seconds"] for kind in kinds}
-    return {"cost": cost_of(steps), "seconds_by_kind": by_kind, "memory": most(device)}
+    return {"cost": cost_of(steps), "seconds_by_kind": by_kind, "memory": peak_bytes(device)}
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Summary]:

@@ -6,15 +6,15 @@ with. What a figure of a suite is made of is another matter: these are chosen, s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.core.atomic_write import write_json
 from engine.core.trajectory import step_seed
-from engine.lab.evaluation.runs import Album, carry_on, final_sight, held_out_scenes, prompt_step
+from engine.lab.evaluation.rollouts import Album, carry_on, held_out_scenes, prompt_step, seen_at_end
 from engine.lab.evaluation.statistics import Summary, summary
-from engine.lab.evaluation.suite import Bench, Row, Suite
+from engine.lab.evaluation.suite import Row, Setup, Suite
 from engine.lab.storybook.judging.faults import faults
 from engine.lab.storybook.language import sentences
 
@@ -36,17 +36,17 @@ def cases(prompts: int, seed: int) -> list[Case]:
     return found
 
 
-def examine(bench: Bench, case: Case) -> Row:
-    """How many of ``bench.images`` runs end in a picture with nothing wrong in it."""
+def examine(setup: Setup, case: Case) -> Row:
+    """How many of ``setup.images`` runs end in a picture with nothing wrong in it."""
     number, text, scene = case
     right = 0
-    for image in range(bench.images):
-        seed, album = step_seed(bench.seed, number, "example", image), Album()
-        seen = final_sight(
-            carry_on(bench.painter, [prompt_step(text, seed)], bench.settings, album, seed), album
+    for image in range(setup.images):
+        seed, album = step_seed(setup.seed, number, "example", image), Album()
+        seen = seen_at_end(
+            carry_on(setup.model, [prompt_step(text, seed)], setup.settings, album, seed), album
         )
         right += seen is not None and not faults(scene, seen)
-    return {"text": text, "right": right, "of": bench.images, "things": len(scene.things)}
+    return {"text": text, "right": right, "of": setup.images, "things": len(scene.things)}
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
@@ -61,11 +61,10 @@ def best(rows: Sequence[Row], number: int) -> list[Row]:
 
 def write(folder: Path, rows: Sequence[Row], about: dict[str, Any]) -> Path:
     """``{"examples": [text, …], "measured": [{text, right, of}, …], "run": …}`` in the checkpoint folder."""
-    path, half = folder / NAME, folder / f"{NAME}.part"
+    path = folder / NAME
     measured = [{key: row[key] for key in ("text", "right", "of")} for row in rows]
     found = {"examples": [row["text"] for row in rows], "measured": measured, "run": about}
-    half.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    half.replace(path)
+    write_json(path, found, ensure_ascii=False)
     return path
 
 

@@ -1,8 +1,8 @@
 """What Inspect knows in a session: of plans held against the prompt, and of the model's own sketches.
 
-The rounds before are told and rendered as lessons tell them, of scenes that no lesson shows. A plan against
+The rounds before are written and rendered as in training, of scenes that training never shows. A plan against
 the prompt is carried out exactly, so the fault is the plan's. An own sketch is drawn after a right plan, and
-the judge says what is wrong in it, by the rules that label self-sampled lessons. Nothing is refined here.
+the judge says what is wrong in it, by the rules that label self-sampled scripts. Nothing is refined here.
 """
 
 from __future__ import annotations
@@ -11,22 +11,21 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.core.trajectory import Step as Card
-from engine.core.trajectory import step_seed
-from engine.lab.evaluation.runs import Album, carry_on
+from engine.core.trajectory import Step, step_seed
+from engine.lab.evaluation.rollouts import Album, carry_on
 from engine.lab.evaluation.statistics import Summary, summary
-from engine.lab.evaluation.suite import Bench, Row, shown
+from engine.lab.evaluation.suite import Row, Setup, shown
 from engine.lab.evaluation.verdicts import mistakes_of, named_in
 from engine.lab.storybook.drawing.render import render
 from engine.lab.storybook.judging.judge import judge
 from engine.lab.storybook.language.parse import parse_prompt
 from engine.lab.storybook.scene.scene import Scene
 from engine.lab.training.data.cases import begin
-from engine.lab.training.data.chains import Step
+from engine.lab.training.data.chains import ChainStep
 from engine.lab.training.data.conflicts import sample_conflict
 from engine.lab.training.data.rounds import say_plan
 from engine.lab.training.data.script import Script
-from engine.lab.training.data.self_sampling import cards, settle
+from engine.lab.training.data.self_sampling import settle, trajectory_of
 
 CONFLICT, FITS, OWN = "plan conflict", "plan fits", "own sketch"
 SHOWS = (CONFLICT, FITS, OWN)
@@ -43,8 +42,8 @@ class Round:
     shows: str
     told: Script
     prompt: str
-    step: Step
-    planned: Step
+    step: ChainStep
+    planned: ChainStep
 
 
 def sample(number: int, shows: str, scenes: Iterator[tuple[random.Random, Scene]]) -> Round:
@@ -58,26 +57,26 @@ def sample(number: int, shows: str, scenes: Iterator[tuple[random.Random, Scene]
     raise ValueError(f"there are no held-out scenes left for the case {shows!r}; ask for fewer prompts")
 
 
-def examine(bench: Bench, case: Round) -> Row:
+def examine(setup: Setup, case: Round) -> Row:
     """The verdict on the round's sketch, and in ``wrong`` the kinds of its mistakes.
 
     A row without ``wrong``: the model drew no sketch.
     """
-    album, seed = Album(), step_seed(bench.seed, case.number, case.shows)
-    start = cards(case.told, case.prompt, album.keep)
+    album, seed = Album(), step_seed(setup.seed, case.number, case.shows)
+    start = trajectory_of(case.told, case.prompt, album.keep)
     if case.shows == OWN:
         plan = start[-1]
         start = carry_on(
-            bench.painter, start, bench.settings, album, seed, limit=1, protocol=bench.protocol
+            setup.model, start, setup.settings, album, seed, limit=1, protocol=setup.protocol
         ).steps
         if start[-1] == plan:
             return {"shows": case.shows}
         wrong = wrong_in(album, start[-1], case.step, plan.fields["description"])
     else:
         picture = album.keep(render(case.planned.after))
-        start.append(Card(start[-1].id, "sketch", "model", image=picture))
+        start.append(Step(start[-1].id, "sketch", "model", image=picture))
         wrong = mistakes_of(case.planned.after, case.step.after)
-    row, says = inspected(bench, start, album, seed)
+    row, says = inspected(setup, start, album, seed)
     right = row["alarm"] == bool(wrong)
     words = f"{case.shows}: {says}"
     return {"shows": case.shows, "wrong": sorted(wrong), **row} | {
@@ -85,7 +84,7 @@ def examine(bench: Bench, case: Round) -> Row:
     }
 
 
-def wrong_in(album: Album, sketch: Card, step: Step, description: str) -> set[str]:
+def wrong_in(album: Album, sketch: Step, step: ChainStep, description: str) -> set[str]:
     """The kinds of mistakes that the judge sees in a sketch of ``step``.
 
     What the step adds may stand wherever the plan's words leave it open.
@@ -96,11 +95,9 @@ def wrong_in(album: Album, sketch: Card, step: Step, description: str) -> set[st
     return mistakes_of(seen, step.after)
 
 
-def inspected(bench: Bench, start: list[Card], album: Album, seed: int) -> tuple[Row, str]:
+def inspected(setup: Setup, start: list[Step], album: Album, seed: int) -> tuple[Row, str]:
     """What a row says of the model's verdict on the picture at the end of ``start``, and its words."""
-    steps = carry_on(
-        bench.painter, start, bench.settings, album, seed, limit=1, protocol=bench.protocol
-    ).steps
+    steps = carry_on(setup.model, start, setup.settings, album, seed, limit=1, protocol=setup.protocol).steps
     verdict = steps[-1] if len(steps) > len(start) else None
     says = verdict.fields["verdict"] if verdict else ""
     alarm = verdict is not None and verdict.is_fault

@@ -19,14 +19,15 @@ from PIL import Image
 from engine.core.trajectory import Step, last_image, step_seed
 from engine.lab.evaluation import inspections
 from engine.lab.evaluation.preservation import kept, share_kept, strangers
-from engine.lab.evaluation.runs import Album, carry_on, final_sight, held_out_scenes, prompt_step
+from engine.lab.evaluation.rollouts import Album, carry_on, held_out_scenes, prompt_step, seen_at_end
 from engine.lab.evaluation.statistics import Summary, summary
-from engine.lab.evaluation.suite import Bench, Row, Suite, shown
+from engine.lab.evaluation.suite import Row, Setup, Suite, shown
 from engine.lab.evaluation.verdicts import MISTAKES, mistakes_of, one_mistake
 from engine.lab.storybook.drawing.render import render
 from engine.lab.storybook.judging.judge import judge
 from engine.lab.storybook.language import sentences
-from engine.lab.storybook.language.critique import critique_ok, critique_wrong, pending_groups
+from engine.lab.storybook.language.critique import critique_ok, critique_wrong
+from engine.lab.storybook.scene.differences import pending_groups
 from engine.lab.storybook.scene.edits import Recolour, apply
 from engine.lab.storybook.scene.palette import COLOURS, SIDE
 from engine.lab.storybook.scene.scene import Scene, Thing
@@ -89,21 +90,21 @@ def some_of(whole: Scene, rng: random.Random) -> Scene:
     return whole.subset(index for group in groups for index in group.indices)
 
 
-def examine(bench: Bench, case: Case | inspections.Round) -> Row:
+def examine(setup: Setup, case: Case | inspections.Round) -> Row:
     """The model's verdict on the picture and, where it is wrong, the picture it makes of a true verdict."""
     if isinstance(case, inspections.Round):
-        return inspections.examine(bench, case)
+        return inspections.examine(setup, case)
     if case.shows == "drift":
-        return drift(bench, case)
-    album, seed = Album(), step_seed(bench.seed, case.number, case.shows)
+        return drift(setup, case)
+    album, seed = Album(), step_seed(setup.seed, case.number, case.shows)
     start = begin(case, album, seed)
-    verdict, says = inspections.inspected(bench, start, album, seed)
+    verdict, says = inspections.inspected(setup, start, album, seed)
     wrong = [case.shows] if case.shows in MISTAKES else []
     words = f"{case.shows}: {says}" if says else case.shows
     row: Row = {"shows": case.shows, "wrong": wrong, **verdict}
     row["shown"] = [shown(render(case.picture), words, row["alarm"] == bool(wrong))]
     if case.shows in MISTAKES:
-        row["mended"], row["overdone"], pictures = refine(bench, case, start, album, seed)
+        row["mended"], row["overdone"], pictures = refine(setup, case, start, album, seed)
         row["shown"] += pictures
     return row
 
@@ -120,7 +121,7 @@ def begin(case: Case, album: Album, seed: int) -> list[Step]:
 
 
 def refine(
-    bench: Bench, case: Case, start: Sequence[Step], album: Album, seed: int
+    setup: Setup, case: Case, start: Sequence[Step], album: Album, seed: int
 ) -> tuple[bool, bool, list[dict[str, Any]]]:
     """(mended: nothing is wrong any more, overdone: something else was changed as well, pictures).
 
@@ -130,7 +131,7 @@ def refine(
     pending = pending_groups(case.right, case.whole)
     verdict, correction = critique_wrong(case.picture, case.right, pending, case.rng)
     inspect = Step(start[-1].id, "inspect", "model", {"verdict": verdict, "correction": correction})
-    outcome = carry_on(bench.painter, [*start, inspect], bench.settings, album, seed, limit=1)
+    outcome = carry_on(setup.model, [*start, inspect], setup.settings, album, seed, limit=1)
     if outcome.steps[-1] == inspect:
         return False, False, []
     picture = album[outcome.steps[-1].image]
@@ -142,9 +143,9 @@ def refine(
     return mended, overdone, [shown(picture, f"refined: {correction}", mended)]
 
 
-def drift(bench: Bench, case: Case) -> Row:
+def drift(setup: Setup, case: Case) -> Row:
     """``ROUNDS`` recolours of the first thing's group; the rest is held against the first picture."""
-    album, seed = Album(), step_seed(bench.seed, case.number, "drift")
+    album, seed = Album(), step_seed(setup.seed, case.number, "drift")
     steps, now = begin(case, album, seed), case.whole
     first = render(case.whole)
     verdict = {"verdict": critique_ok(now, (), case.rng), "correction": ""}
@@ -162,14 +163,14 @@ def drift(bench: Bench, case: Case) -> Row:
             "description": sentences.describe(after, case.rng),
         }
         steps = [*steps, Step(steps[-1].id, "plan", "person", fields)]
-        made = carry_on(bench.painter, steps, bench.settings, album, seed, limit=2)
+        made = carry_on(setup.model, steps, setup.settings, album, seed, limit=2)
         if made.steps[-1].is_fault:
-            made = carry_on(bench.painter, made.steps, bench.settings, album, seed, limit=1)
+            made = carry_on(setup.model, made.steps, setup.settings, album, seed, limit=1)
         if made.steps == steps:
             break
         steps, now = made.steps, after
         picture = album[last_image(steps).image]
-        still = kept(rest, final_sight(made, album))
+        still = kept(rest, seen_at_end(made, album))
         held += [thing in still for thing in standing]
         standing = still
         share.append(len(still) / len(rest))

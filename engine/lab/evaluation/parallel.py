@@ -1,8 +1,8 @@
 """Cases examined one after the other, or by several processes at once; their rows in order either way.
 
 Pictures of a small model gain little from a second thread and nearly everything from a second process, so
-each process has a painter of its own on one thread and makes the cases anew from their seed: only plain
-values go to it and only rows come back. Keeping the rows is the journal's business.
+each process has a model of its own on one thread and makes the cases anew from their seed: only plain
+values go to it and only rows come back. Keeping the rows is the resume_file's business.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.settings import Settings
-from engine.lab.evaluation.suite import Bench, Row, Suite
+from engine.lab.evaluation.suite import Row, Setup, Suite
 from engine.protocols.base import Protocol
 
 
@@ -43,10 +43,10 @@ class Task:
     protocol: Protocol | None = None
 
 
-def in_turn(bench: Bench, suite: Suite, cases: Sequence[Any]) -> Iterator[Row]:
+def in_turn(setup: Setup, suite: Suite, cases: Sequence[Any]) -> Iterator[Row]:
     """The rows of ``cases``, each with its ``seconds``."""
     for case in cases:
-        yield _timed(bench, suite, case)
+        yield _timed(setup, suite, case)
 
 
 def side_by_side(task: Task, first: int, last: int, workers: int) -> Iterator[Row]:
@@ -75,14 +75,14 @@ def side_by_side(task: Task, first: int, last: int, workers: int) -> Iterator[Ro
         ear.close()
 
 
-def _timed(bench: Bench, suite: Suite, case: Any) -> Row:
+def _timed(setup: Setup, suite: Suite, case: Any) -> Row:
     started = time.perf_counter()
-    row = suite.examine(bench, case)
+    row = suite.examine(setup, case)
     return row | {"seconds": round(time.perf_counter() - started, 3)}
 
 
 _own: dict[str, Any] = {}
-"""What a process keeps from case to case: its bench, its suite and the cases."""
+"""What a process keeps from case to case: its setup, its suite and the cases."""
 
 _stopped = threading.Event()
 _busy = threading.Event()
@@ -93,15 +93,15 @@ def _begin(task: Task, ear: Connection) -> None:
     threading.Thread(target=_hear, args=(ear,), daemon=True).start()
     import torch
 
-    from engine.placement.open import load_placed
-    from engine.placement.planner import fit
+    from engine.placement.planner import choose_placement
+    from engine.runs.opened_model import open_placed
 
     torch.set_num_threads(1)
-    painter = load_placed(fit(task.checkpoint, profile=task.profile, precision=task.precision))
-    painter.show_at_most(task.max_pictures)  # counted by the memory that was free before this process came
-    if painter.fingerprint != task.fingerprint:
-        raise ValueError(f"{painter.fingerprint} was opened in place of {task.fingerprint}")
-    _own["bench"] = Bench(painter, task.settings, task.seed, task.images, task.protocol)
+    model = open_placed(choose_placement(task.checkpoint, profile=task.profile, precision=task.precision))
+    model = model.showing_at_most(task.max_pictures)  # by the memory that was free before this process came
+    if model.fingerprint != task.fingerprint:
+        raise ValueError(f"{model.fingerprint} was opened in place of {task.fingerprint}")
+    _own["setup"] = Setup(model, task.settings, task.seed, task.images, task.protocol)
     _own["suite"], _own["cases"] = task.suite, task.suite.cases(task.prompts, task.seed)
 
 
@@ -133,6 +133,6 @@ def _examine(number: int) -> Row:
     try:
         if _stopped.is_set():
             raise KeyboardInterrupt
-        return _timed(_own["bench"], _own["suite"], _own["cases"][number])
+        return _timed(_own["setup"], _own["suite"], _own["cases"][number])
     finally:
         _busy.clear()

@@ -1,8 +1,7 @@
-"""The most memory that was in use since it was last asked to forget: of the card, or else of this process.
+"""The peak of memory in use since the last reset: of all GPUs together, or else of this process.
 
-Of cards what torch has handed out on all of them; of a process its resident memory, weights and libraries
-with it.
-Only Linux forgets the peak of a process: elsewhere it is the highest since the process began.
+On GPUs it is what torch has allocated; of a process it is the resident memory, weights and libraries
+included. Only Linux can reset the peak of a process: elsewhere it is the highest since the process began.
 """
 
 from __future__ import annotations
@@ -13,28 +12,28 @@ from contextlib import suppress
 from pathlib import Path
 
 _PROCESS = Path("/proc/self")
-_FORGET_PEAK = "5"
+_RESET_PEAK = "5"
 """What the kernel wants to read in ``clear_refs`` to begin the peak of resident memory anew."""
 
 
-def forget(device: str) -> None:
-    """From here on the peak is counted anew. ``device`` is a fingerprint's."""
-    if _is_card(device):
+def reset_peak(device: str) -> None:
+    """Counts the peak anew from here on. ``device`` is a fingerprint's."""
+    if _is_gpu(device):
         import torch
 
-        for card in range(torch.cuda.device_count()):
-            torch.cuda.reset_peak_memory_stats(card)
+        for gpu in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(gpu)
     elif (path := _PROCESS / "clear_refs").exists():
         with suppress(OSError):  # a container may forbid it: then the peak is the highest so far
-            path.write_text(_FORGET_PEAK)
+            path.write_text(_RESET_PEAK)
 
 
-def most(device: str) -> int:
+def peak_bytes(device: str) -> int:
     """Bytes at the peak."""
-    if _is_card(device):
+    if _is_gpu(device):
         import torch
 
-        return sum(torch.cuda.max_memory_allocated(card) for card in range(torch.cuda.device_count()))
+        return sum(torch.cuda.max_memory_allocated(gpu) for gpu in range(torch.cuda.device_count()))
     if (path := _PROCESS / "status").exists():
         found = re.search(r"^VmHWM:\s+(\d+) kB$", path.read_text(), re.MULTILINE)
         if found:
@@ -45,5 +44,5 @@ def most(device: str) -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _is_card(device: str) -> bool:
+def _is_gpu(device: str) -> bool:
     return device.startswith("cuda")

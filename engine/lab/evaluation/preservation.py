@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from engine.lab.storybook.judging.judge import Seen, SeenThing
-from engine.lab.storybook.language.critique import NEAR
+from engine.lab.storybook.scene.differences import NEAR
 from engine.lab.storybook.scene.scene import Scene, Thing
 
 Look = tuple[str, str]

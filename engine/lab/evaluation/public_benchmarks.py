@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from tqdm import tqdm
 
+from engine.core.atomic_write import atomic_write
 from engine.core.settings import Settings
 from engine.core.trajectory import last_image, step_seed
-from engine.lab.evaluation.runs import Album, carry_on, prompt_step
+from engine.lab.evaluation.rollouts import Album, carry_on, prompt_step
 
 if TYPE_CHECKING:
-    from engine.inference.painter import Painter
+    from engine.runs.opened_model import OpenedModel
 
 RECORD = "restroke.json"
 """What the pictures of a folder were drawn with; scorers pass it over."""
@@ -41,6 +42,7 @@ class Runner:
     """A benchmark: what its prompt file is called, how it is read, pictures a prompt."""
 
     name: str
+    title: str
     sentence: str
     file: str
     read: Callable[[Path], list[Prompt]]
@@ -101,6 +103,7 @@ RUNNERS: dict[str, Runner] = {
     for runner in (
         Runner(
             "geneval",
+            "GenEval",
             "Draws GenEval's prompts into the folders that its evaluate_images.py reads.",
             "METADATA",
             read_geneval,
@@ -108,6 +111,7 @@ RUNNERS: dict[str, Runner] = {
         ),
         Runner(
             "wise",
+            "WISE",
             "Draws WISE's prompts into the folder that its scorer reads.",
             "PROMPTS",
             read_wise,
@@ -118,7 +122,7 @@ RUNNERS: dict[str, Runner] = {
 
 
 def draw_all(
-    painter: Painter,
+    model: OpenedModel,
     settings: Settings,
     runner: Runner,
     prompts: Sequence[Prompt],
@@ -132,7 +136,7 @@ def draw_all(
 
     Raises ``ValueError`` when ``out`` holds pictures drawn with another model, file, seed or setting.
     """
-    _claim(out, painter, lambda: _record(painter, settings, runner, source, seed))
+    model = _claim(out, model, lambda model: _record(model, settings, runner, source, seed))
     failed = []
     # disable=None: only on a terminal
     for index, prompt in enumerate(tqdm(prompts, desc=runner.name, unit=" prompts", disable=None)):
@@ -142,7 +146,7 @@ def draw_all(
                 continue
             own = step_seed(seed, index, runner.name, number)
             album = Album()
-            outcome = carry_on(painter, [prompt_step(prompt.text, own)], settings, album, own)
+            outcome = carry_on(model, [prompt_step(prompt.text, own)], settings, album, own)
             step = last_image(outcome.steps)
             if step is None or outcome.failed:
                 why = f": {outcome.failed}" if outcome.failed else ""
@@ -157,20 +161,22 @@ def draw_all(
     return failed
 
 
-def _record(painter: Painter, settings: Settings, runner: Runner, source: Path, seed: int) -> dict[str, Any]:
+def _record(
+    model: OpenedModel, settings: Settings, runner: Runner, source: Path, seed: int
+) -> dict[str, Any]:
     return {
         "benchmark": runner.name,
         "prompts": source.name,
         "prompts_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
-        "fingerprint": dict(painter.fingerprint),
+        "fingerprint": dict(model.fingerprint),
         "settings": settings.as_dict(),
         "seed": seed,
-        "most_pictures": painter.max_pictures,
+        "most_pictures": model.max_pictures,
     }
 
 
-def _claim(out: Path, painter: Painter, describe: Callable[[], dict[str, Any]]) -> None:
-    """Notes what the folder is drawn with, so that no two runs mix in it.
+def _claim(out: Path, model: OpenedModel, describe: Callable[[OpenedModel], dict[str, Any]]) -> OpenedModel:
+    """Notes what the folder is drawn with, so that no two runs mix in it; returns the model to draw with.
 
     The memory that is free differs from day to day: a run goes on with the number of pictures that it began
     with, unless there is no room for so many now.
@@ -179,18 +185,19 @@ def _claim(out: Path, painter: Painter, describe: Callable[[], dict[str, Any]]) 
     path, known = out / RECORD, None
     if path.exists():
         known = json.loads(path.read_text(encoding="utf-8"))
-        painter.show_at_most(min(painter.max_pictures, known.get("most_pictures", painter.max_pictures)))
-    record = describe()
+        began_with = known.get("most_pictures", model.max_pictures)
+        model = model.showing_at_most(min(model.max_pictures, began_with))
+    record = describe(model)
     if known not in (None, record):
         raise ValueError(
             f"{out} holds pictures that were drawn with another model, prompt file, seed or setting "
             f"({RECORD} says which); nothing was changed, name another folder with --out"
         )
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return model
 
 
 def _write_picture(path: Path, image: Image.Image) -> None:
     """So that a picture that is there is whole."""
-    half = path.with_suffix(".part")
-    image.save(half, "PNG")
-    half.replace(path)
+    with atomic_write(path) as file:
+        image.save(file, "PNG")

@@ -18,7 +18,7 @@ from engine.core.trajectory import canonical_json
 from engine.lab.evaluation.suite import Row
 
 
-def journal_path(report: Path, heading: Mapping[str, Any]) -> Path:
+def resume_path(report: Path, heading: Mapping[str, Any]) -> Path:
     """Beside the report; another suite, seed, checkpoint or setting in ``heading`` makes another file."""
     short = hashlib.sha256(canonical_json(dict(heading))).hexdigest()[:10]
     name = f"{report.stem}.{heading['suite']}-{heading['protocol']}-{short}.partial.jsonl"
@@ -49,7 +49,7 @@ def gather(total: int, rows_from: Callable[[int], Iterator[Row]], path: Path | N
 
 
 def _read(path: Path) -> list[Row]:
-    """The whole lines of a journal; what a crash left of another is cut off the file."""
+    """The whole lines of a resume_file; what a crash left of another is cut off the file."""
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8", errors="replace")

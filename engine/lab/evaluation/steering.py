@@ -16,19 +16,19 @@ import numpy as np
 from PIL import Image
 
 from engine.core.trajectory import Step, last_image, round_numbers, step_seed
-from engine.lab.evaluation import artist
+from engine.lab.evaluation import simulated_artist
 from engine.lab.evaluation.preservation import looks, obeyed, preserved
-from engine.lab.evaluation.runs import (
+from engine.lab.evaluation.rollouts import (
     Album,
     Outcome,
     carry_on,
-    final_sight,
     held_out_scenes,
     prompt_step,
     readable,
+    seen_at_end,
 )
 from engine.lab.evaluation.statistics import Summary, summary
-from engine.lab.evaluation.suite import Bench, Row, Suite, shown
+from engine.lab.evaluation.suite import Row, Setup, Suite, shown
 from engine.lab.storybook.drawing.render import paint_order, thing_sprite
 from engine.lab.storybook.drawing.sprites import stamp
 from engine.lab.storybook.judging.judge import judge
@@ -72,41 +72,41 @@ class Intervention:
     """Whether ``before`` is a picture that stands, rather than what the prompt asks for."""
 
 
-def cases(prompts: int, seed: int) -> list[Case | artist.Case]:
+def cases(prompts: int, seed: int) -> list[Case | simulated_artist.Case]:
     """``prompts`` cases for everything to edit in every round, then as many for the simulated artist.
 
     Round 2 and 3 get scenes of at least two and three looks, so that the model has reason to go so far.
     """
     scenes = held_out_scenes(seed, MANY)
-    found: list[Case | artist.Case] = []
+    found: list[Case | simulated_artist.Case] = []
     for number in range(prompts):
         for what, kinds in KINDS.items():
             for depth in DEPTHS:
                 rng, scene = _with_looks(scenes, depth)
                 found.append(Case(number, what, depth, kinds[number % len(kinds)], rng, scene))
-    return found + artist.cases(prompts, scenes)
+    return found + simulated_artist.cases(prompts, scenes)
 
 
 def _with_looks(scenes: Iterator[tuple[random.Random, Scene]], least: int) -> tuple[random.Random, Scene]:
     return next((rng, scene) for rng, scene in scenes if len(scene.groups()) >= least)
 
 
-def examine(bench: Bench, case: Case | artist.Case) -> Row:
+def examine(setup: Setup, case: Case | simulated_artist.Case) -> Row:
     """The edit made and carried on from; ``possible`` is false where nothing could be edited."""
-    if isinstance(case, artist.Case):
-        return artist.examine(bench, case)
-    album, seed = Album(), step_seed(bench.seed, case.number, f"{case.what} {case.depth}")
+    if isinstance(case, simulated_artist.Case):
+        return simulated_artist.examine(setup, case)
+    album, seed = Album(), step_seed(setup.seed, case.number, f"{case.what} {case.depth}")
     made = [prompt_step(sentences.prompt(case.scene, case.rng), seed)]
     if (case.what, case.depth) != ("plan", 1):
-        settings = replace(bench.settings, max_rounds=case.depth)
-        made = carry_on(bench.painter, made, settings, album, seed).steps
+        settings = replace(setup.settings, max_rounds=case.depth)
+        made = carry_on(setup.model, made, settings, album, seed).steps
     step_in = {"plan": rewrite_plan, "critique": write_critique, "paint": paint_over}[case.what]
     change = step_in(case, made, album)
     row: Row = {"what": case.what, "kind": case.kind, "possible": change is not None}
     if change is None:
         return row
-    outcome = carry_on(bench.painter, change.steps, bench.settings, album, seed)
-    seen = final_sight(outcome, album)
+    outcome = carry_on(setup.model, change.steps, setup.settings, album, seed)
+    seen = seen_at_end(outcome, album)
     after = apply(change.before, change.edit)
     row["depth"] = round_numbers(change.steps)[-1]
     row["obeyed"] = seen is not None and obeyed(change.before, after, seen)
@@ -130,7 +130,7 @@ def rewrite_plan(case: Case, made: Sequence[Step], album: Album) -> Intervention
     rounds = round_numbers(made)
     start = list(made[: rounds.index(case.depth)] if case.depth in rounds else made)
     rng, first = case.rng, len(start) == 1
-    before = case.scene if first else readable(final_sight(Outcome(start), album))
+    before = case.scene if first else readable(seen_at_end(Outcome(start), album))
     edit = wish(before, case)
     if before is None or edit is None:
         return None
@@ -217,7 +217,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, Summary]:
                 groups.setdefault(part, []).append(row[key])
         found |= {f"{name}: {part}": summary(groups[part]) for part in sorted(groups)}
     found["no case"] = summary([not row["possible"] for row in edits])
-    return found | artist.summarise([row for row in rows if "artist" in row])
+    return found | simulated_artist.summarise([row for row in rows if "artist" in row])
 
 
 SUITE = Suite(

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from engine.core.trajectory import last_image, step_seed
 from engine.lab.evaluation.cost import added, cost_of
-from engine.lab.evaluation.runs import Album, Outcome, carry_on, final_sight, held_out_scenes, prompt_step
+from engine.lab.evaluation.rollouts import Album, Outcome, carry_on, held_out_scenes, prompt_step, seen_at_end
 from engine.lab.evaluation.statistics import Summary, summary, with_overall
-from engine.lab.evaluation.suite import Bench, Row, Suite, shown
+from engine.lab.evaluation.suite import Row, Setup, Suite, shown
 from engine.lab.storybook.judging.faults import CLEAR, faults
 from engine.lab.storybook.judging.judge import Seen, SeenThing
 from engine.lab.storybook.language import sentences
@@ -107,9 +107,9 @@ def cases(prompts: int, seed: int) -> list[Prompt]:
     return [found[tag][number] for number in range(prompts) for tag in RULES]
 
 
-def examine(bench: Bench, case: Prompt) -> Row:
-    """``bench.images`` runs from the prompt, each with its own seed."""
-    return row_of(case, [begin(bench, case, image) for image in range(bench.images)])
+def examine(setup: Setup, case: Prompt) -> Row:
+    """``setup.images`` runs from the prompt, each with its own seed."""
+    return row_of(case, [begin(setup, case, image) for image in range(setup.images)])
 
 
 def row_of(case: Prompt, runs: Sequence[tuple[Album, Outcome]]) -> Row:
@@ -117,7 +117,7 @@ def row_of(case: Prompt, runs: Sequence[tuple[Album, Outcome]]) -> Row:
     row: Row = {"tag": case.tag, "right": [], "everything": [], "well_formed": [], "finished": []}
     pictures = []
     for album, outcome in runs:
-        step, seen = last_image(outcome.steps), final_sight(outcome, album)
+        step, seen = last_image(outcome.steps), seen_at_end(outcome, album)
         row["right"].append(seen is not None and RULES[case.tag](case.scene, seen))
         row["everything"].append(seen is not None and not faults(case.scene, seen))
         row["well_formed"].append(outcome.well_formed)
@@ -127,11 +127,11 @@ def row_of(case: Prompt, runs: Sequence[tuple[Album, Outcome]]) -> Row:
     return row | {"cost": added([cost_of(outcome.steps) for _, outcome in runs]), "shown": pictures}
 
 
-def begin(bench: Bench, case: Prompt, image: int) -> tuple[Album, Outcome]:
+def begin(setup: Setup, case: Prompt, image: int) -> tuple[Album, Outcome]:
     """The run of one picture of a prompt, to its end."""
-    seed, album = step_seed(bench.seed, case.number, case.tag, image), Album()
+    seed, album = step_seed(setup.seed, case.number, case.tag, image), Album()
     start = [prompt_step(case.text, seed)]
-    return album, carry_on(bench.painter, start, bench.settings, album, seed, protocol=bench.protocol)
+    return album, carry_on(setup.model, start, setup.settings, album, seed, protocol=setup.protocol)
 
 
 OF_RUNS = {"everything right": "everything", "well-formed": "well_formed", "stops by itself": "finished"}

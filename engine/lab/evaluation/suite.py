@@ -18,7 +18,7 @@ from engine.lab.evaluation.statistics import Summary
 from engine.protocols.base import Protocol
 
 if TYPE_CHECKING:
-    from engine.inference.painter import Painter
+    from engine.runs.opened_model import OpenedModel
 
 SHOWN_SIDE = 96
 """Pixels along the longer side of a picture in a report."""
@@ -28,10 +28,10 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Bench:
-    """The painter, its settings and protocol, and the two numbers that a run is asked for."""
+class Setup:
+    """The model, its settings and protocol, and the two numbers that a run is asked for."""
 
-    painter: Painter
+    model: OpenedModel
     settings: Settings
     seed: int
     images: int = 1
@@ -51,7 +51,7 @@ class Suite:
     prompts: int
     """How many when nobody says."""
     cases: Callable[[int, int], Sequence[Any]]
-    examine: Callable[[Bench, Any], Row]
+    examine: Callable[[Setup, Any], Row]
     summarise: Callable[[Sequence[Row]], dict[str, Summary]]
     alone: bool = False
     """Its figures are timings, so no other case may run beside one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import re
 
-from engine.lab.storybook.language.critique import differences
+from engine.lab.storybook.scene.differences import differences
 from engine.lab.storybook.scene.edits import Add, Edit, Remove, Setting
 from engine.lab.storybook.scene.mistakes import MISTAKES as WORLD_MISTAKES
 from engine.lab.storybook.scene.mistakes import sample_mistake

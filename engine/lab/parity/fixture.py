@@ -20,7 +20,7 @@ from engine.checkpoints.reader import load_checkpoint
 from engine.inference.context_cache import ContextCache
 from engine.inference.decoding import EagerDecoder
 from engine.inference.pictures import picture_items
-from engine.inference.prefill import Context, Item, TextTokens, VitImage
+from engine.inference.prefill import Context, ContextItem, TextTokens, VitImage
 from engine.inference.preprocess import Transform, normalised, to_rgb
 from engine.inference.text import decode, readable
 from engine.lab.parity.golden import Golden
@@ -110,7 +110,7 @@ class Fixture:
         """The vision segment alone of an RGB picture, not resized for the autoencoder first."""
         return VitImage(name, lambda: self.vit.pixels(image))
 
-    def picture(self, image: Image.Image, name: str, noise: Tensor | None = None) -> list[Item]:
+    def picture(self, image: Image.Image, name: str, noise: Tensor | None = None) -> list[ContextItem]:
         """Both segments of an RGB picture; ``noise`` samples the posterior."""
         return picture_items(name, lambda: self.vae.resize(image), lambda i: self.latent(i, noise), self.vit)
 
@@ -119,7 +119,7 @@ class Fixture:
         """Clean latents [z, h, w] of a resized RGB picture."""
         return self.autoencoder.encode(normalised(image)[None], noise)[0]
 
-    def context(self, items: Sequence[Item]) -> Context:
+    def context(self, items: Sequence[ContextItem]) -> Context:
         return self.cache.build(items)[0]
 
     def write(self, context: Context, max_length: int) -> Written:

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from engine.inference.flow import Guidance, Update, sample, schedule
 from engine.inference.guidance_batch import GuidanceBatch
-from engine.inference.prefill import Context, Item
+from engine.inference.prefill import Context, ContextItem
 from engine.lab.parity.fixture import Fixture, Written
 from engine.lab.parity.golden import HIDDEN, LATENT, LEVEL, SECOND_TURN, Golden
-from engine.lab.parity.words import GAP, first_that
+from engine.lab.parity.text import GAP, first_that
 from engine.model.autoencoder import to_uint8
 from engine.model.language import GEN, UND
 from engine.model.patches import unpatchify
@@ -27,9 +27,9 @@ from engine.model.patches import unpatchify
 class Contexts:
     """The three contexts of the interleaved procedure, as items, and the thought if there was one."""
 
-    cond: list[Item] = field(default_factory=list)
-    cfg_text: list[Item] = field(default_factory=list)
-    cfg_img: list[Item] = field(default_factory=list)
+    cond: list[ContextItem] = field(default_factory=list)
+    cfg_text: list[ContextItem] = field(default_factory=list)
+    cfg_img: list[ContextItem] = field(default_factory=list)
     thought: Written | None = None
 
 
@@ -226,7 +226,7 @@ def irg(fixture: Fixture, golden: Golden) -> None:
     golden.equal("system prompt ids", list(system.ids), fields["system_prompt_ids"])
     golden.equal("recorded with", [fields["posterior"], fields["text"]], ["mean", "greedy"])
     recorded = fields["contexts"]
-    first: list[Item] = [system, prompt]
+    first: list[ContextItem] = [system, prompt]
     think1 = fixture.write(fixture.context(first), params["max_length"])
     thought1 = fixture.text(think1.text)
     turn1 = {"cond": [*first, thought1], "cfg_text": [system], "cfg_img": [*first, thought1]}
@@ -252,7 +252,7 @@ def _turn(
     fixture: Fixture,
     golden: Golden,
     turn: str,
-    items: dict[str, list[Item]],
+    items: dict[str, list[ContextItem]],
     recorded: dict[str, Any],
     threshold: float,
 ) -> Tensor:

@@ -8,7 +8,7 @@ from engine.lab.parity.fixture import Fixture
 from engine.lab.parity.golden import EXACT, HIDDEN, Golden
 from engine.lab.training.batch import PackedBatch
 from engine.lab.training.losses import training_losses
-from engine.lab.training.packing import CleanImage, NoisedImage, Packer, SeenImage, Split, Text
+from engine.lab.training.packing import NoisedSplit, Packer, Split, TextSplit, VaeSplit, VitSplit
 from engine.model.config import BagelConfig
 from engine.model.patches import unpatchify
 
@@ -46,23 +46,23 @@ def samples(fixture: Fixture, golden: Golden) -> list[list[Split]]:
         for part in plan:
             if part["type"] == "text":
                 label = part["special_token_label"] if part["special_token_loss"] else None
-                splits.append(Text(next(words), loss=bool(part["loss"]), next_token=label))
+                splits.append(TextSplit(next(words), loss=bool(part["loss"]), next_token=label))
             elif part["type"] == "vae_image":
                 rows, columns = shapes[image]
                 side = config.latent_patch
                 latent = latents[image][:, : rows * side, : columns * side]
                 here = slice(token, token + rows * columns)
                 if part["loss"]:
-                    splits.append(NoisedImage(latent, draw=draws[here][0].item(), noise=noise[here]))
+                    splits.append(NoisedSplit(latent, draw=draws[here][0].item(), noise=noise[here]))
                 else:
-                    splits.append(CleanImage(latent))
+                    splits.append(VaeSplit(latent))
                 image, token = image + 1, here.stop
             else:
                 here = slice(patch, patch + seen_lengths[look])
                 rows = len(torch.unique(vit_ids[here] // config.vit_side))
                 columns = seen_lengths[look] // rows
                 pixels = unpatchify(patches[here], config.vision.patch_size, rows, columns)
-                splits.append(SeenImage(pixels))
+                splits.append(VitSplit(pixels))
                 look, patch = look + 1, here.stop
         packed.append(splits)
     return packed
@@ -88,11 +88,11 @@ def check_splits(golden: Golden, packed: list[list[Split]], config: BagelConfig)
     for sample in packed:
         lengths, modes = [], []
         for split in sample:
-            if isinstance(split, Text):
+            if isinstance(split, TextSplit):
                 lengths.append(len(split.ids) + 2)
                 modes.append("causal")
             else:
-                noised, seen = isinstance(split, NoisedImage), isinstance(split, SeenImage)
+                noised, seen = isinstance(split, NoisedSplit), isinstance(split, VitSplit)
                 values = split.pixels[0] if seen else split.latent[0]
                 patch = config.vision.patch_size if seen else config.latent_patch
                 lengths.append(values.numel() // patch**2 + 2)

@@ -1,6 +1,6 @@
 """Low-rank adapters (LoRA, through ``peft``): training a few million weights beside a frozen model.
 
-They go into the projections of every block, of both experts, so that one card can fine-tune a model that
+They go into the projections of every block, of both experts, so that one GPU can fine-tune a model that
 it could not train whole. Merged, they leave no trace: the checkpoint has the public layout again. Merging is
 arithmetic on one weight at a time and needs no model.
 """

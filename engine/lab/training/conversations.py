@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from engine.inference.preprocess import Transform, to_rgb
-from engine.lab.training.packing import CleanImage, NoisedImage, SeenImage, Split, Text
+from engine.lab.training.packing import NoisedSplit, Split, TextSplit, VaeSplit, VitSplit
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def read_part(part: dict[str, Any], *, loss: bool) -> Turn:
 FLAGS = {"need_loss": "loss", "need_vae": "clean", "need_vit": "seen"}
 
 
-class ConversationMaker:
+class ConversationSampler:
     """Draws samples from conversations. Pictures are encoded when first drawn, then kept.
 
     Args:
@@ -132,12 +132,12 @@ class ConversationMaker:
     def splits(self, turn: Turn) -> list[Split]:
         """A turn's splits; a picture comes noised, then clean, then seen, as far as it is wanted."""
         if turn.picture is None:
-            return [Text(self._encode(turn.text), turn.loss, droppable=not turn.loss)]
+            return [TextSplit(self._encode(turn.text), turn.loss, droppable=not turn.loss)]
         found: list[Split] = []
         if turn.loss or turn.clean:
             latent = self._encode_picture(self._target.pixels(turn.picture))
-            found += [NoisedImage(latent)] if turn.loss else []
-            found += [CleanImage(latent, droppable=True)] if turn.clean else []
+            found += [NoisedSplit(latent)] if turn.loss else []
+            found += [VaeSplit(latent, droppable=True)] if turn.clean else []
         if turn.seen:
-            found.append(SeenImage(self._look.pixels(turn.picture)))
+            found.append(VitSplit(self._look.pixels(turn.picture)))
         return found

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from engine.checkpoints.parts import part_of
+from engine.checkpoints.components import component_of
 from engine.checkpoints.validated_folder import read_sizes
 from engine.lab.training.optimiser import TOGETHER, split_parameters
 from engine.model.bagel import Bagel
@@ -33,7 +33,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Need:
-    """Weights by part, trained weights, and bytes a GPU by use."""
+    """Weights by part, trained weights, and bytes per GPU by use."""
 
     parts: dict[str, int]
     trained: int
@@ -46,18 +46,18 @@ class Need:
 
 
 def need(config: BagelConfig, *, gpus: int, tokens: int, rank: int | None) -> Need:
-    """The memory of one of ``gpus`` cards for steps of ``tokens`` tokens a card.
+    """The memory of one of ``gpus`` GPUs for steps of ``tokens`` tokens per GPU.
 
     ``rank`` trains low-rank adapters of the blocks and leaves all else frozen in bfloat16; None trains
-    everything. Raises ``ValueError`` for less than one card, token or rank.
+    everything. Raises ``ValueError`` for less than one GPU, token or rank.
     """
     if gpus < 1 or tokens < 1 or (rank is not None and rank < 1):
-        raise ValueError("cards, tokens and the rank of adapters must each be at least 1")
+        raise ValueError("GPUs, tokens and the rank of adapters must each be at least 1")
     with torch.device("meta"):
         model = Bagel(config)
     parts: dict[str, int] = {}
     for name, parameter in model.named_parameters():
-        part = part_of(name)
+        part = component_of(name)
         parts[part] = parts.get(part, 0) + parameter.numel()
     language = config.language
     layers = model.language_model.model.layers
@@ -106,35 +106,31 @@ def report(config: BagelConfig, *, gpus: int, tokens: int, rank: int | None, tit
     lines = [f"{title}: {total / 1e9:.3f} billion weights"]
     lines += [f"  {name:36}{count / 1e9:9.3f} billion" for name, count in found.parts.items()]
     how = f"adapters of rank {rank}" if rank is not None else "all weights"
-    lines += [f"Trained: {found.trained / 1e9:.3f} billion ({how})", f"Memory a card, {gpus} in all:"]
+    lines += [f"Trained: {found.trained / 1e9:.3f} billion ({how})", f"Memory per GPU, {gpus} in all:"]
     lines += [f"  {use:36}{size / GIB:9.2f} GiB" for use, size in found.bytes_by_use.items() if size]
     lines.append(f"  {'together':36}{found.gib:9.2f} GiB")
     if gpus > 1:
         lines.append(
             f"Sharding: each of the {layers} layers ({found.layer_gib:.2f} GiB in bfloat16) is one unit; its "
-            f"weights, gradients and optimiser state are split over {gpus} cards and gathered layer by layer."
+            f"weights, gradients and optimiser state are split over {gpus} GPUs and gathered layer by layer."
         )
     else:
-        lines.append("Sharding: none, one card holds everything.")
+        lines.append("Sharding: none, one GPU holds everything.")
     held = total * (FROZEN_BYTES if rank is not None else 4) / GIB
     lines.append(
-        f"Assumed: {tokens} tokens a card and step (a longer sample has a step of its own), float32 masters, "
-        "moments and averages, frozen weights in bfloat16 (where the device multiplies it). While it starts, "
-        f"every process holds the whole model in main memory, {held:.1f} GiB. The autoencoder isn't counted: "
-        "it encodes every picture once, between steps."
+        f"Assumed: {tokens} tokens per GPU and step (a longer sample has a step of its own), float32 "
+        "masters, moments and averages, frozen weights in bfloat16 (where the device multiplies it). "
+        f"While it starts, every process holds the whole model in main memory, {held:.1f} GiB. The "
+        "autoencoder isn't counted: it encodes every picture once, between steps."
     )
     return "\n".join(lines)
 
 
 def command(folder: Path | None, *, gpus: int, tokens: int, rank: int | None) -> str:
     """The command that trains as the figures assume."""
-    start = f"accelerate launch --num_processes {gpus} -m" if gpus > 1 else "python -m"
-    words = [
-        start,
-        "engine.lab.training unified --begin-from",
-        str(folder or "BAGEL_FOLDER"),
-        "--work runs/mine",
-    ]
+    several = f"accelerate launch --num_processes {gpus} -m engine.lab.training"
+    start = several if gpus > 1 else "restroke train"
+    words = [start, "unified --begin-from", str(folder or "BAGEL_FOLDER"), "--work runs/mine"]
     words += ["--plan pictures --pictures PARQUET_FOLDER --recompute", f"--tokens {tokens}"]
     words += ["--sharded"] if gpus > 1 else []
     return " ".join(words + ([f"--rank {rank}"] if rank is not None else []))

@@ -21,7 +21,7 @@ from engine.lab.storybook.scene.sampling import SPLITS
 from engine.lab.storybook.scene.scene import RELATIONS
 from engine.lab.training import provenance
 
-CARD = """# Storybook model
+TEMPLATE = """# Storybook model
 
 A small unified model in the public BAGEL layout (Qwen2 with two experts, SigLIP-NaViT vision encoder,
 FLUX-style autoencoder), trained from scratch by this repository's own recipe on pictures of a storybook
@@ -38,14 +38,14 @@ It needs this repository's reader: its autoencoder has {groups} norm groups (`no
 
 ## How it was trained
 
-`python -m engine.lab.training all`; where a stage is named twice, the later run went on with `--begin-from`.
+`restroke train all`; where a stage is named twice, the later run went on with `--begin-from`.
 Autoencoder: {ae_parameters:.1f} M weights; unified model: {parameters:.1f} M weights.
 
 {stages}
 
 Minutes are wall clock. A shard is 1000 scripts. "Error" is the mean squared error of the flow's velocity, by
-family of samples (`engine/lab/training/samples.py`); PSNR and SSIM are over held-out pictures, taken apart and
-put together again. Weights are the moving average, in bf16.
+family of samples (`engine/lab/training/samples.py`); PSNR and SSIM are over held-out pictures, encoded and
+decoded again. Weights are the moving average, in bf16.
 
 ## What it scores
 
@@ -53,9 +53,9 @@ put together again. Weights are the moving average, in bf16.
 """
 
 MEASURED = """By the judge, at the settings the checkpoint recommends (`sampling` in `config.json`), on scenes
-that lessons keep clear of{except_early}. Brackets hold 95% intervals, bootstrapped over prompts; n counts
+that training keeps clear of{except_early}. Brackets hold 95% intervals, bootstrapped over prompts; n counts
 prompts or cases. Where all came out alike an interval has no width. A scene is its things and where they
-stand: the same things in other places may have been in a lesson, and of a single thing they mostly have been.
+stand: the same things in other places may have been in training, and of a single thing they mostly have been.
 """
 
 
@@ -92,11 +92,11 @@ def protocol_rows(config: Mapping[str, Any]) -> str:
 def scores(report: Mapping[str, Any], stages: list[dict[str, Any]]) -> str:
     """Every suite of an evaluation as a table, its protocols side by side, and how each was run.
 
-    ``stages`` is the history of what was measured: it knows whose lessons kept clear of the scenes.
+    ``stages`` is the provenance of what was measured: it knows whose data kept clear of the scenes.
     """
     suites = report.get("runs", {})
     if not suites:
-        return "Nothing is measured yet: `python -m engine.lab.evaluation` does it."
+        return "Nothing is measured yet: `restroke evaluate` does it."
     trainings = [stage for stage in stages if stage["stage"] == "unified"]
     early = sum(not stage.get("keeps_clear") for stage in trainings)
     said = f" (those of the first {early} of {len(trainings)} trainings did not yet)"
@@ -163,13 +163,13 @@ def read_report(target: Path) -> dict[str, Any]:
     }
     if measured - {folder_digest(target, {})}:
         raise ValueError(
-            f"{path} was measured on other weights than those in {target}; the card was not written, "
-            "run python -m engine.lab.evaluation first"
+            f"{path} was measured on other weights than those in {target}; the model card was not written, "
+            "run restroke evaluate first"
         )
     return report
 
 
-def write_card(target: Path) -> None:
+def write_model_card(target: Path) -> None:
     """Writes ``target/README.md`` from the checkpoint's own ``training.json`` and ``evaluation.json``.
 
     Raises ``ValueError`` as :func:`read_report`, and when it isn't a storybook model.
@@ -177,12 +177,14 @@ def write_card(target: Path) -> None:
     report, stages = read_report(target), provenance.read(target)
     config = json.loads((target / "config.json").read_text(encoding="utf-8"))
     if config.get("world") != "storybook":
-        raise ValueError(f"{target} isn't a storybook model, so this card would not fit it; none was written")
+        raise ValueError(
+            f"{target} isn't a storybook model, so this model card would not fit it; none was written"
+        )
     shapes = {name: read_shapes(target / f"{name}.safetensors") for name in ("ema", "ae")}
     weights = {
         name: sum(math.prod(shape) for shape in found.values()) / 1e6 for name, found in shapes.items()
     }
-    text = CARD.format(
+    text = TEMPLATE.format(
         world=world(),
         protocols=protocol_rows(config),
         groups=config["vae_config"]["norm_groups"],

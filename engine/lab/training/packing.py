@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.checkpoints.special_tokens import SpecialTokens
+from engine.checkpoints.tokenizer import SpecialTokens
 from engine.lab.training.attention_mask import CAUSAL, FULL, NOISE, attention_layout
 from engine.lab.training.batch import Lists, PackedBatch
 from engine.model.config import BagelConfig
@@ -22,7 +22,7 @@ from engine.model.patches import grid_positions, interpolated_positions, patchif
 
 
 @dataclass
-class Text:
+class TextSplit:
     """bos, ids, eos. ``loss`` supervises every id and the eos; ``next_token`` labels the eos position itself.
 
     ``droppable`` texts may be left out by condition dropout, taking no position with them.
@@ -35,7 +35,7 @@ class Text:
 
 
 @dataclass
-class CleanImage:
+class VaeSplit:
     """An image as clean latents [z, h, w] (already scaled). Dropped, it still takes its position."""
 
     latent: Tensor
@@ -44,7 +44,7 @@ class CleanImage:
 
 
 @dataclass
-class SeenImage:
+class VitSplit:
     """An image as the vision encoder sees it: pixels [3, H, W] in [-1, 1].
 
     ``cover`` uint8 [2, p*h, p*w], p*p cells a patch: what it shows (``engine.lab.training.auxiliary_loss``).
@@ -57,7 +57,7 @@ class SeenImage:
 
 
 @dataclass
-class NoisedImage:
+class NoisedSplit:
     """A target: latents [z, h, w] (scaled) noised to one random time.
 
     ``draw`` is that time before the sigmoid and shift, ``noise`` the noise by token [n, p*p*z]; both are
@@ -72,7 +72,7 @@ class NoisedImage:
     cover: Tensor | None = None
 
 
-Split = Text | CleanImage | SeenImage | NoisedImage
+Split = TextSplit | VaeSplit | VitSplit | NoisedSplit
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Dropout:
     """Probabilities of leaving out a droppable condition; every split decides for itself."""
 
     text: float = 0.1
-    clean: float = 0.3
-    seen: float = 0.3
+    vae: float = 0.3
+    vit: float = 0.3
 
 
 class Packer:
@@ -127,25 +127,25 @@ class Packer:
         return sum(map(self._tokens_of, sample))
 
     def _tokens_of(self, split: Split) -> int:
-        if isinstance(split, Text):
+        if isinstance(split, TextSplit):
             return len(split.ids) + 2
-        is_seen = isinstance(split, SeenImage)
-        rows, columns = (split.pixels if is_seen else split.latent).shape[1:]
-        patch = self.config.vision.patch_size if is_seen else self.config.latent_patch
+        is_vit = isinstance(split, VitSplit)
+        rows, columns = (split.pixels if is_vit else split.latent).shape[1:]
+        patch = self.config.vision.patch_size if is_vit else self.config.latent_patch
         return (rows // patch) * (columns // patch) + 2
 
     def _dropped(self, split: Split) -> bool:
-        if self.dropout is None or isinstance(split, NoisedImage) or not split.droppable:
+        if self.dropout is None or isinstance(split, NoisedSplit) or not split.droppable:
             return False
-        kinds = {Text: self.dropout.text, CleanImage: self.dropout.clean, SeenImage: self.dropout.seen}
+        kinds = {TextSplit: self.dropout.text, VaeSplit: self.dropout.vae, VitSplit: self.dropout.vit}
         return torch.rand((), generator=self.generator).item() < kinds[type(split)]
 
     def _add(self, lists: Lists, split: Split, number: int, position: int) -> int:
         """Appends one split at rotary ``position``; returns the next position."""
         if self._dropped(split):
-            return position if isinstance(split, Text) else position + 1
+            return position if isinstance(split, TextSplit) else position + 1
         at, tokens = len(lists.positions), self.tokens
-        if isinstance(split, Text):
+        if isinstance(split, TextSplit):
             ids = [tokens.bos, *split.ids, tokens.eos]
             count, kind = len(ids), CAUSAL
             lists.text_ids += ids
@@ -162,12 +162,12 @@ class Packer:
             lists.text_ids += [tokens.start_of_image, tokens.end_of_image]
             lists.text_index += [at, at + count - 1]
             lists.positions += [position] * count
-            if isinstance(split, NoisedImage):
+            if isinstance(split, NoisedSplit):
                 if split.end_loss:
                     lists.label(at + inner, tokens.end_of_image)
             else:
                 position += 1
-        if not isinstance(split, NoisedImage) and split.next_token is not None:
+        if not isinstance(split, NoisedSplit) and split.next_token is not None:
             lists.label(at + count - 1, split.next_token)
         lists.split_of += [number] * count
         lists.kind_of += [kind] * count
@@ -179,12 +179,10 @@ class Packer:
             self._grids[key] = self._numbered(*key)
         return self._grids[key]
 
-    def _add_image(
-        self, lists: Lists, split: CleanImage | SeenImage | NoisedImage, at: int
-    ) -> tuple[int, int]:
+    def _add_image(self, lists: Lists, split: VaeSplit | VitSplit | NoisedSplit, at: int) -> tuple[int, int]:
         """Appends the tokens between the markers; returns their count and the kind of attention."""
         config = self.config
-        if isinstance(split, SeenImage):
+        if isinstance(split, VitSplit):
             patch = config.vision.patch_size
             tokens = patchify(split.pixels, patch)
             rows, columns = (side // patch for side in split.pixels.shape[1:])
@@ -199,7 +197,7 @@ class Packer:
         rows, columns = (side // config.latent_patch for side in split.latent.shape[1:])
         lists.latent_ids.append(self._grid(rows, columns, config.latent_side))
         lists.latent_index += range(at, at + len(x0))
-        if isinstance(split, CleanImage):
+        if isinstance(split, VaeSplit):
             lists.noised.append(x0)
             lists.times.append(torch.zeros(len(x0)))
             return len(x0), FULL
@@ -225,11 +223,11 @@ class Packer:
         packed_of = torch.cat([index["text_index"], index["vit_index"], index["latent_index"]])
         row_of = torch.empty_like(packed_of)
         row_of[packed_of] = torch.arange(len(packed_of))
-        places, mask = attention_layout(
+        slots, mask = attention_layout(
             torch.tensor(lists.sample_lengths), torch.tensor(lists.split_of), torch.tensor(lists.kind_of)
         )
         gather = torch.zeros(mask.shape[0] * mask.shape[-1], dtype=torch.long)
-        gather[places] = row_of
+        gather[slots] = row_of
         return PackedBatch(
             sample_lengths=lists.sample_lengths,
             vit_lengths=lists.vit_lengths,
@@ -246,7 +244,7 @@ class Packer:
             row_positions=position_ids[packed_of],
             row_of=row_of,
             gather=gather,
-            scatter=places[packed_of],
+            scatter=slots[packed_of],
             mask=mask,
             **index,
         )

@@ -1,6 +1,6 @@
 """How a checkpoint came to be, stage by stage: ``training.json``, which travels in its folder.
 
-A training that begins from a checkpoint takes its history along, so a card tells the whole story.
+A training that begins from a checkpoint takes these stages along, so a model card tells the whole story.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ NAME = "training.json"
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """The finished stages in ``folder``, oldest first; none if it has no history."""
+    """The finished stages in ``folder``, oldest first; none if there is no such file."""
     path = folder / NAME
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
@@ -23,7 +23,7 @@ def write(folder: Path, stages: list[dict[str, Any]]) -> None:
 
 
 def gather(work: Path, *, seed: int, machine: str) -> list[dict[str, Any]]:
-    """The history that ``work`` began with, and the stages that ran in it."""
+    """The stages that ``work`` began with, and the stages that ran in it."""
     stages = read(work)
     here = {"seed": seed, "machine": machine}
     for stage in ("autoencoder", "decoder", "unified"):

@@ -22,7 +22,7 @@ from engine.checkpoints.reader import load_checkpoint
 from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 from engine.checkpoints.tensor_writer import write_tensors
 from engine.checkpoints.tokenizer import FILES
-from engine.checkpoints.tokenizer import Tokenizer as Words
+from engine.checkpoints.tokenizer import Tokenizer as CheckpointTokenizer
 from engine.checkpoints.validated_folder import ValidatedFolder, validate_files, validate_folder
 from engine.checkpoints.vocabulary import VOCABULARY
 from engine.inference.pictures import transforms
@@ -33,13 +33,13 @@ from engine.lab.training.autoencoder import CONFIG as AUTOENCODER
 from engine.lab.training.data.irg import QUESTIONS, sample_irg_script
 from engine.lab.training.data.process import process_script
 from engine.lab.training.shards import SEEN_SIDE
-from engine.lab.training.tokenizer import move_words, train_tokenizer
+from engine.lab.training.tokenizer import move_word_rows, train_tokenizer
 from engine.model.autoencoder import Autoencoder
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 
 if TYPE_CHECKING:
-    from engine.lab.training.conversations import ConversationMaker
+    from engine.lab.training.conversations import ConversationSampler
 
 START = "unified.start.safetensors"
 """The weights that a work folder began with, as they were stored."""
@@ -89,15 +89,15 @@ def sizes(vocabulary: int) -> BagelConfig:
     )
 
 
-def make_tokenizer(work: Path, seed: int, lessons: int = 6000) -> Tokenizer:
+def make_tokenizer(work: Path, seed: int, count: int = 6000) -> Tokenizer:
     """The tokenizer in ``work/tokenizer``, learned on whole scripts if it isn't there yet."""
     folder = work / "tokenizer"
     if not (folder / "tokenizer.json").exists():
         rng = random.Random(f"tokenizer-{seed}")
-        scripts = [process_script(rng) for _ in range(lessons)]
-        scripts += [sample_irg_script(rng) for _ in range(lessons // 2)]
+        scripts = [process_script(rng) for _ in range(count)]
+        scripts += [sample_irg_script(rng) for _ in range(count // 2)]
         texts = [part.text for script in scripts for part in script.parts if part.kind == "text"]
-        train_tokenizer([*texts, *QUESTIONS * lessons, *corpus(lessons, seed)], folder)
+        train_tokenizer([*texts, *QUESTIONS * count, *corpus(count, seed)], folder)
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
@@ -120,7 +120,7 @@ def begin_from(folder: Path, work: Path, seed: int, *, new_words: bool = False) 
     if new_words:
         old, new = Tokenizer.from_file(str(folder / "tokenizer.json")), make_tokenizer(work, seed)
         tables = {name: weights.tensor(name) for name in (EMBEDDING, LM_HEAD) if name in weights.stored}
-        moved = move_words(tables, old, new, rows(new))
+        moved = move_word_rows(tables, old, new, rows(new))
     else:
         copy_files(folder, work / "tokenizer", FILES)
     if past := provenance.read(folder):
@@ -150,20 +150,20 @@ def begun(work: Path) -> ValidatedFolder | None:
 
 
 def check_world(work: Path) -> None:
-    """Raises ``ValueError`` when ``work`` began from a model that lessons of the storybook don't fit."""
+    """Raises ``ValueError`` when ``work`` began from a model that storybook data doesn't fit."""
     opened = begun(work)
     if opened and opened.extras.get("world") != EXTRAS["world"]:
         raise ValueError(
-            f"{work} began from a checkpoint that isn't a storybook model, and lessons of the storybook fit "
+            f"{work} began from a checkpoint that isn't a storybook model, and storybook data fits "
             "no other. Nothing was changed; name a folder of one's own pictures with --pictures."
         )
 
 
-def words(work: Path, seed: int) -> Words:
+def load_tokenizer(work: Path, seed: int) -> CheckpointTokenizer:
     """The tokenizer of ``work``; learned if ``work`` has none and didn't begin from a checkpoint."""
     if not (work / CONFIGS[0]).exists():
         make_tokenizer(work, seed)
-    return Words.load(work / "tokenizer")
+    return CheckpointTokenizer.load(work / "tokenizer")
 
 
 def load_autoencoder(work: Path, device: str) -> Autoencoder:
@@ -176,12 +176,15 @@ def load_autoencoder(work: Path, device: str) -> Autoencoder:
 
 def own_pictures(
     folder: Path, work: Path, encode: Callable[[str], Sequence[int]], device: str
-) -> ConversationMaker:
+) -> ConversationSampler:
     """Samples from a folder in the public interleaved format.
 
     Pictures are resized by the checkpoint's own rules and encoded by its autoencoder, on ``device``.
     """
-    from engine.lab.training.conversations import ConversationMaker, read_conversations  # pyarrow: only here
+    from engine.lab.training.conversations import (  # pyarrow: only here
+        ConversationSampler,
+        read_conversations,
+    )
 
     opened, autoencoder = begun(work), load_autoencoder(work, device)
 
@@ -193,7 +196,7 @@ def own_pictures(
     if opened:
         extras = dict(zip(names, transforms(opened.config), strict=True)) | opened.extras
     target, look = (Transform(*extras[name]) for name in names)
-    return ConversationMaker(list(read_conversations(folder)), encode, latent, target, look)
+    return ConversationSampler(list(read_conversations(folder)), encode, latent, target, look)
 
 
 def rows(tokenizer: Tokenizer) -> int:

@@ -1,4 +1,4 @@
-"""From lessons to training samples: which stretch of a lesson is shown, and where the losses fall.
+"""From scripts to training samples: which stretch of a script is shown, and where the losses fall.
 
 Short stretches teach quickly (prompt → image; image + plan → image; image → words); whole trajectories
 teach the grammar. All are the same tokens in the same order as the running protocols use.
@@ -13,12 +13,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine.checkpoints.special_tokens import SpecialTokens
+from engine.checkpoints.tokenizer import SpecialTokens
 from engine.lab.training.data.irg import MODES, Mode, image_free, parts_of, sample_irg_script, text_free
 from engine.lab.training.data.process import process_script
 from engine.lab.training.data.script import Part
-from engine.lab.training.packing import CleanImage, NoisedImage, SeenImage, Split, Text
-from engine.lab.training.shards import Lesson, Library
+from engine.lab.training.packing import NoisedSplit, Split, TextSplit, VaeSplit, VitSplit
+from engine.lab.training.shards import EncodedScript, ShardDataset
 
 CONTEXT_NOISE = 0.08
 """Noise on context latents: at run time the context holds the model's own, slightly soft, pictures."""
@@ -29,8 +29,8 @@ COPIES = {"direct": 2, "edit": 3, "initial full": 2, "improving full": 3}
 A noised image is seen by nobody and takes no position, so copies do not know of each other.
 """
 
-BRANCH = 0.1
-"""How often a picture of irg is drawn as a guidance branch: without its text, or without the one before."""
+GUIDANCE_CONTEXTS = 0.1
+"""How often a picture of irg is drawn in a guidance context: without its text, or without the one before."""
 
 THOUGHTS = 0.2
 """The share of told sessions that are a prompt and the thought about it."""
@@ -42,7 +42,7 @@ The last is not of the storybook: one's own pictures (``engine.lab.training.conv
 """
 
 
-class Sampler:
+class StorybookSampler:
     """Draws samples of a family. ``encode`` turns text into ids without bos and eos.
 
     ``learns_rejected``: sketches that the next inspection rejects are targets too, not mere context.
@@ -50,13 +50,13 @@ class Sampler:
 
     def __init__(
         self,
-        library: Library,
+        dataset: ShardDataset,
         encode: Callable[[str], Sequence[int]],
         tokens: SpecialTokens,
         *,
         learns_rejected: bool = False,
     ) -> None:
-        self.library, self._encode, self.tokens = library, encode, tokens
+        self.dataset, self._encode, self.tokens = dataset, encode, tokens
         self.learns_rejected = learns_rejected
         self._follow = {
             "text": tokens.bos,
@@ -69,20 +69,20 @@ class Sampler:
     def draw(self, family: str, rng: random.Random, generator: torch.Generator) -> list[Split]:
         """One sample of ``family``, one of :data:`FAMILIES`."""
         if family == "direct":
-            lesson = rng.choice(self.library.direct)
-            return self.splits(lesson, lesson.parts, generator, droppable=0, copies=COPIES[family])
+            script = rng.choice(self.dataset.direct)
+            return self.splits(script, script.parts, generator, droppable=0, copies=COPIES[family])
         if family == "told":
             return self.told(rng)
         if family == "look":
-            return self.look(rng.choice(self.library.direct))
+            return self.look(rng.choice(self.dataset.direct))
         if family in MODES:
-            return self.mode(family, rng.choice(self.library.irg), rng, generator)
-        lesson = self.trajectory(rng)
+            return self.mode(family, rng.choice(self.dataset.irg), rng, generator)
+        script = self.trajectory(rng)
         if family == "whole":
-            return self.splits(lesson, lesson.parts, generator)
+            return self.splits(script, script.parts, generator)
         if family == "edit":
-            return self.edit(lesson, rng, generator)
-        return self.words(lesson, rng, generator)
+            return self.edit(script, rng, generator)
+        return self.words(script, rng, generator)
 
     def told(self, rng: random.Random) -> list[Split]:
         """The words alone of a session in which nothing goes wrong, or of a thought; fresh every time.
@@ -95,71 +95,73 @@ class Sampler:
         else:
             parts = process_script(rng, may_fail=False).parts
         return [
-            Text(self.ids(part.text), part.loss, self._follow[part.follows])
+            TextSplit(self.ids(part.text), part.loss, self._follow[part.follows])
             for part in parts
             if part.kind == "text"
         ]
 
-    def look(self, lesson: Lesson) -> list[Split]:
+    def look(self, script: EncodedScript) -> list[Split]:
         """A picture as it is seen, and one of its prompts as what there is to say of it."""
-        prompt, shown = lesson.parts
-        pixels, cells = to_seen(lesson.seen[shown.scene]), lesson.cover[shown.scene]
-        return [SeenImage(pixels, self.tokens.bos, cover=cells), Text(self.ids(prompt.text), loss=True)]
+        prompt, shown = script.parts
+        pixels, cells = to_seen(script.seen[shown.scene]), script.cover[shown.scene]
+        return [VitSplit(pixels, self.tokens.bos, cover=cells), TextSplit(self.ids(prompt.text), loss=True)]
 
-    def trajectory(self, rng: random.Random) -> Lesson:
+    def trajectory(self, rng: random.Random) -> EncodedScript:
         """A trajectory of the process, with the targets that this training has in it."""
-        lesson = rng.choice(self.library.process)
+        script = rng.choice(self.dataset.process)
         if not self.learns_rejected:
-            return lesson
-        parts = [replace(part, loss=part.loss or part.rejected) for part in lesson.parts]
-        return replace(lesson, parts=parts)
+            return script
+        parts = [replace(part, loss=part.loss or part.rejected) for part in script.parts]
+        return replace(script, parts=parts)
 
-    def mode(self, mode: Mode, lesson: Lesson, rng: random.Random, generator: torch.Generator) -> list[Split]:
-        """A mode of irg; now and then its picture is drawn in the context of a guidance branch."""
-        parts, lot = parts_of(mode, lesson.parts), rng.random()
+    def mode(
+        self, mode: Mode, script: EncodedScript, rng: random.Random, generator: torch.Generator
+    ) -> list[Split]:
+        """A mode of irg; now and then its picture is drawn in a guidance context."""
+        parts, lot = parts_of(mode, script.parts), rng.random()
         if parts[-1].kind == "image":
-            if lot < BRANCH:
+            if lot < GUIDANCE_CONTEXTS:
                 parts = text_free(mode, parts)
-            elif lot < 2 * BRANCH and mode == "improving full":
+            elif lot < 2 * GUIDANCE_CONTEXTS and mode == "improving full":
                 parts = image_free(parts)
-        return self.splits(lesson, parts, generator, copies=COPIES.get(mode, 1))
+        return self.splits(script, parts, generator, copies=COPIES.get(mode, 1))
 
-    def edit(self, lesson: Lesson, rng: random.Random, generator: torch.Generator) -> list[Split]:
+    def edit(self, script: EncodedScript, rng: random.Random, generator: torch.Generator) -> list[Split]:
         """The prompt, the last picture before a target, what was said since, and the target.
 
         Now and then everything before the target is kept. The newest text is droppable: that is the
         text-free guidance context.
         """
-        while not (targets := image_targets(lesson)):  # a model's own sketch that was right is no target
-            lesson = self.trajectory(rng)
+        while not (targets := image_targets(script)):  # a model's own sketch that was right is no target
+            script = self.trajectory(rng)
         at = rng.choice(targets)
-        before = lesson.parts[:at]
+        before = script.parts[:at]
         images = [i for i, part in enumerate(before) if part.kind == "image"]
         if images and rng.random() < 0.85:
             before = [before[0], *before[images[-1] :]]
-        parts = [*map(without_loss, before), lesson.parts[at]]
-        return self.splits(lesson, parts, generator, droppable=len(parts) - 2, copies=COPIES["edit"])
+        parts = [*map(without_loss, before), script.parts[at]]
+        return self.splits(script, parts, generator, droppable=len(parts) - 2, copies=COPIES["edit"])
 
-    def words(self, lesson: Lesson, rng: random.Random, generator: torch.Generator) -> list[Split]:
+    def words(self, script: EncodedScript, rng: random.Random, generator: torch.Generator) -> list[Split]:
         """The prompt, a plan, its picture and the inspection to be written."""
         spoken = [
             i
-            for i, part in enumerate(lesson.parts)
-            if part.kind == "text" and part.loss and lesson.parts[i - 1].kind == "image"
+            for i, part in enumerate(script.parts)
+            if part.kind == "text" and part.loss and script.parts[i - 1].kind == "image"
         ]
         if not spoken:
-            return self.splits(lesson, lesson.parts, generator)
+            return self.splits(script, script.parts, generator)
         at = rng.choice(spoken)
         start = max(1, at - 2)
         return self.splits(
-            lesson,
-            [*map(without_loss, [lesson.parts[0], *lesson.parts[start:at]]), lesson.parts[at]],
+            script,
+            [*map(without_loss, [script.parts[0], *script.parts[start:at]]), script.parts[at]],
             generator,
         )
 
     def splits(
         self,
-        lesson: Lesson,
+        script: EncodedScript,
         parts: Sequence[Part],
         generator: torch.Generator,
         *,
@@ -174,7 +176,7 @@ class Sampler:
         for index, part in enumerate(parts):
             if part.kind == "text":
                 found.append(
-                    Text(
+                    TextSplit(
                         self.ids(part.text),
                         part.loss,
                         self._follow[part.follows],
@@ -182,17 +184,17 @@ class Sampler:
                     )
                 )
                 continue
-            latent = lesson.latents[part.scene].float()
+            latent = script.latents[part.scene].float()
             if part.loss:
-                shown = lesson.cover[part.scene]
+                shown = script.cover[part.scene]
                 for copy, draw in enumerate(spread_draws(copies, generator)):
-                    found.append(NoisedImage(latent, draw, end_loss=copy == 0, cover=shown))
+                    found.append(NoisedSplit(latent, draw, end_loss=copy == 0, cover=shown))
             if index + 1 < len(parts):
                 soft = latent + CONTEXT_NOISE * torch.randn(latent.shape, generator=generator)
-                found.append(CleanImage(soft))
-                seen = to_seen(lesson.seen[part.scene])
-                cells = lesson.cover[part.scene]
-                found.append(SeenImage(seen, self._follow[part.follows], cover=cells))
+                found.append(VaeSplit(soft))
+                seen = to_seen(script.seen[part.scene])
+                cells = script.cover[part.scene]
+                found.append(VitSplit(seen, self._follow[part.follows], cover=cells))
         return found
 
     def ids(self, text: str) -> list[int]:
@@ -209,9 +211,9 @@ def spread_draws(count: int, generator: torch.Generator) -> list[float]:
     return torch.special.ndtri(places.clamp(1e-6, 1 - 1e-6)).tolist()
 
 
-def image_targets(lesson: Lesson) -> list[int]:
-    """Where in the lesson a picture is to be drawn."""
-    return [i for i, part in enumerate(lesson.parts) if part.kind == "image" and part.loss]
+def image_targets(script: EncodedScript) -> list[int]:
+    """Where in the script a picture is to be drawn."""
+    return [i for i, part in enumerate(script.parts) if part.kind == "image" and part.loss]
 
 
 def without_loss(part: Part) -> Part:

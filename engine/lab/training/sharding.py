@@ -2,7 +2,7 @@
 
 Every layer of the language model is one unit, and everything else another: weights, gradients and optimiser
 state are split over the processes, and a unit's weights gathered while it runs (PyTorch's FSDP2, which the
-plugin of accelerate calls too, but on graphics cards only). How big that leaves each process is
+plugin of accelerate calls too, but on GPUs only). How big that leaves each process is
 ``dry_run``'s business.
 """
 
@@ -21,13 +21,15 @@ from torch.utils._pytree import register_pytree_node
 from torch.utils.checkpoint import checkpoint
 
 from engine.model.bagel import Bagel
-from engine.model.language import GEN, DecoderLayer, Group
+from engine.model.language import GEN, DecoderLayer, ExpertRows
 
 LAYERS = "language_model.model.layers."
 
 # FSDP2 looks for the tensors a unit is given, and finds them in known containers only.
 register_pytree_node(
-    Group, lambda g: ([g.hidden, g.cos, g.sin], g.expert), lambda values, expert: Group(expert, *values)
+    ExpertRows,
+    lambda g: ([g.hidden, g.cos, g.sin], g.expert),
+    lambda values, expert: ExpertRows(expert, *values),
 )
 
 
@@ -37,8 +39,8 @@ def recompute_layers(model: Bagel) -> None:
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
 
 
-def shard(trainee: nn.Module, model: Bagel, accelerator: Accelerator) -> None:
-    """Splits ``trainee``, which holds ``model``, over all processes, in place.
+def shard(module: nn.Module, model: Bagel, accelerator: Accelerator) -> None:
+    """Splits ``module``, which holds ``model``, over all processes, in place.
 
     All processes must then run the same number of forward passes. Raises ``ValueError`` for a single one.
     """
@@ -50,12 +52,12 @@ def shard(trainee: nn.Module, model: Bagel, accelerator: Accelerator) -> None:
     for layer in model.language_model.model.layers:
         layer.forward = partial(_touching_layer, layer, layer.forward)
         fully_shard(layer, mesh=mesh, mp_policy=policy)
-    trainee.forward = partial(_touching, trainee, trainee.forward)
-    fully_shard(trainee, mesh=mesh, mp_policy=policy)
+    module.forward = partial(_touching, module, module.forward)
+    fully_shard(module, mesh=mesh, mp_policy=policy)
 
 
 def _touching_layer(
-    layer: DecoderLayer, forward: Callable, groups: list[Group], attend: object
+    layer: DecoderLayer, forward: Callable, groups: list[ExpertRows], attend: object
 ) -> list[Tensor]:
     """A layer's forward in which the drawing expert has gradients even where nothing is drawn.
 
@@ -67,9 +69,9 @@ def _touching_layer(
     return [first, *rest]
 
 
-def _touching(trainee: nn.Module, forward: Callable, *args: object) -> Tensor:
+def _touching(module: nn.Module, forward: Callable, *args: object) -> Tensor:
     """The forward of what is around the layers, in which every weight has a gradient."""
-    return forward(*args) + _nothing(p for name, p in trainee.named_parameters() if LAYERS not in name)
+    return forward(*args) + _nothing(p for name, p in module.named_parameters() if LAYERS not in name)
 
 
 def _nothing(parameters: Iterable[Tensor]) -> Tensor:

@@ -3,7 +3,7 @@
 A shard is two files. ``shard-NNNNN.safetensors`` holds, picture by picture, ``latents`` [N, z, h, w] float16
 (posterior means, scaled), ``seen`` [N, 128, 128, 3] uint8 (what the vision encoder is shown) and ``cover``
 [N, 2, 16, 16] uint8 (which kind and colour fills each cell). ``shard-NNNNN.json`` holds the
-lessons of each protocol, and for every picture some prompts that it answers. Shard number, seed and arm
+scripts of each protocol, and for every picture some prompts that it answers. Shard number, seed and variant
 determine the content.
 """
 
@@ -22,19 +22,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from engine.core.atomic_write import write_text
 from engine.lab.storybook.drawing.cells import cover
 from engine.lab.storybook.drawing.render import render
 from engine.lab.storybook.language import sentences
 from engine.lab.storybook.scene.palette import SIDE
 from engine.lab.storybook.scene.scene import Scene
-from engine.lab.training.data.artist import artist_script
+from engine.lab.training.data.artist_edits import artist_script
 from engine.lab.training.data.cases import conflict_script, mismatch_script
 from engine.lab.training.data.irg import own_pictures, sample_irg_script
 from engine.lab.training.data.process import process_script
-from engine.lab.training.data.sampled import painted_picture, read_lessons
+from engine.lab.training.data.sampled import painted_picture, read_scripts
 from engine.lab.training.data.script import Part, Rough, Script, Shown, direct_parts, seen_in
 from engine.lab.training.data.split import sample_training_scene
-from engine.lab.training.data.variants import Arm
+from engine.lab.training.data.variants import DataVariant
 from engine.lab.training.precision import fast_precision
 from engine.model.autoencoder import Autoencoder
 
@@ -46,19 +47,19 @@ CASES_SHARE = 0.2
 """Share of trajectories with invented mistakes that are about one inspection, in the papers' shares."""
 
 SHARES = {"single": 0.2, "artist": 0.2, "irg": 0.2, "process": 0.4}
-"""Shares of scripts: one picture and its prompts, wishes of the artist, lessons of irg, trajectories."""
+"""Shares of scripts: one picture and its prompts, wishes of the artist, irg, trajectories."""
 
 ROUGH_SIDE = 56
 """A rough picture was once this small: its edges are as soft as those of a model that trained too little."""
 
-USUAL = Arm()
+USUAL = DataVariant()
 
 PROMPTS = 3
 """Wordings of the prompt of every picture."""
 
 
 @dataclass
-class Lesson:
+class EncodedScript:
     """A script whose image parts point at rows of ``latents``, ``seen`` and ``cover``."""
 
     parts: list[Part]
@@ -67,17 +68,17 @@ class Lesson:
     cover: Tensor
 
 
-def write_scripts(
-    number: int, seed: int, count: int, arm: Arm = USUAL, sampled: Sequence[Script] = ()
+def make_scripts(
+    number: int, seed: int, count: int, variant: DataVariant = USUAL, sampled: Sequence[Script] = ()
 ) -> list[Script]:
     """The scripts of shard ``number``: trajectories of the process and of irg, and scenes that stand alone.
 
-    Lessons from a model's own sketches (``sampled``) are among the trajectories where the arm has its
-    critiques from them, and lend irg their weak pictures. Raises ``ValueError`` for that arm without them.
+    Scripts from a model's own sketches (``sampled``) are among the trajectories where the variant takes its
+    critiques from them, and lend irg their weak pictures. Raises ``ValueError`` if such a variant has none.
     """
-    if arm.samples and not sampled:
+    if variant.self_samples and not sampled:
         raise ValueError(
-            "critiques that are self-sampled need lessons from a model's own sketches: --sampled"
+            "critiques that are self-sampled need scripts from a model's own sketches: --sampled"
         )
     rng = random.Random(f"scripts-{seed}-{number}")
     own = list(own_pictures(sampled))
@@ -90,12 +91,12 @@ def write_scripts(
             found.append(artist_script(rng))
         elif kind == "irg":
             found.append(sample_irg_script(rng, own))
-        elif arm.samples and rng.random() < SAMPLED_SHARE:
+        elif variant.self_samples and rng.random() < SAMPLED_SHARE:
             found.append(rng.choice(sampled))
-        elif arm.invents and rng.random() < CASES_SHARE:
+        elif variant.corrupts and rng.random() < CASES_SHARE:
             found.append(rng.choice((conflict_script, mismatch_script))(rng))
         else:
-            found.append(process_script(rng, varied=arm.varied, may_fail=arm.invents))
+            found.append(process_script(rng, varied=variant.varied, may_fail=variant.corrupts))
     return found
 
 
@@ -107,7 +108,7 @@ def picture(shown: Shown, sampled: Path | None) -> Image.Image:
         small = render(shown.seen).resize((ROUGH_SIDE, ROUGH_SIDE), Image.Resampling.BICUBIC)
         return small.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     if sampled is None:
-        raise ValueError(f"the painted picture {shown.name} needs the folder that its lessons were read from")
+        raise ValueError(f"the painted picture {shown.name} needs the folder that its script was read from")
     return painted_picture(sampled, shown).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
@@ -131,12 +132,12 @@ def write_shard(
     seed: int,
     count: int,
     device: str,
-    arm: Arm = USUAL,
+    variant: DataVariant = USUAL,
     sampled: Path | None = None,
 ) -> None:
     """Renders and encodes one shard; a shard that exists is left alone.
 
-    ``sampled`` is a folder of lessons from a model's own sketches (``data.sampled``).
+    ``sampled`` is a folder of scripts from a model's own sketches (``data.sampled``).
     """
     target = shard_path(folder, number)
     if target.exists():
@@ -144,11 +145,11 @@ def write_shard(
     folder.mkdir(parents=True, exist_ok=True)
     words = random.Random(f"prompts-{seed}-{number}")
     scenes: list[Shown] = []
-    lessons: dict[str, list] = {"process": [], "irg": []}
-    for script in write_scripts(number, seed, count, arm, read_lessons(sampled) if sampled else ()):
+    scripts: dict[str, list] = {"process": [], "irg": []}
+    for script in make_scripts(number, seed, count, variant, read_scripts(sampled) if sampled else ()):
         if script.parts:
             parts = [asdict(part) | {"scene": part.scene + len(scenes)} for part in script.parts]
-            lessons[script.protocol].append(parts)
+            scripts[script.protocol].append(parts)
         scenes += script.scenes
     pictures = [picture(scene, sampled) for scene in scenes]
     seen = [np.asarray(p.resize((SEEN_SIDE, SEEN_SIDE), Image.Resampling.BICUBIC)) for p in pictures]
@@ -162,9 +163,7 @@ def write_shard(
         [sentences.prompt(scene, words) for _ in range(PROMPTS)] if isinstance(scene, Scene) else []
         for scene in scenes
     ]
-    part = target.with_suffix(".part")
-    part.write_text(json.dumps({"lessons": lessons, "prompts": prompts}))
-    part.replace(target)
+    write_text(target, json.dumps({"lessons": scripts, "prompts": prompts}))
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -180,25 +179,27 @@ def write_shards(
     seed: int,
     count: int,
     device: str,
-    arm: Arm = USUAL,
+    variant: DataVariant = USUAL,
     sampled: Path | None = None,
 ) -> None:
     """The first ``shards`` shards of ``count`` scripts each."""
-    for number in tqdm(range(shards), desc=f"shards, {arm.name}"):
-        write_shard(folder, number, model, seed=seed, count=count, device=device, arm=arm, sampled=sampled)
+    for number in tqdm(range(shards), desc=f"shards, {variant.name}"):
+        write_shard(
+            folder, number, model, seed=seed, count=count, device=device, variant=variant, sampled=sampled
+        )
 
 
-class Library:
-    """All lessons of a folder of shards; :meth:`refresh` picks up shards written since.
+class ShardDataset:
+    """All scripts of a folder of shards; :meth:`refresh` picks up shards written since.
 
     ``direct`` has every picture under each of its prompts, ``process`` and ``irg`` the whole trajectories.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.direct: list[Lesson] = []
-        self.process: list[Lesson] = []
-        self.irg: list[Lesson] = []
+        self.direct: list[EncodedScript] = []
+        self.process: list[EncodedScript] = []
+        self.irg: list[EncodedScript] = []
         self._read: set[str] = set()
         self.refresh()
 
@@ -209,8 +210,8 @@ class Library:
             self._read.add(index.name)
             tensors = load_file(index.with_suffix(".safetensors"))
             found = json.loads(index.read_text())
-            for protocol, lessons in found["lessons"].items():
-                told = (Lesson([Part(**part) for part in parts], **tensors) for parts in lessons)
+            for protocol, scripts in found["lessons"].items():
+                told = (EncodedScript([Part(**part) for part in parts], **tensors) for parts in scripts)
                 getattr(self, protocol).extend(told)
             for row, prompts in enumerate(found["prompts"]):
-                self.direct += [Lesson(direct_parts(text, row), **tensors) for text in prompts]
+                self.direct += [EncodedScript(direct_parts(text, row), **tensors) for text in prompts]

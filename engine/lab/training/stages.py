@@ -1,4 +1,4 @@
-"""Stage plans: how many steps, of which lessons, at which rates. Read from ``assets/training/*.toml``.
+"""Stage plans: how many steps, on which data, at which rates. Read from ``assets/training/*.toml``.
 
 Pure values; the loop (``engine.lab.training.unified``) carries them out one after the other.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.core.assets import asset
-from engine.lab.training.data.variants import Arm
+from engine.lab.training.data.variants import DataVariant
 from engine.lab.training.samples import FAMILIES
 
 
@@ -23,7 +23,7 @@ class Stage:
     Shares move from ``first`` to ``last`` between a quarter and three quarters of the stage. ``matrix_rate``
     is Muon's peak rate and ``other_rate`` AdamW's; after a warm-up both follow one cosine over the stage, or
     stay ``constant``. ``shift`` moves the times of noised pictures towards noise, as in sampling.
-    ``arm`` says which lessons of the process it has. ``rejected`` sketches, those in which the next
+    ``variant`` says how its process data is made. ``rejected`` sketches, those in which the next
     inspection finds the fault, are ``masked`` (seen, never a target of the flow) or ``learned`` like any
     other.
     """
@@ -37,7 +37,7 @@ class Stage:
     other_rate: float = 1.5e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     shift: float = 1.5
-    arm: Arm = Arm()
+    variant: DataVariant = DataVariant()
     rejected: Literal["masked", "learned"] = "masked"
 
     def __post_init__(self) -> None:
@@ -79,9 +79,9 @@ def read_plan(name: str) -> list[Stage]:
     for entry in tomllib.loads(path.read_text(encoding="utf-8")).get("stage", []):
         first = entry.pop("shares", {})
         last = entry.pop("last_shares", first)
-        arm = {key: entry.pop(key) for key in ("chains", "critique") if key in entry}
+        variant = {key: entry.pop(key) for key in ("chains", "critique") if key in entry}
         try:
-            stages.append(Stage(first=first, last=last, arm=Arm(**arm), **entry))
+            stages.append(Stage(first=first, last=last, variant=DataVariant(**variant), **entry))
         except TypeError as error:
             raise ValueError(f"{path}: a stage can't be read: {error}") from None
     if not stages:
@@ -97,10 +97,10 @@ def stretched(stages: list[Stage], steps: int | None) -> list[Stage]:
     return [replace(stage, steps=max(1, round(stage.steps * steps / total))) for stage in stages]
 
 
-def of_arm(
+def with_variant(
     stages: list[Stage], chains: str | None, critique: str | None, rejected: str | None
 ) -> list[Stage]:
-    """The same plan with every stage's lessons of this arm; what is None stays as the plan has it."""
-    arm = {key: value for key, value in (("chains", chains), ("critique", critique)) if value}
+    """The same plan with this data variant in every stage; what is None stays as the plan has it."""
+    variant = {key: value for key, value in (("chains", chains), ("critique", critique)) if value}
     kept = {"rejected": rejected} if rejected else {}
-    return [replace(stage, arm=replace(stage.arm, **arm), **kept) for stage in stages]
+    return [replace(stage, variant=replace(stage.variant, **variant), **kept) for stage in stages]

@@ -1,6 +1,6 @@
 """Makes the default checkpoint's tokenizer: Qwen2's byte-level BPE, learned on the storybook's English.
 
-A checkpoint goes over to another tokenizer with :func:`move_words`.
+A checkpoint goes over to another tokenizer with :func:`move_word_rows`.
 
 Byte-level means that any text at all can be encoded; learned on our own corpus means that a storybook
 word is nearly always one token, which keeps trajectories short.
@@ -87,7 +87,9 @@ def train_tokenizer(texts: Iterable[str], target: Path, vocabulary: int = 1200) 
     return tokenizer
 
 
-def move_words(weights: Mapping[str, Tensor], old: Tokenizer, new: Tokenizer, rows: int) -> dict[str, Tensor]:
+def move_word_rows(
+    weights: Mapping[str, Tensor], old: Tokenizer, new: Tokenizer, rows: int
+) -> dict[str, Tensor]:
     """A checkpoint's weights for another tokenizer, with ``rows`` rows in what has a row for every token.
 
     A token that both know keeps its row, specials among them. A new one starts as the mean of the rows of

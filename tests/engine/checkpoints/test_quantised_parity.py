@@ -13,7 +13,7 @@ import torch
 
 from engine.checkpoints.reader import load_checkpoint
 from engine.lab.parity import fixture as parity_fixture
-from engine.lab.parity.__main__ import run_case
+from engine.lab.parity.cases import run_case
 from engine.lab.parity.fixture import Fixture
 from engine.lab.parity.golden import Golden
 from tests.tiny import FOLDER

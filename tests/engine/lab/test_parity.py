@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.lab.parity.__main__ import main, run_case, run_folder
+from engine.lab.parity.cases import run_case, run_folder
 from engine.lab.parity.fixture import Fixture
 from engine.lab.parity.golden import stems
+from tests.engine.lab.command_line import restroke
 from tests.tiny import FOLDER
 
 
@@ -118,14 +119,14 @@ def test_the_command_prints_a_table_and_an_exit_code(
     for path in (small / "golden").iterdir():
         if path.name.startswith(("t2i", "edit", "think", "irg", "train")):
             path.unlink()
-    assert main([str(small)]) == 0
+    assert restroke("parity", small) == 0
     assert "prefill_image_cache" in capsys.readouterr().out
     tensors = load_file(small / "golden" / "prefill_image_cache.safetensors")
     tensors["k"][0, 0, 0, 0] += 1
     save_file(tensors, small / "golden" / "prefill_image_cache.safetensors")
-    assert main([str(small)]) == 1
+    assert restroke("parity", small) == 1
     assert "FAILED" in capsys.readouterr().out
-    assert main([str(tmp_path / "nothing")]) == 1
+    assert restroke("parity", tmp_path / "nothing") == 1
     assert "no golden/ folder" in capsys.readouterr().err
 
 
@@ -142,8 +143,8 @@ def test_a_broken_recording_that_every_case_needs_is_a_sentence(
     shutil.copytree(copy, broken)
     tensors = broken / "golden" / "vit.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:1000])
-    assert main([str(broken)]) == 1
+    assert restroke("parity", broken) == 1
     assert "can't be run" in capsys.readouterr().err
     shutil.rmtree(broken / "ckpt")
-    assert main([str(broken)]) == 1
+    assert restroke("parity", broken) == 1
     assert "no checkpoint folder" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import torch
 from engine.checkpoints.tokenizer import SpecialTokens
 from engine.inference.prefill import Context, TextTokens, VaeImage, VitImage, prefill
 from engine.lab.training.losses import training_losses
-from engine.lab.training.packing import CleanImage, Dropout, NoisedImage, Packer, SeenImage, Text
+from engine.lab.training.packing import Dropout, NoisedSplit, Packer, TextSplit, VaeSplit, VitSplit
 from engine.model.attention import attend_as_rows, attend_heads
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
@@ -38,8 +38,8 @@ def test_packed_states_equal_reading_segment_by_segment() -> None:
     ids = checkpoint().tokenizer.encode("A red car")
     clean = torch.randn(16, 4, 6)
     pixels = torch.rand(3, 28, 42) * 2 - 1
-    sample = [Text(ids), CleanImage(clean), SeenImage(pixels), Text(ids[::-1])]
-    batch = Packer(model.config, tokens).pack([[Text(ids)], sample])
+    sample = [TextSplit(ids), VaeSplit(clean), VitSplit(pixels), TextSplit(ids[::-1])]
+    batch = Packer(model.config, tokens).pack([[TextSplit(ids)], sample])
     with torch.no_grad():
         hidden = model(batch)[batch.sample_lengths[0] :]
     context, at = Context(), 0
@@ -58,8 +58,8 @@ def test_nobody_sees_a_noised_image_and_samples_are_apart() -> None:
         model.llm2vae.weight.normal_()
 
     def hidden(seed: int, other: list[int]) -> torch.Tensor:
-        target = NoisedImage(latent(seed), draw=0.3, noise=torch.zeros(6, 16))
-        batch = packer().pack([[Text(other)], [Text([7, 8]), target, Text([9, 10])]])
+        target = NoisedSplit(latent(seed), draw=0.3, noise=torch.zeros(6, 16))
+        batch = packer().pack([[TextSplit(other)], [TextSplit([7, 8]), target, TextSplit([9, 10])]])
         with torch.no_grad():
             return model(batch)[batch.sample_lengths[0] :]
 
@@ -69,7 +69,10 @@ def test_nobody_sees_a_noised_image_and_samples_are_apart() -> None:
 
 
 def test_a_batch_of_unequal_samples_has_the_gradients_of_its_samples() -> None:
-    samples = [[Text([7, 8, 9], loss=True)], [Text([10] * 9, loss=True), SeenImage(torch.randn(3, 8, 12))]]
+    samples = [
+        [TextSplit([7, 8, 9], loss=True)],
+        [TextSplit([10] * 9, loss=True), VitSplit(torch.randn(3, 8, 12))],
+    ]
     norms = []
     for groups in ([samples], [[s] for s in samples]):
         model = Bagel.random(SMALL, 0)
@@ -84,11 +87,11 @@ def test_a_batch_of_unequal_samples_has_the_gradients_of_its_samples() -> None:
 def test_positions_and_labels() -> None:
     tokens = TOKENS
     sample = [
-        Text([7, 8], next_token=tokens.start_of_image),
-        NoisedImage(latent(), end_loss=True),
-        CleanImage(latent()),
-        SeenImage(torch.zeros(3, 8, 12), next_token=tokens.bos),
-        Text([9], loss=True, next_token=tokens.end_of_text),
+        TextSplit([7, 8], next_token=tokens.start_of_image),
+        NoisedSplit(latent(), end_loss=True),
+        VaeSplit(latent()),
+        VitSplit(torch.zeros(3, 8, 12), next_token=tokens.bos),
+        TextSplit([9], loss=True, next_token=tokens.end_of_text),
     ]
     batch = packer().pack([sample])
     assert batch.position_ids.tolist() == [0, 1, 2, 3] + [4] * 8 + [4] * 8 + [5] * 8 + [6, 7, 8]
@@ -101,10 +104,10 @@ def test_positions_and_labels() -> None:
 
 def test_dropout_takes_a_text_without_a_position_and_an_image_with_one() -> None:
     sample = [
-        Text([7], droppable=True),
-        CleanImage(latent(), droppable=True),
-        SeenImage(torch.zeros(3, 8, 12), droppable=True),
-        NoisedImage(latent()),
+        TextSplit([7], droppable=True),
+        VaeSplit(latent(), droppable=True),
+        VitSplit(torch.zeros(3, 8, 12), droppable=True),
+        NoisedSplit(latent()),
     ]
     batch = packer(dropout=Dropout(1.0, 1.0, 1.0)).pack([sample])
     assert batch.sample_lengths == [8] and set(batch.position_ids.tolist()) == {2}
@@ -113,7 +116,7 @@ def test_dropout_takes_a_text_without_a_position_and_an_image_with_one() -> None
 
 
 def test_one_seed_packs_and_initialises_the_same() -> None:
-    one, two = (packer().pack([[Text([7]), NoisedImage(latent())]]) for _ in range(2))
+    one, two = (packer().pack([[TextSplit([7]), NoisedSplit(latent())]]) for _ in range(2))
     assert torch.equal(one.noised, two.noised) and torch.equal(one.timesteps, two.timesteps)
     states = [Bagel.random(SMALL, seed).state_dict() for seed in (5, 5, 6)]
     name = "language_model.model.layers.0.mlp_moe_gen.up_proj.weight"
@@ -122,7 +125,7 @@ def test_one_seed_packs_and_initialises_the_same() -> None:
 
 def test_timestep_shift_moves_times_towards_noise() -> None:
     def time(shift: float) -> float:
-        batch = packer(timestep_shift=shift).pack([[Text([7]), NoisedImage(latent(), draw=0.0)]])
+        batch = packer(timestep_shift=shift).pack([[TextSplit([7]), NoisedSplit(latent(), draw=0.0)]])
         return batch.timesteps[0].item()
 
     assert time(1.0) == pytest.approx(0.5) and time(4.0) == pytest.approx(0.8)
@@ -130,7 +133,7 @@ def test_timestep_shift_moves_times_towards_noise() -> None:
 
 def test_it_trains_under_bf16_autocast() -> None:
     model = Bagel.random(SMALL, 0)
-    batch = packer().pack([[Text([7, 8], loss=True), NoisedImage(latent())]])
+    batch = packer().pack([[TextSplit([7, 8], loss=True), NoisedSplit(latent())]])
     with torch.autocast("cpu", torch.bfloat16):
         losses = training_losses(model, batch)
     (losses.ce_mean + losses.mse_mean).backward()

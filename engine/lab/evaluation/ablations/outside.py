@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from engine.core.trajectory import Step, step_seed
 from engine.lab.evaluation import storyeval
 from engine.lab.evaluation.cost import added, cost_of
-from engine.lab.evaluation.runs import Album, Outcome, carry_on, countable, prompt_step
-from engine.lab.evaluation.suite import Bench, Row
+from engine.lab.evaluation.rollouts import Album, Outcome, carry_on, countable, prompt_step
+from engine.lab.evaluation.suite import Row, Setup
 from engine.lab.storybook.judging.faults import faults
 from engine.lab.storybook.judging.judge import Seen, judge
-from engine.lab.storybook.language.critique import critique_ok, critique_wrong, differences, pending_groups
+from engine.lab.storybook.language.critique import critique_ok, critique_wrong
+from engine.lab.storybook.scene.differences import differences, pending_groups
 from engine.lab.storybook.scene.edits import Add, Edit, Move, apply
 from engine.lab.storybook.scene.scene import Scene, Thing
 from engine.lab.training.data.chains import chain
@@ -46,9 +47,9 @@ class Help:
     inspects: bool = False
     tries: int = 1
 
-    def examine(self, bench: Bench, case: storyeval.Prompt) -> Row:
+    def examine(self, setup: Setup, case: storyeval.Prompt) -> Row:
         """A row of StoryEval; every picture that was drawn counts in its cost, kept or not."""
-        sessions = [_Session(self, bench, case, image) for image in range(bench.images)]
+        sessions = [_Session(self, setup, case, image) for image in range(setup.images)]
         for session in sessions:
             session.run()
         row = storyeval.row_of(case, [(session.album, session.outcome) for session in sessions])
@@ -58,9 +59,9 @@ class Help:
 class _Session:
     """One picture of a prompt on its way. ``lost`` are the steps that were tried and not kept."""
 
-    def __init__(self, helped: Help, bench: Bench, case: storyeval.Prompt, image: int) -> None:
-        self.help, self.bench, self.scene = helped, bench, case.scene
-        self.seed, self.album = step_seed(bench.seed, case.number, case.tag, image), Album()
+    def __init__(self, helped: Help, setup: Setup, case: storyeval.Prompt, image: int) -> None:
+        self.help, self.setup, self.scene = helped, setup, case.scene
+        self.seed, self.album = step_seed(setup.seed, case.number, case.tag, image), Album()
         self.rng = random.Random(f"outside-{self.seed}")
         self.plans = chain(case.scene, self.rng, varied=0) if helped.plans else []
         self.outcome = Outcome([prompt_step(case.text, self.seed)])
@@ -100,9 +101,9 @@ class _Session:
 
     def attempt(self, number: int) -> Outcome:
         """The next step under a seed of its own; the first is the one that is drawn without help."""
-        bench, seed = self.bench, step_seed(self.seed, number, "try") if number else self.seed
-        steps, settings = self.outcome.steps, bench.settings
-        return carry_on(bench.painter, steps, settings, self.album, seed, limit=1, protocol=bench.protocol)
+        setup, seed = self.setup, step_seed(self.seed, number, "try") if number else self.seed
+        steps, settings = self.outcome.steps, setup.settings
+        return carry_on(setup.model, steps, settings, self.album, seed, limit=1, protocol=setup.protocol)
 
     def worth(self, tried: Outcome) -> float:
         """How near a picture comes to the hidden scene; a try without one is worth least."""

@@ -12,12 +12,12 @@ from typing import Any
 
 from engine.core.settings import MOST_TURNS
 from engine.lab.evaluation import storyeval
-from engine.lab.evaluation.ablations.grammars import Inspectors, Scales
 from engine.lab.evaluation.ablations.outside import TRIES, Help
+from engine.lab.evaluation.ablations.protocol_variants import GuidanceScales, Inspectors
 from engine.lab.evaluation.ablations.table import Figures
-from engine.lab.evaluation.runs import Outcome
+from engine.lab.evaluation.rollouts import Outcome
 from engine.lab.evaluation.statistics import summary
-from engine.lab.evaluation.suite import Bench, Row, Suite
+from engine.lab.evaluation.suite import Row, Setup, Suite
 from engine.protocols.base import Protocol
 
 OFF = 1.0
@@ -67,9 +67,9 @@ def shown(rows: Sequence[Row]) -> Figures:
     return {name: found[name] for name in SHOWN if name in found} | {"flow updates": updates}
 
 
-def examine_turns(bench: Bench, case: storyeval.Prompt) -> Row:
+def examine_turns(setup: Setup, case: storyeval.Prompt) -> Row:
     """Row by row what StoryEval would say after each turn of runs of ``MOST_TURNS`` turns."""
-    runs = [storyeval.begin(bench, case, image) for image in range(bench.images)]
+    runs = [storyeval.begin(setup, case, image) for image in range(setup.images)]
     by_turn = []
     for turn in range(1, MOST_TURNS + 1):
         row = storyeval.row_of(case, [(album, upto(outcome, turn)) for album, outcome in runs])
@@ -101,8 +101,8 @@ SWITCHES: dict[str, Switch] = {
             ("process",),
             (
                 Variant("both"),
-                Variant("plan against prompt only", protocol=lambda own: Inspectors("plan")),
-                Variant("sketch against plan only", protocol=lambda own: Inspectors("sketch")),
+                Variant("plan against prompt only", protocol=lambda own: Inspectors(("plan",))),
+                Variant("sketch against plan only", protocol=lambda own: Inspectors(("sketch",))),
                 Variant("none", protocol=lambda own: Inspectors()),
             ),
         ),
@@ -118,10 +118,12 @@ SWITCHES: dict[str, Switch] = {
             f"(the picture's alone: at a text scale of {BARELY:g}, since at 1 neither guides)",
             ("irg", "process"),
             (
-                Variant("none", protocol=lambda own: Scales(own, guidance=OFF, image_guidance=OFF)),
-                Variant("text", protocol=lambda own: Scales(own, image_guidance=OFF)),
-                Variant("picture", protocol=lambda own: Scales(own, guidance=BARELY)),
-                Variant("text and picture", protocol=Scales),
+                Variant(
+                    "none", protocol=lambda own: GuidanceScales(own, {"guidance": OFF, "image_guidance": OFF})
+                ),
+                Variant("text", protocol=lambda own: GuidanceScales(own, {"image_guidance": OFF})),
+                Variant("picture", protocol=lambda own: GuidanceScales(own, {"guidance": BARELY})),
+                Variant("text and picture", protocol=GuidanceScales),
             ),
         ),
         Switch(

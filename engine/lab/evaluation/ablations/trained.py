@@ -1,10 +1,10 @@
-"""The ablations of the training data: arms trained by equal small budgets, then measured.
+"""The ablations of the training data: variants trained by equal small budgets, then measured.
 
-An arm is a folder of lessons and what ``python -m engine.lab.training`` makes of it; nothing is trained here.
-Arms begin with nothing, or all with the same checkpoint (the papers' arms are fine-tunings too). They share
-the autoencoder, the tokenizer's seed, steps and shards, and differ in their lessons alone: in how they came
-to be, or (a mix) in which families of samples are taken from them.
-Self-sampled critiques come from the sketches of the arm without any (as in arXiv 2604.04746).
+A variant is a folder of training data and what ``restroke train`` makes of it; nothing is trained here.
+Variants begin with nothing, or all with the same checkpoint (the papers fine-tune theirs too). They share the
+autoencoder, the tokenizer's seed, steps and shards, and differ in their data alone: in how it was made, or (a
+mix) in which families of samples are taken from it.
+Self-sampled critiques come from the sketches of the variant without any (as in arXiv 2604.04746).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from engine.checkpoints.quantised_cache import mark
 from engine.lab.evaluation.statistics import Summary
 from engine.lab.training import provenance, recipe
 from engine.lab.training.data.irg import MODES
-from engine.lab.training.data.variants import Arm
-from engine.lab.training.sample_source import sample_lessons
+from engine.lab.training.data.variants import DataVariant
+from engine.lab.training.sample_source import sample_scripts
 from engine.lab.training.stages import Stage, read_plan
 
 PLAN, TUNING = "process", "tuning"
-"""The stage plans of arms that begin with nothing, and with a checkpoint: at lower rates, lest it forget."""
+"""The stage plans of variants that begin with nothing, and with a checkpoint (at lower rates)."""
 
-SKETCHER = Arm("varied", "none")
+SKETCHER = DataVariant("varied", "none")
 """Whose sketches the self-sampled critiques are about."""
 
 SAMPLED = "sampled"
@@ -38,8 +38,8 @@ PLAN_FILE = "plan.toml"
 
 
 @dataclass(frozen=True)
-class Mix:
-    """An arm by its families of samples: stages of so many steps in proportion, each with its shares."""
+class SampleMix:
+    """A variant by its families of samples: stages of so many steps in proportion, each with its shares."""
 
     name: str
     stages: tuple[tuple[int, Mapping[str, float]], ...]
@@ -56,7 +56,7 @@ class Mix:
         return "\n".join(texts)
 
 
-Trained = Arm | Mix
+TrainedVariant = DataVariant | SampleMix
 
 DRAWING = {"direct": 0.5}
 """What all mixes have alike: from nothing, a model must learn to draw before it can learn to draw again."""
@@ -66,9 +66,9 @@ SIX_MODES = DRAWING | {mode: 0.125 if "full" in mode else 0.0625 for mode in MOD
 """A thinking mode counts half a full one (IRG, arXiv 2509.06945: its first stage)."""
 
 MIXES = (
-    Mix("fine-pictures-only", ((4000, DRAWING | {"initial full": 0.5}),)),
-    Mix("trajectories", ((4000, TRAJECTORY),)),
-    Mix("modes-then-trajectories", ((250, SIX_MODES), (3750, TRAJECTORY))),
+    SampleMix("fine-pictures-only", ((4000, DRAWING | {"initial full": 0.5}),)),
+    SampleMix("trajectories", ((4000, TRAJECTORY),)),
+    SampleMix("modes-then-trajectories", ((250, SIX_MODES), (3750, TRAJECTORY))),
 )
 """Which modes are learned, and in which order.
 
@@ -115,41 +115,47 @@ BY_TURN = tuple(
 
 
 @dataclass(frozen=True)
-class ArmSet:
-    """An ablation: arms that are trained alike but for one thing, and what they are measured by."""
+class TrainedAblation:
+    """An ablation: variants that are trained alike but for one thing, and what they are measured by."""
 
     sentence: str
-    arms: tuple[Trained, ...]
+    variants: tuple[TrainedVariant, ...]
     columns: tuple[Columns, ...]
 
 
-SETS: dict[str, ArmSet] = {
-    "edits": ArmSet(
+TRAINED_ABLATIONS: dict[str, TrainedAblation] = {
+    "edits": TrainedAblation(
         "Chains that only add or all edits, with critiques and without",
         tuple(
-            Arm(chains, critique) for chains in ("add-only", "varied") for critique in ("none", "symbolic")
+            DataVariant(chains, critique)
+            for chains in ("add-only", "varied")
+            for critique in ("none", "symbolic")
         ),
         BY_PROCESS,
     ),
-    "critiques": ArmSet(
+    "critiques": TrainedAblation(
         "Where critiques come from",
-        (SKETCHER, *(Arm("varied", critique) for critique in ("symbolic", "self-sampled"))),
+        (SKETCHER, *(DataVariant("varied", critique) for critique in ("symbolic", "self-sampled"))),
         BY_PROCESS,
     ),
-    "modes": ArmSet("Interleaved reflection: fine pictures, trajectories, modes", MIXES, BY_TURN),
+    "modes": TrainedAblation("Interleaved reflection: fine pictures, trajectories, modes", MIXES, BY_TURN),
 }
 
 
-def label(arm: Trained) -> str:
+def label(variant: TrainedVariant) -> str:
     """How a table calls it."""
-    return arm.name.replace("-", " ") if isinstance(arm, Mix) else f"{arm.chains}, {arm.critique}"
+    return (
+        variant.name.replace("-", " ")
+        if isinstance(variant, SampleMix)
+        else f"{variant.chains}, {variant.critique}"
+    )
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What every arm gets alike. ``work`` holds a folder for each; ``sessions`` are sampled by one arm.
+    """What every variant gets alike. ``work`` holds a folder for each; one of them samples ``sessions``.
 
-    ``begin_from``: the checkpoint that arms begin with; with nothing but the autoencoder if it is None.
+    ``begin_from``: the checkpoint that variants begin with; with nothing but the autoencoder if it is None.
     """
 
     work: Path
@@ -164,42 +170,42 @@ class Budget:
     def plan(self) -> str:
         return TUNING if self.begin_from else PLAN
 
-    def folder(self, arm: Trained) -> Path:
+    def folder(self, variant: TrainedVariant) -> Path:
         begun = f"-from-{mark(find_weights(self.begin_from)[0])[:8]}" if self.begin_from else ""
-        return self.work / f"{self.steps}-{self.shards}-{self.seed}{begun}" / arm.name
+        return self.work / f"{self.steps}-{self.shards}-{self.seed}{begun}" / variant.name
 
-    def checkpoint(self, arm: Trained) -> Path:
-        return self.folder(arm) / "checkpoint"
+    def checkpoint(self, variant: TrainedVariant) -> Path:
+        return self.folder(variant) / "checkpoint"
 
 
-def commands(arm: Trained, budget: Budget) -> list[list[str]]:
-    """What makes the arm's checkpoint, command by command; each goes on where it was stopped."""
+def commands(variant: TrainedVariant, budget: Budget) -> list[list[str]]:
+    """What makes the variant's checkpoint, command by command; each goes on where it was stopped."""
     python = [sys.executable, "-m", "engine.lab.training"]
-    where = ["--work", str(budget.folder(arm)), "--device", budget.device, "--seed", str(budget.seed)]
-    if isinstance(arm, Mix):
-        lessons = ["--plan", str(budget.folder(arm) / PLAN_FILE)]
+    where = ["--work", str(budget.folder(variant)), "--device", budget.device, "--seed", str(budget.seed)]
+    if isinstance(variant, SampleMix):
+        data = ["--plan", str(budget.folder(variant) / PLAN_FILE)]
     else:
-        lessons = ["--plan", budget.plan, "--chains", arm.chains, "--critique", arm.critique]
-    lessons += ["--shards", str(budget.shards), "--steps", str(budget.steps)]
-    if samples_itself(arm):
-        lessons += ["--sampled", str(budget.folder(arm) / SAMPLED)]
-    stages = [[*python, stage, *where, *lessons] for stage in ("data", "unified")]
-    return [*stages, [*python, "export", *where, "--out", str(budget.checkpoint(arm))]]
+        data = ["--plan", budget.plan, "--chains", variant.chains, "--critique", variant.critique]
+    data += ["--shards", str(budget.shards), "--steps", str(budget.steps)]
+    if needs_sketches(variant):
+        data += ["--sampled", str(budget.folder(variant) / SAMPLED)]
+    stages = [[*python, stage, *where, *data] for stage in ("data", "unified")]
+    return [*stages, [*python, "export", *where, "--out", str(budget.checkpoint(variant))]]
 
 
-def samples_itself(arm: Trained) -> bool:
+def needs_sketches(variant: TrainedVariant) -> bool:
     """Whether its critiques are about the sketches of ``SKETCHER``."""
-    return isinstance(arm, Arm) and arm.samples
+    return isinstance(variant, DataVariant) and variant.self_samples
 
 
-def order(arms: Sequence[Trained]) -> list[Trained]:
-    """The arms to train, those first that others need."""
-    needed = [SKETCHER] if any(map(samples_itself, arms)) else []
-    return list(dict.fromkeys([*needed, *arms]))
+def training_order(variants: Sequence[TrainedVariant]) -> list[TrainedVariant]:
+    """The variants to train, those first that others need."""
+    needed = [SKETCHER] if any(map(needs_sketches, variants)) else []
+    return list(dict.fromkeys([*needed, *variants]))
 
 
 def begin(folder: Path, budget: Budget, autoencoder: Path) -> None:
-    """Puts into an arm's folder what it begins with."""
+    """Puts into a variant's folder what it begins with."""
     folder.mkdir(parents=True, exist_ok=True)
     if budget.begin_from is None:
         weights = {name: tensor.float() for name, tensor in load_file(autoencoder).items()}
@@ -208,31 +214,31 @@ def begin(folder: Path, budget: Budget, autoencoder: Path) -> None:
         recipe.begin_from(budget.begin_from, folder, budget.seed)
 
 
-def train(arm: Trained, budget: Budget, autoencoder: Path) -> None:
-    """Makes the arm's checkpoint unless it is there. ``autoencoder`` is the weights that all arms share.
+def train(variant: TrainedVariant, budget: Budget, autoencoder: Path) -> None:
+    """Makes the variant's checkpoint unless it is there. ``autoencoder``: the weights they all share.
 
     Raises ``OSError`` naming the command that failed.
     """
-    if (budget.checkpoint(arm) / provenance.NAME).exists():
+    if (budget.checkpoint(variant) / provenance.NAME).exists():
         return
-    begin(budget.folder(arm), budget, autoencoder)
-    if isinstance(arm, Mix):
-        plan = arm.plan(like=read_plan(budget.plan)[0])
-        (budget.folder(arm) / PLAN_FILE).write_text(plan, encoding="utf-8")
-    if samples_itself(arm):
-        sample(budget.checkpoint(SKETCHER), budget.folder(arm) / SAMPLED, budget)
-    for command in commands(arm, budget):
+    begin(budget.folder(variant), budget, autoencoder)
+    if isinstance(variant, SampleMix):
+        plan = variant.plan(like=read_plan(budget.plan)[0])
+        (budget.folder(variant) / PLAN_FILE).write_text(plan, encoding="utf-8")
+    if needs_sketches(variant):
+        sample(budget.checkpoint(SKETCHER), budget.folder(variant) / SAMPLED, budget)
+    for command in commands(variant, budget):
         if subprocess.run(command, check=False).returncode:
             raise OSError(
-                f"the arm {label(arm)!r} could not be trained: {' '.join(command)} failed; what it finished "
-                "is kept, the same ablation goes on from there"
+                f"the variant {label(variant)!r} could not be trained: {' '.join(command)} failed; what it "
+                "finished is kept, the same ablation goes on from there"
             )
 
 
 def sample(sketcher: Path, target: Path, budget: Budget) -> None:
-    """Lessons from the sketches of a checkpoint in the folder ``target``, unless they are there."""
+    """Scripts from the sketches of a checkpoint in the folder ``target``, unless they are there."""
     part = target.with_suffix(".part")
     if not target.exists():
         shutil.rmtree(part, ignore_errors=True)
-        sample_lessons(sketcher, part, count=budget.sessions, seed=budget.seed, device=budget.device)
+        sample_scripts(sketcher, part, count=budget.sessions, seed=budget.seed, device=budget.device)
         part.replace(target)

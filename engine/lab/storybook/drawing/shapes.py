@@ -54,7 +54,7 @@ def stroke(points: Pairs, width: float, paint: str) -> Shape:
     return np.concatenate([line + side, end, (line - side)[::-1], start]), paint
 
 
-def card(x0: float, y0: float, x1: float, y1: float, r: float, paint: str) -> Shape:
+def rect(x0: float, y0: float, x1: float, y1: float, r: float, paint: str) -> Shape:
     """A rectangle with round corners."""
     parts = []
     for cx, cy, begin in (

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from engine.lab.storybook.drawing.shapes import Shape, blob, card, oval, poly, smile, stroke
+from engine.lab.storybook.drawing.shapes import Shape, blob, oval, poly, rect, smile, stroke
 
 
 def sun() -> list[Shape]:
@@ -44,7 +44,7 @@ def cloud() -> list[Shape]:
         oval(0.32, 0.62, 0.30, 0.32, "body"),
         oval(0.74, 0.42, 0.40, 0.42, "body"),
         oval(1.24, 0.60, 0.34, 0.34, "body"),
-        card(0.14, 0.56, 1.48, 1.0, 0.20, "body"),
+        rect(0.14, 0.56, 1.48, 1.0, 0.20, "body"),
         oval(0.52, 0.84, 0.24, 0.09, "shade"),
         oval(1.12, 0.82, 0.24, 0.09, "shade"),
         oval(0.72, 0.26, 0.20, 0.13, "light"),
@@ -64,8 +64,8 @@ def balloon() -> list[Shape]:
         (0.10, 0.10),
     ]
     return [
-        card(0.29, 0.70, 0.33, 0.88, 0.01, "wood"),
-        card(0.41, 0.70, 0.45, 0.88, 0.01, "wood"),
+        rect(0.29, 0.70, 0.33, 0.88, 0.01, "wood"),
+        rect(0.41, 0.70, 0.45, 0.88, 0.01, "wood"),
         blob(skin, "body"),
         blob(
             [
@@ -95,8 +95,8 @@ def balloon() -> list[Shape]:
             ],
             "body",
         ),
-        card(0.25, 0.71, 0.49, 0.76, 0.02, "shade"),
-        card(0.24, 0.81, 0.50, 1.0, 0.05, "wood"),
+        rect(0.25, 0.71, 0.49, 0.76, 0.02, "shade"),
+        rect(0.24, 0.81, 0.50, 1.0, 0.05, "wood"),
     ]
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from engine.lab.storybook.language.critique import critique_ok, critique_wrong, pending_groups
+from engine.lab.storybook.language.critique import critique_ok, critique_wrong
 from engine.lab.storybook.language.sentences import describe, instruct_edit, instruct_start, prompt
+from engine.lab.storybook.scene.differences import pending_groups
 from engine.lab.storybook.scene.edits import EDIT_KINDS, apply, sample_edit
 from engine.lab.storybook.scene.mistakes import sample_mistake
 from engine.lab.storybook.scene.sampling import sample_scene

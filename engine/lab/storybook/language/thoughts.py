@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-from engine.lab.storybook.language.critique import differences, repairs
+from engine.lab.storybook.language.critique import repairs
 from engine.lab.storybook.language.phrases import (
     PLACE,
     column_phrase,
@@ -21,6 +21,7 @@ from engine.lab.storybook.language.phrases import (
     verb,
 )
 from engine.lab.storybook.language.sentences import describe
+from engine.lab.storybook.scene.differences import differences
 from engine.lab.storybook.scene.palette import KINDS
 from engine.lab.storybook.scene.scene import Scene
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from engine.lab.storybook.language.critique import differences
+from engine.lab.storybook.scene.differences import differences
 from engine.lab.storybook.scene.edits import (
     Edit,
     Remove,

@@ -1,4 +1,4 @@
-"""Short lessons about one inspection: a plan held against the prompt, and a sketch against its plan.
+"""Short scripts about one inspection: a plan held against the prompt, and a sketch against its plan.
 
 A case is what happened, whoever made it happen: here scenes corrupted by code, in ``self_sampling`` a
 model's own plans and sketches. What came before in the session is context and no target. The shares of
@@ -12,12 +12,12 @@ import random
 from dataclasses import dataclass
 
 from engine.lab.storybook.language import sentences
-from engine.lab.storybook.language.critique import differences, with_relations
+from engine.lab.storybook.scene.differences import differences, with_relations
 from engine.lab.storybook.scene.edits import apply
 from engine.lab.storybook.scene.sampling import fits
 from engine.lab.storybook.scene.scene import Scene
 from engine.lab.training.data import conflicts
-from engine.lab.training.data.chains import Step, chain
+from engine.lab.training.data.chains import ChainStep, chain
 from engine.lab.training.data.conflicts import sample_conflict
 from engine.lab.training.data.mismatches import sample_sketch
 from engine.lab.training.data.rounds import say_fine, say_plan, say_wrong_and_mend
@@ -38,16 +38,16 @@ class Case:
     """
 
     told: Script
-    step: Step
+    step: ChainStep
     planned: Scene
     sketch: Shown
 
 
 def case_script(case: Case, rng: random.Random) -> Script | None:
-    """The lesson of a case: the sketch, the inspection and, when something is wrong, the refined picture.
+    """The script of a case: the sketch, the inspection and, when something is wrong, the refined picture.
 
     A model's own sketch is never a target, a rendered one is if it does as planned. None for a sketch with
-    more than ``MOST_FAULTS``, and for a lesson that would render a held-out scene.
+    more than ``MOST_FAULTS``, and for a script that would render a held-out scene.
     """
     script, step = copy.deepcopy(case.told), case.step
     seen = seen_in(case.sketch)
@@ -94,20 +94,20 @@ def mismatch_case(rng: random.Random) -> Case:
 
 
 def conflict_script(rng: random.Random) -> Script:
-    """The lesson of a :func:`conflict_case`."""
+    """The script of a :func:`conflict_case`."""
     while (script := case_script(conflict_case(rng), rng)) is None:
         pass
     return script
 
 
 def mismatch_script(rng: random.Random) -> Script:
-    """The lesson of a :func:`mismatch_case`."""
+    """The script of a :func:`mismatch_case`."""
     while (script := case_script(mismatch_case(rng), rng)) is None:
         pass
     return script
 
 
-def begin(goal: Scene, rng: random.Random) -> tuple[Script, str, Step]:
+def begin(goal: Scene, rng: random.Random) -> tuple[Script, str, ChainStep]:
     """The rounds before a step of an additive chain as context, the prompt's words, and the step."""
     script, prompt, steps = opening(goal, rng)
     for step in steps[:-1]:
@@ -116,7 +116,7 @@ def begin(goal: Scene, rng: random.Random) -> tuple[Script, str, Step]:
     return script, prompt, steps[-1]
 
 
-def opening(goal: Scene, rng: random.Random) -> tuple[Script, str, list[Step]]:
+def opening(goal: Scene, rng: random.Random) -> tuple[Script, str, list[ChainStep]]:
     """A session that is only prompted, the prompt's words, and the steps of an additive chain up to one."""
     script, prompt = Script(), sentences.prompt(goal, rng)
     script.say(prompt_text(prompt), loss=False, follows=None)
@@ -124,7 +124,7 @@ def opening(goal: Scene, rng: random.Random) -> tuple[Script, str, list[Step]]:
     return script, prompt, steps[: rng.randrange(len(steps)) + 1]
 
 
-def say_before(script: Script, step: Step, shown: Shown, rng: random.Random) -> None:
+def say_before(script: Script, step: ChainStep, shown: Shown, rng: random.Random) -> None:
     """The picture of a round that went well and its inspection, as context."""
     script.show(shown, loss=False, follows=None)
     say_fine(script, step, rng, loss=False)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engine.lab.storybook.language import sentences
-from engine.lab.storybook.language.critique import differences
 from engine.lab.storybook.language.detours import changes_later, for_now
+from engine.lab.storybook.scene.differences import differences
 from engine.lab.storybook.scene.edits import (
     Add,
     Edit,
@@ -40,7 +40,7 @@ TWO_DETOURS = 0.2
 
 
 @dataclass(frozen=True)
-class Step:
+class ChainStep:
     """One step: ``edit`` leads from ``before`` to ``after``; without ``before`` it also paints the place.
 
     ``pending`` are the groups not drawn yet, ``coming`` the things that still need their room on the page,
@@ -87,7 +87,7 @@ class Step:
         return changes_later(self.after, self.changes, rng)
 
 
-def chain(goal: Scene, rng: random.Random, varied: float = VARIED) -> list[Step]:
+def chain(goal: Scene, rng: random.Random, varied: float = VARIED) -> list[ChainStep]:
     """A chain of at most ``MAX_STEPS`` steps to ``goal``; with probability ``varied`` one with a detour."""
     detours = _sample_detours(goal, rng) if rng.random() < varied else []
     graphs = growth(goal, rng, MAX_STEPS - len(detours))
@@ -95,13 +95,13 @@ def chain(goal: Scene, rng: random.Random, varied: float = VARIED) -> list[Step]
     return list(_steps(goal, stages, detours, rng))
 
 
-def additive(goal: Scene, now: Scene, stages: Sequence[tuple[Thing, ...]]) -> list[Step]:
+def additive(goal: Scene, now: Scene, stages: Sequence[tuple[Thing, ...]]) -> list[ChainStep]:
     """Steps that add these stages of things to ``now``, whatever it holds."""
     found = []
     for number, new in enumerate(stages):
         after = related(goal, (*now.things, *new), now.background)
         coming = tuple(thing for stage in stages[number + 1 :] for thing in stage)
-        found.append(Step(now, Add(new), after, Scene(goal.background, coming).groups(), coming))
+        found.append(ChainStep(now, Add(new), after, Scene(goal.background, coming).groups(), coming))
         now = after
     return found
 
@@ -129,7 +129,7 @@ class _Detour:
 
 def _steps(
     goal: Scene, stages: list[tuple[Thing, ...]], detours: list[_Detour], rng: random.Random
-) -> Iterator[Step]:
+) -> Iterator[ChainStep]:
     """The additive stages (each holds the one before) with decoys in place of what they stand for."""
     slots: list[list[_Detour]] = [[] for _ in stages]  # mended after this stage
     extras: list[list[_Detour]] = [[] for _ in stages]  # extra things that enter with this stage
@@ -162,12 +162,12 @@ def _mended(things: Sequence[Thing], detour: _Detour) -> list[Thing]:
     return [new.get(t, t) for t in things if t in new or t not in detour.decoys]
 
 
-def _step(goal: Scene, before: Scene | None, edit: Edit, after: Scene, is_provisional: bool) -> Step:
+def _step(goal: Scene, before: Scene | None, edit: Edit, after: Scene, is_provisional: bool) -> ChainStep:
     todo = differences(after, goal)
     missing = tuple(t for e in todo if isinstance(e, Add) for t in e.things)
     changes = tuple(e for e in todo if not isinstance(e, Add))
     coming = tuple(t for t in goal.things if t not in after.things)
-    return Step(
+    return ChainStep(
         before, edit, after, Scene(goal.background, missing).groups(), coming, changes, is_provisional
     )
 

@@ -2,7 +2,7 @@
 
 Source: arXiv 2604.04746, instruction-intermediate conflicts. A conflict is always one that the
 prompt's own words show: a colour, size, kind, number, named relation or place, or a thing nobody asked for.
-What a plan leaves for later is never one. Telling them as lessons is in ``cases`` and ``process``.
+What a plan leaves for later is never one. Writing scripts about them is in ``cases`` and ``process``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from engine.lab.storybook.scene.edits import Add, Edit, Recolour, Resize, Settin
 from engine.lab.storybook.scene.palette import BACKGROUNDS
 from engine.lab.storybook.scene.sampling import fits
 from engine.lab.storybook.scene.scene import COLUMNS, Scene
-from engine.lab.training.data.chains import Step
+from engine.lab.training.data.chains import ChainStep
 from engine.lab.training.data.changes import by_lot, sample_change
 
 POSITIVE = 6905 / 15201
@@ -32,7 +32,7 @@ CONFLICTS = {
 }
 
 
-def sample_conflict(step: Step, prompt: str, rng: random.Random) -> Step | None:
+def sample_conflict(step: ChainStep, prompt: str, rng: random.Random) -> ChainStep | None:
     """``step`` as a plan has it that asks for something else; None if nothing offers itself.
 
     Only what the step puts down is wrong, and only where ``prompt`` is against it. A step that edits what
@@ -47,7 +47,7 @@ def sample_conflict(step: Step, prompt: str, rng: random.Random) -> Step | None:
     return None
 
 
-def _changed(name: str, step: Step, prompt: str, rng: random.Random) -> Scene | None:
+def _changed(name: str, step: ChainStep, prompt: str, rng: random.Random) -> Scene | None:
     """What the step leads to with another colour, size, kind, number or place, or with a thing too many."""
     right = step.after
     edit: Edit | None
@@ -68,7 +68,7 @@ def _changed(name: str, step: Step, prompt: str, rng: random.Random) -> Scene | 
     return None if edit is None else apply(right, edit)
 
 
-def _misplaced(step: Step, rng: random.Random) -> Scene | None:
+def _misplaced(step: ChainStep, rng: random.Random) -> Scene | None:
     """What the step leads to with a new thing where a named relation doesn't hold."""
     right = step.after
     for relation in rng.sample(right.relations, len(right.relations)):

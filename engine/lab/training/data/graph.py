@@ -1,8 +1,8 @@
-"""Scenes as typed scene graphs, and the chains of growing subgraphs that lessons follow.
+"""Scenes as typed scene graphs, and the chains of growing subgraphs that scripts follow.
 
-Source: arXiv 2604.04746, multi-turn data. Nodes are a place, objects, attributes on one object, relations
-between two. Every subgraph of a chain holds the one before it, so each picture on the way is incomplete but
-never wrong. Putting the increments into words is done elsewhere.
+Source: arXiv 2604.04746, multi-turn data. Nodes are a background, objects, attributes on one object and
+relations between two. Every subgraph of a chain holds the one before it, so each picture on the way is
+incomplete but never wrong. Putting the increments into words is done elsewhere.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from engine.lab.storybook.scene.scene import Group, Relation, Scene, Thing
 MAX_STEPS = 5
 """Pictures in a chain, at most."""
 
-BARE_PLACE = 0.12
-"""How often the first step is the place alone; otherwise it carries the first objects."""
+BARE_BACKGROUND = 0.12
+"""How often the first step is the background alone; otherwise it carries the first objects."""
 
 ROUNDS = (1, 2, 2, 3)
 """In how many steps the objects may join; a scene with fewer kinds of things takes fewer."""
@@ -28,10 +28,10 @@ ROUNDS = (1, 2, 2, 3)
 class Node:
     """``name`` is a background, kind, colour, size or relation, ``ends`` the objects it hangs on or joins.
 
-    A place has no ends, an object and an attribute one, a relation two: indices into the scene's things.
+    A background has no ends, an object and an attribute one, a relation two: indices into the scene's things.
     """
 
-    type: Literal["place", "object", "attribute", "relation"]
+    type: Literal["background", "object", "attribute", "relation"]
     name: str
     ends: tuple[int, ...] = ()
 
@@ -45,7 +45,7 @@ def graph_of(scene: Scene, things: Iterable[int] | None = None) -> Graph:
 
     A relation follows the later of its ends. Raises ``IndexError`` for a thing that isn't there.
     """
-    nodes = [Node("place", scene.background)]
+    nodes = [Node("background", scene.background)]
     standing: set[int] = set()
     for index in range(len(scene.things)) if things is None else things:
         thing = scene.things[index]
@@ -68,11 +68,11 @@ def objects(graph: Graph) -> list[int]:
 def growth(scene: Scene, rng: random.Random, most: int = MAX_STEPS) -> list[Graph]:
     """A chain of 1 to ``most`` growing subgraphs of ``scene``; the last one is the whole.
 
-    The place comes first, sometimes alone. Things of one look join together.
+    The background comes first, sometimes alone. Things of one look join together.
     """
     groups = list(scene.groups())
     rng.shuffle(groups)
-    alone = not groups or (most > 1 and rng.random() < BARE_PLACE)
+    alone = not groups or (most > 1 and rng.random() < BARE_BACKGROUND)
     rounds = min(len(groups), rng.choice(ROUNDS), most - alone)
     cuts = sorted(rng.sample(range(1, len(groups)), rounds - 1)) if groups else []
     stages: list[list[Group]] = [groups[a:b] for a, b in zip([0, *cuts], [*cuts, len(groups)], strict=True)]
@@ -86,11 +86,11 @@ def growth(scene: Scene, rng: random.Random, most: int = MAX_STEPS) -> list[Grap
 
 def related(goal: Scene, things: Sequence[Thing], background: str | None = None) -> Scene:
     """These things, with the relations of ``goal`` whose both ends stand among them as in the goal."""
-    place = {thing: index for index, thing in enumerate(things)}
+    index_of = {thing: index for index, thing in enumerate(things)}
     relations = tuple(
-        Relation(place[goal.things[r.subject]], r.name, place[goal.things[r.object]])
+        Relation(index_of[goal.things[r.subject]], r.name, index_of[goal.things[r.object]])
         for r in goal.relations
-        if goal.things[r.subject] in place and goal.things[r.object] in place
+        if goal.things[r.subject] in index_of and goal.things[r.object] in index_of
     )
     return Scene(background or goal.background, tuple(things), relations)
 

@@ -1,6 +1,6 @@
-"""Lessons of interleaving reasoning, and the six modes they are taken apart into.
+"""Scripts of interleaving reasoning, and the six modes they are taken apart into.
 
-Source: arXiv 2509.06945, learning modes. A lesson is told once and whole: prompt, thought, first picture,
+Source: arXiv 2509.06945, learning modes. A script is told once and whole: prompt, thought, first picture,
 reflection, better picture. A mode is a view of it: which parts it shows, in which order, and which of them
 are learned. When to draw is the protocol's decision, so nothing here labels what follows. The weak first
 picture is a model's own or a rough one; the better one is rendered.
@@ -37,7 +37,7 @@ HOW_TO_IMPROVE = "How to improve the first picture so that it becomes the second
 QUESTIONS = (HOW_TO_THINK, HOW_TO_IMPROVE)
 
 PROMPT, THOUGHT, WEAK, REFLECTION, BETTER = range(5)
-"""Places of the parts in a whole lesson."""
+"""Places of the parts in a whole script."""
 
 MISTAKEN = 0.6
 """The share of rough pictures that also show something wrong; the others only want to be painted finely."""
@@ -47,7 +47,7 @@ OWN = 0.5
 
 
 def irg_script(goal: Scene, weak: Shown, rng: random.Random) -> Script:
-    """The whole lesson about ``goal``, whose first picture came out as ``weak``.
+    """The whole script about ``goal``, whose first picture came out as ``weak``.
 
     Raises ``ValueError`` when the weak picture is a scene in which nothing is to be improved.
     """
@@ -63,7 +63,7 @@ def irg_script(goal: Scene, weak: Shown, rng: random.Random) -> Script:
 
 
 def parts_of(mode: Mode, parts: Sequence[Part]) -> list[Part]:
-    """What a mode shows of a whole lesson's parts."""
+    """What a mode shows of a whole script's parts."""
     prompt, thinking, weak, reflecting, better = parts
     shown = replace(better, loss=False)
     match mode:
@@ -98,7 +98,7 @@ def image_free(parts: Sequence[Part]) -> list[Part]:
 
 
 def sample_irg_script(rng: random.Random, own: Sequence[tuple[Scene, Painted]] = ()) -> Script:
-    """A whole lesson that shows no held-out scene; ``own`` are goals and a model's weak pictures of them."""
+    """A whole script that shows no held-out scene; ``own`` are goals and a model's weak pictures of them."""
     while True:
         if own and rng.random() < OWN:
             goal, weak = rng.choice(own)
@@ -111,7 +111,7 @@ def sample_irg_script(rng: random.Random, own: Sequence[tuple[Scene, Painted]] =
 
 
 def own_pictures(scripts: Sequence[Script]) -> Iterator[tuple[Scene, Painted]]:
-    """What each picture that a model painted in these lessons should have become, and the picture.
+    """What each picture that a model painted in these scripts should have become, and the picture.
 
     A sketch that was mended should have become the mended scene; one that was right, itself, only finer.
     """

@@ -1,9 +1,9 @@
-"""Whole process lessons: Plan, Sketch, Inspect, Refine, round after round, and now and then the artist.
+"""Whole process trajectories: Plan, Sketch, Inspect, Refine, round after round, and now and then the artist.
 
-A lesson is what one session could have been. The scene graph behind it is exact, so every sentence is true
+A script is what one session could have been. The scene graph behind it is exact, so every sentence is true
 of its picture. Grammar: arXiv 2604.04746 (its figures). Whether
-plans and sketches go wrong on the way is the critique arm's choice; lessons from a model's own sketches are
-told in ``self_sampling``.
+plans and sketches go wrong on the way is the data variant's choice; scripts from a model's own sketches come
+from ``self_sampling``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from engine.lab.storybook.language import sentences
 from engine.lab.storybook.scene.edits import EDIT_KINDS, Add, apply
 from engine.lab.storybook.scene.scene import Scene, Thing
-from engine.lab.training.data.chains import VARIED, Step, additive, chain
+from engine.lab.training.data.chains import VARIED, ChainStep, additive, chain
 from engine.lab.training.data.changes import sample_change
 from engine.lab.training.data.conflicts import sample_conflict
 from engine.lab.training.data.mismatches import sample_mismatch
@@ -29,7 +29,7 @@ from engine.lab.training.data.script import Script
 from engine.lab.training.data.split import may_be_told, sample_training_scene
 from engine.protocols.process import prompt_text
 
-# How often a lesson holds what (fractions of rounds).
+# How often a script holds what (fractions of rounds).
 MISTAKEN_SKETCH = 0.19
 CONFLICTING_PLAN = 0.1
 ARTIST_PLAN = 0.2
@@ -78,7 +78,7 @@ class _Telling:
     def happens(self, share: float) -> bool:
         return self.rng.random() < share
 
-    def only_adds(self, *more: Step) -> bool:
+    def only_adds(self, *more: ChainStep) -> bool:
         """Whether what is still to come goes with anything the artist may do."""
         return all(isinstance(s.edit, Add) and not s.changes for s in (*more, *self.steps))
 
@@ -89,7 +89,7 @@ class _Telling:
         """The same things still to be added, to what the artist made of the picture."""
         self.steps = additive(self.goal, now, [s.edit.things for s in self.steps if isinstance(s.edit, Add)])
 
-    def play(self, step: Step) -> Scene:
+    def play(self, step: ChainStep) -> Scene:
         """One round; returns the scene that stands after it."""
         script, rng = self.script, self.rng
         if self.happens(ARTIST_PLAN) and self.only_adds(step):
@@ -117,7 +117,7 @@ class _Telling:
         say_fine(script, step, rng)
         return step.after
 
-    def rewritten(self, step: Step) -> Step:
+    def rewritten(self, step: ChainStep) -> ChainStep:
         """The step as the artist rewrites the plan that was about to be carried out."""
         kinds = ("recolour", "swap", "move", "add")
         edit = sample_change(step.after, step.coming, step.newest, self.rng, kinds)
@@ -126,7 +126,7 @@ class _Telling:
         changed = apply(step.after, edit)
         return replace(step, edit=Add(changed.things[step.newest.start :]), after=changed)
 
-    def artist_refine(self, step: Step) -> Scene:
+    def artist_refine(self, step: ChainStep) -> Scene:
         """The artist finds a fault where there was none, and the model obeys."""
         rng, right = self.rng, step.after
         edit = sample_change(right, step.coming, range(len(right.things)), rng, ARTIST_EDITS)

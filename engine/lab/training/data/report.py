@@ -1,4 +1,4 @@
-"""What the subsets of the data hold: the papers' table of training data, counted over fresh lessons."""
+"""What the subsets of the data hold: the papers' table of training data, counted over fresh scripts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.lab.training.data.cases import conflict_script, mismatch_script
 from engine.lab.training.data.irg import MODES, Mode, parts_of, sample_irg_script
 from engine.lab.training.data.process import process_script
-from engine.lab.training.data.sampled import read_lessons
+from engine.lab.training.data.sampled import read_scripts
 from engine.lab.training.data.script import Script
 from engine.protocols.process import prompt_text
 
@@ -20,7 +20,7 @@ OPERATIONS = ("start", "add", "remove", "swap", "recolour", "resize", "move")
 
 @dataclass(frozen=True)
 class Row:
-    """A subset: means a lesson of the prompt's words and of pictures, all inspections, shares of edits.
+    """A subset: means a script of the prompt's words and of pictures, all inspections, shares of edits.
 
     Inspections that are mere context don't count, nor do the artist's; edits are those of all plans, the
     artist's too.
@@ -37,7 +37,7 @@ class Row:
 
 
 def subsets() -> dict[str, Callable[[random.Random], Script]]:
-    """The writer of a lesson for every subset."""
+    """The writer of a script for every subset."""
     writers: dict[str, Callable[[random.Random], Script]] = {
         "trajectories": process_script,
         "trajectories, add-only": lambda rng: process_script(rng, varied=0),
@@ -51,9 +51,9 @@ def subsets() -> dict[str, Callable[[random.Random], Script]]:
 
 
 def measure(subset: str, scripts: Sequence[Script]) -> Row:
-    """The row of a subset. Raises ``ValueError`` for no lessons at all."""
+    """The row of a subset. Raises ``ValueError`` for no scripts at all."""
     if not scripts:
-        raise ValueError(f"no lessons of the subset {subset!r} to look at")
+        raise ValueError(f"no scripts of the subset {subset!r} to look at")
     tally: Counter[str] = Counter()
     for script in scripts:
         tally.update(script.tally)
@@ -72,9 +72,9 @@ def measure(subset: str, scripts: Sequence[Script]) -> Row:
 
 
 def report(count: int, seed: int, sampled: Path | None = None) -> str:
-    """The table over ``count`` fresh lessons of every subset, in Markdown.
+    """The table over ``count`` fresh scripts of every subset, in Markdown.
 
-    The last line is of all lessons in ``sampled``. Raises ``FileNotFoundError`` when that folder holds none.
+    The last line is of all scripts in ``sampled``. Raises ``FileNotFoundError`` when that folder holds none.
     """
     head = ["subset", "samples", "prompt words", "images", "most", "positive", "negative", *OPERATIONS]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
@@ -83,7 +83,7 @@ def report(count: int, seed: int, sampled: Path | None = None) -> str:
         rng = random.Random(f"report-{seed}-{name}")
         rows.append(measure(name, [write(rng) for _ in range(count)]))
     if sampled:
-        rows.append(measure("own sketches", read_lessons(sampled)))
+        rows.append(measure("own sketches", read_scripts(sampled)))
     for row in rows:
         cells = [row.subset, row.samples, f"{row.prompt_words:.1f}", f"{row.images:.2f}", row.most_images]
         cells += [row.positive, row.negative]
@@ -93,7 +93,7 @@ def report(count: int, seed: int, sampled: Path | None = None) -> str:
 
 
 def _bare(text: str) -> str:
-    """A lesson's first text without what the protocol says before a prompt."""
+    """A script's first text without what the protocol says before a prompt."""
     return text.removeprefix(prompt_text("").rstrip())
 
 

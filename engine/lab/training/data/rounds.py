@@ -1,6 +1,6 @@
 """The parts of one round, said and shown into a script: plan, inspection, and the refine that mends.
 
-The text forms are the process protocol's own functions, so a lesson reads as a running session does.
+The text forms are the process protocol's own functions, so a script reads as a running session does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from engine.lab.storybook.language import sentences
 from engine.lab.storybook.language.critique import critique_ok, critique_wrong
 from engine.lab.storybook.scene.edits import Edit, apply
 from engine.lab.storybook.scene.scene import Scene, Thing
-from engine.lab.training.data.chains import Step
+from engine.lab.training.data.chains import ChainStep
 from engine.lab.training.data.script import Script
 from engine.protocols.process import inspect_text, plan_text
 
@@ -19,7 +19,9 @@ ARTIST_REMARKS = ("Please change it.", "I want it another way.", "Not quite.", "
 """What the artist says in place of a verdict."""
 
 
-def say_plan(script: Script, step: Step, rng: random.Random, *, loss: bool, author: str = "model") -> None:
+def say_plan(
+    script: Script, step: ChainStep, rng: random.Random, *, loss: bool, author: str = "model"
+) -> None:
     """The step's instruction and the whole picture after it."""
     script.tally[step.operation] += 1
     script.tally["artist"] += author == "person"
@@ -27,7 +29,7 @@ def say_plan(script: Script, step: Step, rng: random.Random, *, loss: bool, auth
     script.say(text, loss=loss, follows="image")
 
 
-def say_fine(script: Script, step: Step, rng: random.Random, *, loss: bool = True) -> None:
+def say_fine(script: Script, step: ChainStep, rng: random.Random, *, loss: bool = True) -> None:
     """The inspection of a picture that shows what it should by now."""
     verdict = critique_ok(step.after, step.pending, rng, step.later(rng))
     script.tally["positive"] += loss
@@ -35,7 +37,7 @@ def say_fine(script: Script, step: Step, rng: random.Random, *, loss: bool = Tru
 
 
 def say_wrong_and_mend(
-    script: Script, wrong: Scene, step: Step, rng: random.Random, cause: str, mended: Scene | None = None
+    script: Script, wrong: Scene, step: ChainStep, rng: random.Random, cause: str, mended: Scene | None = None
 ) -> None:
     """The inspection of a picture that shows ``wrong``, and the refined picture.
 
@@ -48,7 +50,7 @@ def say_wrong_and_mend(
     script.show(right, loss=True, follows=after(step))
 
 
-def say_artist_critique(script: Script, step: Step, edit: Edit, rng: random.Random) -> Scene:
+def say_artist_critique(script: Script, step: ChainStep, edit: Edit, rng: random.Random) -> Scene:
     """The artist finds a fault where there was none, and the model obeys; returns what stands then."""
     changed = apply(step.after, edit)
     remark, wish = rng.choice(ARTIST_REMARKS), sentences.instruct_edit(step.after, edit, changed, rng)
@@ -62,13 +64,13 @@ def say_artist_plan(
     script: Script, now: Scene, edit: Edit, coming: tuple[Thing, ...], rng: random.Random
 ) -> Scene:
     """The artist plans a change to what already stands, and the model obeys; returns what stands then."""
-    step = Step(now, edit, apply(now, edit), Scene(now.background, coming).groups(), coming)
+    step = ChainStep(now, edit, apply(now, edit), Scene(now.background, coming).groups(), coming)
     say_plan(script, step, rng, loss=False, author="person")
     script.show(step.after, loss=True, follows="text")
     say_fine(script, step, rng)
     return step.after
 
 
-def after(step: Step) -> str:
+def after(step: ChainStep) -> str:
     """What follows a finished round: the next plan, or the end."""
     return "end" if step.is_last else "text"

@@ -1,4 +1,4 @@
-"""Lessons from a model's own sketches on disk, so that sampling and training can be apart.
+"""Scripts from a model's own sketches on disk, so that sampling and training can be apart.
 
 A folder holds ``lessons.jsonl``, a script a line, and every painted picture as ``NAME.png``.
 """
@@ -19,17 +19,17 @@ from engine.lab.storybook.scene.scene import Relation, Scene, Thing
 from engine.lab.training.data.cases import Case, case_script
 from engine.lab.training.data.script import Painted, Part, Script, Shown
 
-LESSONS = "lessons.jsonl"
+SCRIPTS_FILE = "lessons.jsonl"  # an older word for scripts; folders that were sampled with it stay readable
 
 
-def write_lessons(folder: Path, cases: Iterable[Case], seed: int) -> int:
-    """Adds the lessons of these cases to ``folder``; returns how many.
+def write_scripts(folder: Path, cases: Iterable[Case], seed: int) -> int:
+    """Adds the scripts of these cases to ``folder``; returns how many.
 
     A case that teaches nothing is left out.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng, count = random.Random(f"sampled-{seed}"), 0
-    with (folder / LESSONS).open("a", encoding="utf-8") as file:
+    with (folder / SCRIPTS_FILE).open("a", encoding="utf-8") as file:
         for case in cases:
             script = case_script(case, rng)
             if script is not None:
@@ -39,13 +39,11 @@ def write_lessons(folder: Path, cases: Iterable[Case], seed: int) -> int:
     return count
 
 
-def read_lessons(folder: Path) -> list[Script]:
-    """The lessons of ``folder``. Raises ``FileNotFoundError`` when it holds none."""
-    if not (folder / LESSONS).exists():
-        raise FileNotFoundError(
-            f"{folder} holds no {LESSONS}; make it with python -m engine.lab.training.data sample."
-        )
-    lines = (folder / LESSONS).read_text(encoding="utf-8").splitlines()
+def read_scripts(folder: Path) -> list[Script]:
+    """The scripts of ``folder``. Raises ``FileNotFoundError`` when it holds none."""
+    if not (folder / SCRIPTS_FILE).exists():
+        raise FileNotFoundError(f"{folder} holds no {SCRIPTS_FILE}; make it with restroke train sample.")
+    lines = (folder / SCRIPTS_FILE).read_text(encoding="utf-8").splitlines()
     return [_script(json.loads(line)) for line in lines]
 
 

@@ -1,6 +1,7 @@
-"""What a lesson is: texts and pictures in order, with what is a target and what may follow.
+"""A script: texts and pictures in order, with what is a target and what may follow.
 
-How lessons are told is in the modules beside this one.
+The modules beside this one write them. A script whose pictures are rendered and encoded is in a shard
+(``engine.lab.training.shards``); the stretch of it that a batch is packed with is a sample (``samples``).
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ def seen_in(shown: Shown) -> Scene:
 
 @dataclass(frozen=True)
 class Part:
-    """One segment. ``scene`` indexes the script's scenes for an image.
+    """A text or an image. ``scene`` indexes the script's scenes for an image.
 
-    ``follows`` is what the model should predict after the segment: "text", "image", "end" or None (no
+    ``follows`` is what the model should predict after the part: "text", "image", "end" or None (no
     label). ``loss`` supervises the words of a text, or makes the image a flow target. ``rejected``: the
     next inspection finds the fault in this picture.
     """
@@ -77,7 +78,7 @@ class Script:
 
     @property
     def images(self) -> int:
-        """How many pictures the lesson holds, shown twice or not."""
+        """How many pictures the script holds, shown twice or not."""
         return sum(part.kind == "image" for part in self.parts)
 
 

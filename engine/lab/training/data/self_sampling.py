@@ -3,7 +3,7 @@
 Source: arXiv 2604.04746, self-sampling. The model goes on from its own pictures as long as they are
 as planned. The judge reads the picture, the scene graph says what it should show. Half of the last plans are
 given, so that a sketch is held against a plan known exactly; the others are the model's own, read back from
-its words. ``cases.case_script`` makes the lessons, from these cases as from those of corrupted scenes.
+its words. ``cases.case_script`` makes the scripts, from these cases as from those of corrupted scenes.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 from engine import protocols
 from engine.core.events import StepFinished
 from engine.core.settings import Settings
-from engine.core.trajectory import Step as Card
+from engine.core.trajectory import Step
 from engine.lab.storybook.drawing.render import render
 from engine.lab.storybook.judging.judge import judge
-from engine.lab.storybook.language.critique import differences
 from engine.lab.storybook.language.parse import Spec, parse_prompt
+from engine.lab.storybook.scene.differences import differences
 from engine.lab.storybook.scene.edits import Add, find_place
 from engine.lab.storybook.scene.palette import COLOURS
 from engine.lab.storybook.scene.sampling import fits
 from engine.lab.storybook.scene.scene import COLUMNS, Scene, Thing, holds
 from engine.lab.training.data.cases import Case, opening, say_before
-from engine.lab.training.data.chains import Step
+from engine.lab.training.data.chains import ChainStep
 from engine.lab.training.data.graph import related
 from engine.lab.training.data.rounds import say_plan
 from engine.lab.training.data.script import Painted, Script, seen_in
@@ -40,14 +40,14 @@ from engine.runs.runner import run
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from engine.inference.painter import Painter
+    from engine.runs.opened_model import OpenedModel
 
 OWN_PLANS = 0.5
 """The share of sessions in which the last plan is the model's own too."""
 
 
 def sample_cases(
-    painter: Painter, settings: Settings, *, count: int, seed: int, keep: Callable[[str, Image], None]
+    model: OpenedModel, settings: Settings, *, count: int, seed: int, keep: Callable[[str, Image], None]
 ) -> Iterator[Case]:
     """At most ``count`` cases; ``keep`` gets every sketch in them by its name, the SHA-256 of its pixels.
 
@@ -55,7 +55,7 @@ def sample_cases(
     """
     for number in range(count):
         rng = random.Random(f"self-sampling-{seed}-{number}")
-        session = Session(painter, settings, number)
+        session = Session(model, settings, number)
         case = own_case(session, sample_training_scene(rng), rng)
         if case is not None:
             for shown in (*case.told.scenes, case.sketch):
@@ -86,7 +86,7 @@ def own_case(session: Session, goal: Scene, rng: random.Random) -> Case | None:
 
 
 def own_plan_case(
-    session: Session, goal: Scene, told: Script, prompt: str, step: Step, rng: random.Random
+    session: Session, goal: Scene, told: Script, prompt: str, step: ChainStep, rng: random.Random
 ) -> Case | None:
     """The model's own plan after what was told, and its sketch."""
     made = session.go_on(told, prompt, 2)
@@ -105,8 +105,8 @@ def own_plan_case(
 class Session:
     """One session of a model; ``pictures`` are all that it drew or was shown, by name."""
 
-    def __init__(self, painter: Painter, settings: Settings, seed: int) -> None:
-        self._painter, self._settings, self._seed = painter, settings, seed
+    def __init__(self, model: OpenedModel, settings: Settings, seed: int) -> None:
+        self._model, self._settings, self._seed = model, settings, seed
         self.pictures: dict[str, Image] = {}
 
     def sketch(self, told: Script, prompt: str) -> Painted | None:
@@ -114,14 +114,14 @@ class Session:
         made = self.go_on(told, prompt, 1)
         return self.painted(made[0]) if made else None
 
-    def go_on(self, told: Script, prompt: str, limit: int) -> list[Card]:
+    def go_on(self, told: Script, prompt: str, limit: int) -> list[Step]:
         """The model's next steps, at most ``limit``."""
         return [
             event.step
             for event in run(
-                self._painter,
+                self._model,
                 protocols.get("process"),
-                cards(told, prompt, self._put),
+                trajectory_of(told, prompt, self._put),
                 self._settings,
                 pixels=self.pictures.__getitem__,
                 keep_image=self._put,
@@ -132,12 +132,12 @@ class Session:
             if isinstance(event, StepFinished)
         ]
 
-    def painted(self, card: Card) -> Painted | None:
-        """The picture of a card as it is judged; None where there is none, or nothing in it."""
-        if card.image is None:
+    def painted(self, step: Step) -> Painted | None:
+        """The picture of a step as it is judged; None where there is none, or nothing in it."""
+        if step.image is None:
             return None
-        seen = judge(self.pictures[card.image]).scene()
-        return Painted(card.image, seen) if seen.things else None
+        seen = judge(self.pictures[step.image]).scene()
+        return Painted(step.image, seen) if seen.things else None
 
     def _put(self, image: Image) -> str:
         name = hashlib.sha256(image.tobytes()).hexdigest()
@@ -145,23 +145,25 @@ class Session:
         return name
 
 
-def cards(told: Script, prompt: str, put: Callable[[Image], str]) -> list[Card]:
+def trajectory_of(told: Script, prompt: str, put: Callable[[Image], str]) -> list[Step]:
     """A told session as steps of a trajectory: its scenes rendered, what was painted under its name."""
     process = protocols.get("process")
-    found = [Card(None, "prompt", "person", {"text": prompt})]
+    found = [Step(None, "prompt", "person", {"text": prompt})]
     for part in told.parts[1:]:
         shown = told.scenes[part.scene] if part.kind == "image" else None
         if shown is not None:
             image = shown.name if isinstance(shown, Painted) else put(render(seen_in(shown)))
-            card = Card(found[-1].id, "sketch", "model", image=image)
+            step = Step(found[-1].id, "sketch", "model", image=image)
         else:
             kind = "plan" if found[-1].kind in ("prompt", "inspect") else "inspect"
-            card = Card(found[-1].id, kind, "model", process.parse(kind, part.text))
-        found.append(card)
+            step = Step(found[-1].id, kind, "model", process.parse(kind, part.text))
+        found.append(step)
     return found
 
 
-def read_plan(spec: Spec, goal: Scene, before: Scene | None, rng: random.Random) -> tuple[Step, Scene] | None:
+def read_plan(
+    spec: Spec, goal: Scene, before: Scene | None, rng: random.Random
+) -> tuple[ChainStep, Scene] | None:
     """What a plan in words should lead to by the goal, and what it does lead to.
 
     Wanted things are those of the goal if they look alike; else one of the kind in another colour; else
@@ -201,7 +203,7 @@ def read_plan(spec: Spec, goal: Scene, before: Scene | None, rng: random.Random)
         after = moved
     coming = tuple(t for t in goal.things if t not in right)
     pending = Scene(goal.background, coming).groups()
-    step = Step(before, Add(after.things[len(standing) :]), after, pending, coming)
+    step = ChainStep(before, Add(after.things[len(standing) :]), after, pending, coming)
     return (step, meant) if _keeps_relations(meant, spec) else None
 
 
@@ -229,7 +231,7 @@ def _keeps_relations(scene: Scene, spec: Spec) -> bool:
     return all(holds(a, r.name, b) for r in spec.relations for a in looks[r.subject] for b in looks[r.object])
 
 
-def settle(step: Step, planned: Scene, spec: Spec, seen: Scene) -> tuple[Step, Scene]:
+def settle(step: ChainStep, planned: Scene, spec: Spec, seen: Scene) -> tuple[ChainStep, Scene]:
     """The new things of both where the picture has them, as far as the plan's words leave their places open.
 
     Nothing settles where a relation that the goal names would break.

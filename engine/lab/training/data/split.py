@@ -1,4 +1,4 @@
-"""Which scenes lessons may use and which are kept for evaluation, decided by what a picture shows.
+"""Which scenes training may use and which are kept for evaluation, decided by what a picture shows.
 
 The division is by a hash over the background and every thing's kind, colour, size, row and column: the same
 picture with a little more play in it falls on the same side, and so does one of which more or fewer
@@ -28,24 +28,24 @@ def graph_hash(scene: Scene) -> str:
 
 
 def is_held_out(scene: Scene) -> bool:
-    """Whether no lesson may show this scene."""
+    """Whether training must not show this scene."""
     return bool(scene.things) and int(graph_hash(scene)[:8], 16) < HELD_OUT * 2**32
 
 
 def sample_training_scene(rng: random.Random) -> Scene:
-    """A scene that lessons may use."""
+    """A scene that training may use."""
     while is_held_out(scene := sample_scene(rng)):
         pass
     return scene
 
 
 def sample_held_out_scene(rng: random.Random) -> Scene:
-    """A scene that no lesson uses: what an evaluation asks for."""
+    """A scene that training never uses: what an evaluation asks for."""
     while not is_held_out(scene := sample_scene(rng)):
         pass
     return scene
 
 
 def may_be_told(script: Script) -> bool:
-    """Whether a lesson renders no held-out scene. Pictures that a model painted are no matter."""
+    """Whether a script renders no held-out scene. Pictures that a model painted may show anything."""
     return not any(is_held_out(seen_in(s)) for s in script.scenes if not isinstance(s, Painted))

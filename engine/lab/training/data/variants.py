@@ -1,4 +1,4 @@
-"""Which lessons a training has: the papers' ablations of the process data, by name."""
+"""How the data of a training is made: the papers' ablations of the process data, by name."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Chains = Literal["varied", "add-only"]
 Critique = Literal["none", "symbolic", "self-sampled", "both"]
 """Where critiques come from (arXiv 2604.04746 compares them).
 
-From nowhere, from corrupted scenes told inside the trajectories, from a model's own sketches, whose lessons
-``self_sampling`` tells, or from both.
+From nowhere, from corrupted scenes told inside the trajectories, from a model's own sketches, whose scripts
+``self_sampling`` writes, or from both.
 """
 
 CHAINS: tuple[Chains, ...] = get_args(Chains)
@@ -22,7 +22,7 @@ CRITIQUES: tuple[Critique, ...] = get_args(Critique)
 
 
 @dataclass(frozen=True)
-class Arm:
+class DataVariant:
     """How the trajectories of a training came to be. Raises ``ValueError`` for one that there isn't."""
 
     chains: Chains = "varied"
@@ -39,12 +39,12 @@ class Arm:
         return f"{self.chains}_{self.critique}"
 
     @property
-    def invents(self) -> bool:
+    def corrupts(self) -> bool:
         """Whether scenes are corrupted, to be found wrong."""
         return self.critique in ("symbolic", "both")
 
     @property
-    def samples(self) -> bool:
+    def self_samples(self) -> bool:
         """Whether a model's own sketches are inspected."""
         return self.critique in ("self-sampled", "both")
 

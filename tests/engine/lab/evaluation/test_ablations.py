@@ -1,4 +1,4 @@
-"""Ablations: what a switch changes, what an arm is trained by, and whole tables of the tiny model."""
+"""Ablations: what a switch changes, what a variant is trained by, and whole tables of the tiny model."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from engine.core.settings import Settings
 from engine.inference.flow import Guidance
 from engine.lab.evaluation import options
 from engine.lab.evaluation.ablations import trained
-from engine.lab.evaluation.ablations.__main__ import main, measured, parser
-from engine.lab.evaluation.ablations.grammars import PASSED, Inspectors
+from engine.lab.evaluation.ablations.command import measured
+from engine.lab.evaluation.ablations.protocol_variants import PASSED, Inspectors
 from engine.lab.evaluation.ablations.switches import SWITCHES, TURNS, examine_turns, upto
 from engine.lab.evaluation.ablations.table import Table, write
-from engine.lab.evaluation.runs import Album, Outcome, carry_on, prompt_step
+from engine.lab.evaluation.ablations.trained import TRAINED_ABLATIONS
+from engine.lab.evaluation.rollouts import Album, Outcome, carry_on, prompt_step
 from engine.lab.evaluation.storyeval import Prompt
-from engine.lab.evaluation.suite import Bench
+from engine.lab.evaluation.suite import Setup
 from engine.lab.storybook.language.critique import critique_wrong
 from engine.lab.storybook.scene.scene import Scene, Thing
 from engine.lab.training import recipe
-from engine.lab.training.__main__ import parser as training_parser
 from engine.lab.training.data.irg import MODES
 from engine.lab.training.stages import read_plan, stretched
 from engine.protocols.process import inspect_text
+from tests.engine.lab.command_line import parsed, restroke
 from tests.engine.lab.evaluation.small import small_checkpoint
 from tests.engine.lab.evaluation.test_steering import WorldPainter
 from tests.scripted import ScriptedPainter
@@ -69,8 +70,8 @@ def test_a_run_of_four_turns_holds_the_shorter_ones_byte_for_byte() -> None:
         return [step.image for step in outcome.steps if step.image]
 
     assert [images(turns) for turns in (1, 2, 3)] == [images(4)[:turns] for turns in (1, 2, 3)]
-    bench = Bench(WorldPainter(CAT), Settings(protocol="irg", timesteps=3, turns=4), 0, images=2)
-    row = examine_turns(bench, Prompt("single object", 0, "a red cat", CAT))
+    setup = Setup(WorldPainter(CAT), Settings(protocol="irg", timesteps=3, turns=4), 0, images=2)
+    row = examine_turns(setup, Prompt("single object", 0, "a red cat", CAT))
     assert [one["cost"]["images"] for one in row["by_turn"]] == [2, 4, 6, 8]
     assert all(one["right"] == [True, True] for one in row["by_turn"])
     lines = SWITCHES["turns"].lines(SWITCHES["turns"].variants[0], [row])
@@ -106,82 +107,89 @@ def budget(tmp_path: Path) -> trained.Budget:
     return trained.Budget(tmp_path, steps=10, shards=1, sessions=5, seed=3, device="cpu")
 
 
-def test_arms_differ_in_their_lessons_alone(
+def test_variants_differ_in_their_data_alone(
     tmp_path: Path,
 ) -> None:
-    def asked(arm: trained.Arm) -> list[dict[str, Any]]:
-        made = trained.commands(arm, budget(tmp_path))
+    def asked(variant: trained.DataVariant) -> list[dict[str, Any]]:
+        made = trained.commands(variant, budget(tmp_path))
         assert all(command[1:3] == ["-m", "engine.lab.training"] for command in made)
-        return [vars(training_parser().parse_args(command[3:])) for command in made]
+        return [vars(parsed("train", *command[3:])) for command in made]
 
     first = asked(trained.SKETCHER)
-    assert [one["stage"] for one in first] == ["data", "unified", "export"]
-    for arm in {arm for of in trained.SETS.values() for arm in of.arms if isinstance(arm, trained.Arm)}:
-        for one, other in zip(first, asked(arm), strict=True):
-            differ = {key for key in one if one[key] != other[key]} - {"work", "out", "sampled"}
+    assert [one["stages"] for one in first] == [("data",), ("unified",), ("export",)]
+    for variant in {
+        variant
+        for of in TRAINED_ABLATIONS.values()
+        for variant in of.variants
+        if isinstance(variant, trained.DataVariant)
+    }:
+        for one, other in zip(first, asked(variant), strict=True):
+            differ = {key for key in one if one[key] != other[key]} - {"work", "out", "sampled", "call"}
             assert differ <= {"chains", "critique"}
-            if other["stage"] != "export":
-                assert (other["chains"], other["critique"]) == (arm.chains, arm.critique)
-                assert (other["sampled"] is not None) == arm.samples
+            if other["stages"] != ("export",):
+                assert (other["chains"], other["critique"]) == (variant.chains, variant.critique)
+                assert (other["sampled"] is not None) == variant.self_samples
 
 
-def test_arms_may_all_begin_with_one_checkpoint(tmp_path: Path) -> None:
-    start, arm = small_checkpoint(tmp_path), trained.SKETCHER
+def test_variants_may_all_begin_with_one_checkpoint(tmp_path: Path) -> None:
+    start, variant = small_checkpoint(tmp_path), trained.SKETCHER
     there = replace(budget(tmp_path), begin_from=start)
-    folder = there.folder(arm)
-    assert folder != budget(tmp_path).folder(arm)
+    folder = there.folder(variant)
+    assert folder != budget(tmp_path).folder(variant)
     for _ in range(2):  # an ablation that goes on finds the beginning there
         trained.begin(folder, there, start / "ae.safetensors")
     begun = recipe.begun(folder)
     assert begun is not None and begun.config == validate_folder(start).config
     with (start / "ema.safetensors").open("ab") as weights:
         weights.write(b" ")
-    assert there.folder(arm) != folder, "other weights are another beginning"
+    assert there.folder(variant) != folder, "other weights are another beginning"
     assert (
-        "tuning" in trained.commands(arm, there)[1]
-        and "process" in trained.commands(arm, budget(tmp_path))[1]
+        "tuning" in trained.commands(variant, there)[1]
+        and "process" in trained.commands(variant, budget(tmp_path))[1]
     )
     (tuning,), process = read_plan("tuning"), read_plan("process")
     assert tuning.matrix_rate < min(stage.matrix_rate for stage in process)
 
 
 def test_who_sketches_is_trained_first() -> None:
-    sampled = trained.Arm("varied", "self-sampled")
-    assert trained.order((sampled,)) == [trained.SKETCHER, sampled]
-    assert trained.order(trained.SETS["edits"].arms) == list(trained.SETS["edits"].arms)
+    sampled = trained.DataVariant("varied", "self-sampled")
+    assert trained.training_order((sampled,)) == [trained.SKETCHER, sampled]
+    assert trained.training_order(TRAINED_ABLATIONS["edits"].variants) == list(
+        TRAINED_ABLATIONS["edits"].variants
+    )
 
 
 def test_mixes_differ_in_their_families_alone_and_are_trained_as_long(tmp_path: Path) -> None:
     plans = []
-    for mix in trained.SETS["modes"].arms:
+    for mix in TRAINED_ABLATIONS["modes"].variants:
         there = replace(budget(tmp_path), steps=600)
         file = tmp_path / f"{mix.name}.toml"
         file.write_text(mix.plan(like=read_plan("tuning")[0]))
         stages = stretched(read_plan(str(file)), there.steps)
         assert sum(stage.steps for stage in stages) == there.steps
         assert all(stage.first["direct"] == stage.last["direct"] == 0.5 for stage in stages)
-        assert len({stage.arm for stage in stages}) == 1
+        assert len({stage.variant for stage in stages}) == 1
         assert {stage.matrix_rate for stage in stages} == {read_plan("tuning")[0].matrix_rate}
         plans.append([set(stage.first) for stage in stages])
-        asked = [training_parser().parse_args(command[3:]) for command in trained.commands(mix, there)]
-        assert [one.stage for one in asked] == ["data", "unified", "export"]
+        asked = [parsed("train", *command[3:]) for command in trained.commands(mix, there)]
+        assert [one.stages for one in asked] == [("data",), ("unified",), ("export",)]
         assert {one.plan for one in asked[:2]} == {str(there.folder(mix) / trained.PLAN_FILE)}
     fine, both = {"direct", "initial full"}, {"direct", "initial full", "improving full"}
     assert plans == [[fine], [both], [{"direct", *MODES}, both]]
 
 
-def test_an_arm_that_is_there_is_not_trained_again_and_a_failure_says_which(tmp_path: Path) -> None:
-    arm, there = trained.SKETCHER, budget(tmp_path)
-    there.checkpoint(arm).mkdir(parents=True)
-    (there.checkpoint(arm) / "training.json").write_text("[]")
-    trained.train(arm, there, tmp_path / "none.safetensors")
-    assert not (there.folder(arm) / "ae.safetensors").exists()
-    (there.checkpoint(arm) / "training.json").unlink()
+def test_a_variant_that_is_there_is_not_trained_again_and_a_failure_says_which(tmp_path: Path) -> None:
+    variant, there = trained.SKETCHER, budget(tmp_path)
+    there.checkpoint(variant).mkdir(parents=True)
+    (there.checkpoint(variant) / "training.json").write_text("[]")
+    trained.train(variant, there, tmp_path / "none.safetensors")
+    assert not (there.folder(variant) / "ae.safetensors").exists()
+    (there.checkpoint(variant) / "training.json").unlink()
     weights = small_checkpoint(tmp_path) / "ae.safetensors"
     broken = replace(there, device="no such device")
     with pytest.raises(OSError, match="varied, none"):
-        trained.train(arm, broken, weights)
-    assert (there.folder(arm) / "ae.safetensors").exists()
+        trained.train(variant, broken, weights)
+    assert (there.folder(variant) / "ae.safetensors").exists()
 
 
 @pytest.fixture
@@ -190,6 +198,7 @@ def one_scene(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(options, "painter_of", lambda args: WorldPainter(CAT, rounds=1, fault_rounds=()))
 
 
+ABLATIONS = ("evaluate", "ablations")
 SMALL = ["--prompts", "1", "--images", "1", "--workers", "1"]
 
 
@@ -204,37 +213,37 @@ SMALL = ["--prompts", "1", "--images", "1", "--workers", "1"]
     ],
 )
 def test_a_switch_makes_its_table_from_the_command_line(name: str, lines: list[str], tmp_path: Path) -> None:
-    assert main([name, *SMALL, "--out", str(tmp_path)]) == 0
+    assert restroke(*ABLATIONS, name, *SMALL, "--out", tmp_path) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.json", f"{name}.md"]
     found = json.loads((tmp_path / f"{name}.json").read_text())
     assert list(found["rows"]) == lines
-    assert found["about"]["command"].startswith(f"python -m engine.lab.evaluation.ablations {name}")
+    assert found["about"]["command"].startswith(f"restroke evaluate ablations {name} --prompts 1")
     figures = [figure for row in found["rows"].values() for figure in row.values()]
     assert all({"mean", "ci95", "n"} <= set(figure) for figure in figures)
     assert f"| {lines[-1]} |" in (tmp_path / f"{name}.md").read_text()
 
 
 def test_a_switch_is_of_its_own_protocols(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["outside", *SMALL, "--protocol", "irg", "--out", str(tmp_path)]) == 1
+    assert restroke(*ABLATIONS, "outside", *SMALL, "--protocol", "irg", "--out", tmp_path) == 1
     assert "process only; nothing was run" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("one_scene")
-def test_arms_are_measured_by_every_suite(tmp_path: Path) -> None:
-    args: argparse.Namespace = parser().parse_args(["critiques", *SMALL, "--out", str(tmp_path / "out")])
-    one = replace(trained.SETS["critiques"], arms=trained.SETS["critiques"].arms[:1])
-    lines, about = measured(args, one, lambda arm: tmp_path / "arm" / "checkpoint")
+def test_variants_are_measured_by_every_suite(tmp_path: Path) -> None:
+    args: argparse.Namespace = parsed(*ABLATIONS, "critiques", *SMALL, "--out", tmp_path / "out")
+    one = replace(TRAINED_ABLATIONS["critiques"], variants=TRAINED_ABLATIONS["critiques"].variants[:1])
+    lines, about = measured(args, one, lambda variant: tmp_path / "variant" / "checkpoint")
     assert list(lines) == ["varied, none"] == list(about["fingerprint"])
     assert len(lines["varied, none"]) == sum(len(columns.figures) for columns in trained.BY_PROCESS)
     assert {"story: overall", "steering: obedience"} <= set(lines["varied, none"])
 
 
 @pytest.mark.usefixtures("one_scene")
-def test_an_arm_of_two_ablations_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variant_of_two_ablations_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def table(name: str) -> tuple[dict, dict]:
-        args = parser().parse_args([name, *SMALL, "--out", str(tmp_path / name)])
-        one = replace(trained.SETS[name], arms=(trained.SKETCHER,), columns=trained.BY_PROCESS[:1])
-        return measured(args, one, lambda arm: tmp_path / arm.name / "checkpoint")
+        args = parsed(*ABLATIONS, name, *SMALL, "--out", tmp_path / name)
+        one = replace(TRAINED_ABLATIONS[name], variants=(trained.SKETCHER,), columns=trained.BY_PROCESS[:1])
+        return measured(args, one, lambda variant: tmp_path / variant.name / "checkpoint")
 
     first = table("critiques")
     monkeypatch.setattr(WorldPainter, "draw", None)
@@ -243,9 +252,9 @@ def test_an_arm_of_two_ablations_is_measured_once(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.usefixtures("one_scene")
 def test_mixes_are_measured_after_one_turn_and_after_two(tmp_path: Path) -> None:
-    args = parser().parse_args(["modes", *SMALL, "--out", str(tmp_path)])
-    one = replace(trained.SETS["modes"], arms=trained.MIXES[:1])
-    lines, _ = measured(args, one, lambda arm: tmp_path)
+    args = parsed(*ABLATIONS, "modes", *SMALL, "--out", tmp_path)
+    one = replace(TRAINED_ABLATIONS["modes"], variants=trained.MIXES[:1])
+    lines, _ = measured(args, one, lambda variant: tmp_path)
     (figures,) = lines.values()
     assert list(lines) == ["fine pictures only"]
     assert list(figures) == [

@@ -10,15 +10,15 @@ from PIL import Image
 from engine.core.assets import default_checkpoint
 from engine.core.settings import Settings
 from engine.inference.painter import open_painter
-from engine.lab.evaluation.__main__ import main
 from engine.lab.evaluation.cost import GIB
 from engine.lab.evaluation.public_benchmarks import RUNNERS, draw_all
+from tests.engine.lab.command_line import restroke
 
 
 def test_the_cost_of_one_real_picture(tmp_path: Path) -> None:
     file, page = tmp_path / "r.json", tmp_path / "r.html"
     wish = ["--suite", "cost", "--protocol", "direct", "--prompts", "1"]
-    assert main([*wish, "--json", str(file), "--report", str(page)]) == 0
+    assert restroke("evaluate", *wish, "--json", str(file), "--report", str(page)) == 0
     report = json.loads(file.read_text())
     cost = {name: figure["mean"] for name, figure in report["cost"]["direct"].items()}
     updates = report["runs"]["cost"]["direct"]["settings"]["timesteps"] - 1

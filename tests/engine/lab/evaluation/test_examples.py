@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from engine.lab.evaluation import examples, options
-from engine.lab.evaluation.__main__ import main
 from engine.lab.storybook.scene.scene import Scene
 from studio.examples import examples_of
+from tests.engine.lab.command_line import restroke
 from tests.engine.lab.evaluation.test_steering import WorldPainter
 
 
@@ -41,7 +41,7 @@ def test_the_command_writes_what_the_studio_reads(
     painter = WorldPainter(scene if able else Scene("desert"), rounds=1, fault_rounds=())
     painter.checkpoint = SimpleNamespace(folder=tmp_path)
     monkeypatch.setattr(options, "painter_of", lambda args: painter)
-    status = main(["examples", "--prompts", "1", "--images", "2", "--workers", "1"])
+    status = restroke("evaluate", "examples", "--prompts", "1", "--images", "2", "--workers", "1")
     assert status == (0 if able else 1)
     if able:
         assert examples_of(tmp_path) == (text,)

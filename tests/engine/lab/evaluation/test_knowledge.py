@@ -11,7 +11,7 @@ import pytest
 from engine.core.settings import Settings
 from engine.inference.events import FlowUpdate
 from engine.lab.evaluation import inspections, knowledge
-from engine.lab.evaluation.suite import Bench
+from engine.lab.evaluation.suite import Setup
 from engine.lab.evaluation.verdicts import MISTAKES, mistakes_of, named_in, one_mistake
 from engine.lab.storybook.drawing.render import render
 from engine.lab.storybook.judging.judge import judge
@@ -64,8 +64,8 @@ def test_cases_are_shown_what_they_say() -> None:
         assert not unfinished or case.shows in (*MISTAKES, "not drawn yet")
 
 
-def bench(painter: WorldPainter) -> Bench:
-    return Bench(painter, Settings(timesteps=3), seed=0)
+def setup(painter: WorldPainter) -> Setup:
+    return Setup(painter, Settings(timesteps=3), seed=0)
 
 
 def by_name(name: str, looks: int = 1) -> knowledge.Case:
@@ -76,22 +76,22 @@ def by_name(name: str, looks: int = 1) -> knowledge.Case:
 
 def test_a_false_alarm_and_a_silent_pass_are_told_apart() -> None:
     alarm = inspect_text("This is wrong. The cat is missing.", "Add a red cat.")
-    row = knowledge.examine(bench(WorldPainter(BOTH, texts=[alarm])), by_name("not drawn yet"))
+    row = knowledge.examine(setup(WorldPainter(BOTH, texts=[alarm])), by_name("not drawn yet"))
     assert row["alarm"] and row["named"] == ["missing"] and "mended" not in row
-    row = knowledge.examine(bench(WorldPainter(BOTH, texts=["This fits."])), by_name("not drawn yet"))
+    row = knowledge.examine(setup(WorldPainter(BOTH, texts=["This fits."])), by_name("not drawn yet"))
     assert row["read"] and not row["alarm"] and row["named"] == []
 
 
 def test_a_refine_mends_or_breaks_what_was_right() -> None:
     case = by_name("recolour", looks=2)
-    row = knowledge.examine(bench(WorldPainter(case.right, texts=["This fits."])), case)
+    row = knowledge.examine(setup(WorldPainter(case.right, texts=["This fits."])), case)
     assert (row["alarm"], row["mended"], row["overdone"]) == (False, True, False)
     row = knowledge.examine(
-        bench(WorldPainter(case.picture, texts=["This fits."])), by_name("recolour", looks=2)
+        setup(WorldPainter(case.picture, texts=["This fits."])), by_name("recolour", looks=2)
     )
     assert (row["mended"], row["overdone"]) == (False, False)
     other = Scene(case.right.background, (Thing("star", "black", 0.5, 0.2, 0.26),))
-    row = knowledge.examine(bench(WorldPainter(other, texts=["This fits."])), by_name("recolour", looks=2))
+    row = knowledge.examine(setup(WorldPainter(other, texts=["This fits."])), by_name("recolour", looks=2))
     assert (row["mended"], row["overdone"]) == (False, True)
 
 
@@ -102,16 +102,16 @@ def test_a_refine_that_adds_what_nobody_asked_for_has_overdone_it() -> None:
     there = Thing(kind, "pink", 0.5, 0.172, 0.26)
     more = Scene(case.right.background, (*(t for t in case.right.things if t.row != "sky"), there))
     if len(more.things) > len(case.right.things):
-        row = knowledge.examine(bench(WorldPainter(more, texts=["This fits."])), case)
+        row = knowledge.examine(setup(WorldPainter(more, texts=["This fits."])), case)
         assert (row["mended"], row["overdone"]) == (False, True)
 
 
 def test_drift_is_none_where_the_picture_stays_and_whole_where_it_goes() -> None:
     case = by_name("drift")
-    row = knowledge.examine(bench(WorldPainter(case.picture, fault_rounds=())), case)
+    row = knowledge.examine(setup(WorldPainter(case.picture, fault_rounds=())), case)
     assert row["kept"] == [1.0] * knowledge.ROUNDS and max(row["strayed"]) == 0
     empty = Scene("night" if case.whole.background != "night" else "snow")
-    row = knowledge.examine(bench(WorldPainter(empty, fault_rounds=())), by_name("drift"))
+    row = knowledge.examine(setup(WorldPainter(empty, fault_rounds=())), by_name("drift"))
     assert row["kept"] == [0.0] * knowledge.ROUNDS and min(row["strayed"]) > 0.05
     assert not any(row["held"]), "what is gone is lost once, in the round that lost it"
     assert len(row["held"]) < knowledge.ROUNDS * len(case.whole.things)
@@ -154,7 +154,7 @@ def test_a_plan_against_the_prompt_is_a_fault_and_one_that_fits_is_none() -> Non
     rows = []
     for case in (conflict, fits):
         painter = WorldPainter(BOTH, texts=[alarm if case is conflict else silence])
-        rows.append(knowledge.examine(bench(painter), case))
+        rows.append(knowledge.examine(setup(painter), case))
         assert [asked["call"] for asked in painter.asked] == ["write"], "nothing is drawn"
         shown_plan = painter.asked[0]["segments"][-2].text
         assert all(thing.kind in shown_plan for thing in case.planned.after.things)
@@ -165,12 +165,12 @@ def test_a_plan_against_the_prompt_is_a_fault_and_one_that_fits_is_none() -> Non
 def test_an_own_sketch_is_held_against_its_plan_by_the_judge() -> None:
     case = max(rounds(inspections.OWN), key=lambda case: len(case.step.after.things))
     silence = inspect_text("This fits.")
-    row = knowledge.examine(bench(WorldPainter(case.step.after, texts=[silence])), case)
+    row = knowledge.examine(setup(WorldPainter(case.step.after, texts=[silence])), case)
     assert (row["wrong"], row["alarm"]) == ([], False)
     empty = Scene(case.step.after.background, ())
-    row = knowledge.examine(bench(WorldPainter(empty, texts=[silence])), case)
+    row = knowledge.examine(setup(WorldPainter(empty, texts=[silence])), case)
     assert row["wrong"] == ["missing"] and not row["alarm"]
-    assert knowledge.examine(bench(Fails(BOTH)), case) == {"shows": inspections.OWN}
+    assert knowledge.examine(setup(Fails(BOTH)), case) == {"shows": inspections.OWN}
 
 
 class Fails(WorldPainter):

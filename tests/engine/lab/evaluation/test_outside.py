@@ -15,7 +15,7 @@ from engine.inference.events import FlowUpdate
 from engine.lab.evaluation.ablations.outside import Help, _Session, verdict_on
 from engine.lab.evaluation.ablations.switches import SWITCHES
 from engine.lab.evaluation.storyeval import Prompt
-from engine.lab.evaluation.suite import Bench
+from engine.lab.evaluation.suite import Setup
 from engine.lab.evaluation.verdicts import named_in
 from engine.lab.storybook.drawing.render import render
 from engine.lab.storybook.judging.judge import judge
@@ -29,7 +29,7 @@ CASE = Prompt("position", 0, "a red cat left of a blue house", BOTH)
 
 
 def session(helped: Help, painter: WorldPainter) -> _Session:
-    found = _Session(helped, Bench(painter, Settings(timesteps=3), seed=0), CASE, 0)
+    found = _Session(helped, Setup(painter, Settings(timesteps=3), seed=0), CASE, 0)
     found.run()
     return found
 
@@ -102,10 +102,10 @@ class Moody(WorldPainter):
 
 def test_the_best_of_a_step_is_kept_and_all_of_them_are_paid() -> None:
     painter = Moody(BOTH, rounds=1, fault_rounds=())
-    row = Help(tries=4).examine(Bench(painter, Settings(timesteps=3), seed=0), CASE)
+    row = Help(tries=4).examine(Setup(painter, Settings(timesteps=3), seed=0), CASE)
     assert row["right"] == row["everything"] == [True]
     assert row["cost"]["images"] == 4
-    alone = Help().examine(Bench(Moody(BOTH, rounds=1, fault_rounds=()), Settings(timesteps=3), 0), CASE)
+    alone = Help().examine(Setup(Moody(BOTH, rounds=1, fault_rounds=()), Settings(timesteps=3), 0), CASE)
     assert alone["everything"] == [False] and alone["cost"]["images"] == 1
     seeds = [asked["seed"] for asked in painter.asked if asked["call"] == "draw"]
     assert len(set(seeds)) == 4

@@ -13,7 +13,7 @@ from engine.lab.evaluation.public_benchmarks import RUNNERS, draw_all
 from tests.scripted import ScriptedPainter
 
 LINES = [
-    {"tag": "single_object", "include": [{"class": "bench", "count": 1}], "prompt": "a photo of a bench"},
+    {"tag": "single_object", "include": [{"class": "setup", "count": 1}], "prompt": "a photo of a setup"},
     {"tag": "colors", "include": [{"class": "cow", "count": 1, "color": "red"}], "prompt": "a red cow"},
 ]
 ENTRIES = [
@@ -49,7 +49,7 @@ def test_geneval_gets_a_folder_a_prompt_with_its_line_and_four_samples(tmp_path:
         assert samples == ["0000.png", "0001.png", "0002.png", "0003.png"]
     assert Image.open(out / "00001/samples/0003.png").size == (64, 64)
     assert len({asked["seed"] for asked in painter.asked if asked["call"] == "draw"}) == 8
-    assert painter.asked[0]["segments"][0].text == "a photo of a bench"
+    assert painter.asked[0]["segments"][0].text == "a photo of a setup"
 
 
 def test_wise_gets_one_picture_named_by_its_number(tmp_path: Path) -> None:

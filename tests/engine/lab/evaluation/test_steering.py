@@ -12,10 +12,10 @@ import pytest
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.inference.events import FlowUpdate
-from engine.lab.evaluation import artist, steering
+from engine.lab.evaluation import simulated_artist, steering
 from engine.lab.evaluation.preservation import obeyed, preserved, share_kept, untouched
-from engine.lab.evaluation.runs import Album, carry_on, prompt_step, readable
-from engine.lab.evaluation.suite import Bench
+from engine.lab.evaluation.rollouts import Album, carry_on, prompt_step, readable
+from engine.lab.evaluation.suite import Setup
 from engine.lab.storybook.drawing.render import render
 from engine.lab.storybook.judging.judge import Seen, SeenThing, judge
 from engine.lab.storybook.scene.edits import (
@@ -194,15 +194,15 @@ def test_a_picture_of_nothing_cannot_be_edited() -> None:
     steps, album = made(WorldPainter(empty, rounds=1, fault_rounds=()), rounds=1)
     for what, step_in in (("critique", steering.write_critique), ("paint", steering.paint_over)):
         assert step_in(case(what, 1, "recolour"), steps, album) is None
-    bench = Bench(WorldPainter(empty, rounds=1, fault_rounds=()), Settings(timesteps=3), 0)
-    row = steering.examine(bench, case("critique", 1, "recolour"))
+    setup = Setup(WorldPainter(empty, rounds=1, fault_rounds=()), Settings(timesteps=3), 0)
+    row = steering.examine(setup, case("critique", 1, "recolour"))
     assert row == {"what": "critique", "kind": "recolour", "possible": False}
 
 
 def test_a_model_that_never_changes_its_picture_preserves_and_disobeys() -> None:
-    bench = Bench(WorldPainter(BOTH, rounds=2), Settings(timesteps=3), 0)
+    setup = Setup(WorldPainter(BOTH, rounds=2), Settings(timesteps=3), 0)
     for what, depth in (("critique", 1), ("plan", 2)):
-        row = steering.examine(bench, case(what, depth, "recolour"))
+        row = steering.examine(setup, case(what, depth, "recolour"))
         assert (row["obeyed"], row["preserved"], row["depth"]) == (False, True, depth)
 
 
@@ -212,7 +212,7 @@ def test_cases_cover_every_edit_and_deeper_ones_have_enough_to_draw() -> None:
         (what, depth): 2 for what in steering.KINDS for depth in steering.DEPTHS
     }
     assert all(len(c.scene.groups()) >= c.depth for c in found)
-    assert sum(isinstance(c, artist.Case) for c in steering.cases(2, 0)) == 2
+    assert sum(isinstance(c, simulated_artist.Case) for c in steering.cases(2, 0)) == 2
 
 
 def test_the_summary_counts_only_what_could_be_edited() -> None:
@@ -229,27 +229,31 @@ def test_the_summary_counts_only_what_could_be_edited() -> None:
 
 
 def test_the_artist_asks_for_one_look_at_a_time_and_stops_at_the_goal() -> None:
-    assert artist.next_edit(seen(CAT, HOUSE), BOTH) is None
-    assert artist.reached(seen(CAT, HOUSE), BOTH)
-    wish = artist.next_edit(seen(), BOTH)
+    assert simulated_artist.next_edit(seen(CAT, HOUSE), BOTH) is None
+    assert simulated_artist.reached(seen(CAT, HOUSE), BOTH)
+    wish = simulated_artist.next_edit(seen(), BOTH)
     assert wish == Add((CAT,))
     green = Thing("cat", "green", 0.2, 0.8, 0.29)
-    assert artist.next_edit(seen(green, HOUSE), BOTH) == Recolour((0,), "red")
-    assert artist.next_edit(None, BOTH) is None
+    assert simulated_artist.next_edit(seen(green, HOUSE), BOTH) == Recolour((0,), "red")
+    assert simulated_artist.next_edit(None, BOTH) is None
 
 
 def test_the_artist_does_not_mind_a_place_that_no_relation_names() -> None:
     shifted = Thing("cat", "red", 0.5, 0.8, 0.29)
-    assert artist.next_edit(seen(shifted, HOUSE), BOTH) is None
+    assert simulated_artist.next_edit(seen(shifted, HOUSE), BOTH) is None
     related = Scene("meadow", BOTH.things, (Relation(0, "left of", 1),))
     beyond = Thing("house", "blue", 0.48, 0.8, 0.32)
-    assert isinstance(artist.next_edit(seen(beyond, shifted), related), Move)
+    assert isinstance(simulated_artist.next_edit(seen(beyond, shifted), related), Move)
 
 
-@pytest.mark.parametrize(("draws", "edits", "reach"), [(BOTH, 0, True), (Scene("night"), artist.CAP, False)])
+@pytest.mark.parametrize(
+    ("draws", "edits", "reach"), [(BOTH, 0, True), (Scene("night"), simulated_artist.CAP, False)]
+)
 def test_the_artist_gives_up_at_the_cap(draws: Scene, edits: int, reach: bool) -> None:
-    bench = Bench(WorldPainter(draws, rounds=1, fault_rounds=()), Settings(timesteps=3), 0)
-    row = artist.examine(bench, artist.Case(0, "a red cat and a blue house", BOTH, random.Random(0)))
+    setup = Setup(WorldPainter(draws, rounds=1, fault_rounds=()), Settings(timesteps=3), 0)
+    row = simulated_artist.examine(
+        setup, simulated_artist.Case(0, "a red cat and a blue house", BOTH, random.Random(0))
+    )
     assert (row["edits"], row["edits_reach"]) == (edits, reach)
     assert (row["rolls"], row["rolls_reach"]) == (edits, reach)
     assert row["roll_updates"] == edits + 1
@@ -258,4 +262,4 @@ def test_the_artist_gives_up_at_the_cap(draws: Scene, edits: int, reach: bool) -
 def test_more_figures_than_words_can_count_are_no_scene() -> None:
     crowd = tuple(Thing("star", "yellow", 0.1 * i, 0.2, 0.2) for i in range(1, 8))
     assert readable(seen(*crowd)) is None and readable(seen(*crowd[:6])) is not None
-    assert artist.next_edit(seen(*crowd), BOTH) is None
+    assert simulated_artist.next_edit(seen(*crowd), BOTH) is None

@@ -16,15 +16,15 @@ import pytest
 from engine.core.settings import Settings
 from engine.inference.painter import open_painter
 from engine.lab.evaluation import comparisons, options, results
-from engine.lab.evaluation.__main__ import main
 from engine.lab.evaluation.cost import cost_of
 from engine.lab.evaluation.parallel import Task, side_by_side
-from engine.lab.evaluation.peak_memory import forget, most
+from engine.lab.evaluation.peak_memory import peak_bytes, reset_peak
 from engine.lab.evaluation.report import page
-from engine.lab.evaluation.resume_file import gather, journal_path
-from engine.lab.evaluation.runs import Album, carry_on, prompt_step
-from engine.lab.evaluation.suite import Bench, Suite
-from engine.lab.evaluation.suites import SUITES, Wish, rows_of, run_suite
+from engine.lab.evaluation.resume_file import gather, resume_path
+from engine.lab.evaluation.rollouts import Album, carry_on, prompt_step
+from engine.lab.evaluation.runner import SUITES, Request, rows_of, run_suite
+from engine.lab.evaluation.suite import Setup, Suite
+from tests.engine.lab.command_line import restroke
 from tests.engine.lab.evaluation.small import small_checkpoint
 from tests.scripted import ScriptedPainter
 
@@ -36,7 +36,7 @@ def numbers(prompts: int, seed: int) -> list[int]:
     return list(range(prompts))
 
 
-def first_alone_ends(bench: Bench, case: int) -> dict[str, Any]:
+def first_alone_ends(setup: Setup, case: int) -> dict[str, Any]:
     while case:
         time.sleep(0.01)
     return {"case": case}
@@ -56,9 +56,9 @@ def figures_are_whole(figures: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("name", SUITES)
 def test_a_suite_runs_from_its_cases_to_its_figures(name: str, tmp_path: Path) -> None:
-    wish = Wish(prompts=1, images=2, json=tmp_path / "r.json", command="x")
-    report, rows = run_suite(ScriptedPainter(), SUITES[name], PROCESS, wish)
-    assert report == json.loads(wish.json.read_text())
+    request = Request(prompts=1, images=2, json=tmp_path / "r.json", command="x")
+    report, rows = run_suite(ScriptedPainter(), SUITES[name], PROCESS, request)
+    assert report == json.loads(request.json.read_text())
     assert figures_are_whole(report[name]["process"])
     about = report["runs"][name]["process"]
     assert {"command", "date", "fingerprint", "seconds", "prompts", "images", "seed"} <= set(about)
@@ -67,30 +67,30 @@ def test_a_suite_runs_from_its_cases_to_its_figures(name: str, tmp_path: Path) -
 
 
 def test_suites_and_protocols_are_merged_into_one_file(tmp_path: Path) -> None:
-    wish = Wish(prompts=1, images=2, json=tmp_path / "r.json")
-    run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, wish)
-    run_suite(ScriptedPainter(), SUITES["story"], DIRECT, wish)
-    report, _ = run_suite(ScriptedPainter(rounds=1, fault_rounds=(1,)), SUITES["story"], PROCESS, wish)
+    request = Request(prompts=1, images=2, json=tmp_path / "r.json")
+    run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, request)
+    run_suite(ScriptedPainter(), SUITES["story"], DIRECT, request)
+    report, _ = run_suite(ScriptedPainter(rounds=1, fault_rounds=(1,)), SUITES["story"], PROCESS, request)
     assert set(report["cost"]) == {"process"}
     assert set(report["story"]) == {"direct", "process", "process over direct", comparisons.BEST_OF}
     about = report["runs"]["story"][comparisons.BEST_OF]
     assert about["pictures"] == 2 and "upper bound" in about["note"]
-    again, _ = run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, replace(wish, prompts=2))
+    again, _ = run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, replace(request, prompts=2))
     assert again["cost"]["process"]["images"]["n"] == 2
     assert set(again["story"]) == set(report["story"])
 
 
 def test_too_few_pictures_for_the_best_of_n_are_a_note(tmp_path: Path) -> None:
-    wish = Wish(prompts=1, images=1, json=tmp_path / "r.json")
-    run_suite(ScriptedPainter(), SUITES["story"], DIRECT, wish)
-    report, _ = run_suite(ScriptedPainter(rounds=2), SUITES["story"], PROCESS, wish)
+    request = Request(prompts=1, images=1, json=tmp_path / "r.json")
+    run_suite(ScriptedPainter(), SUITES["story"], DIRECT, request)
+    report, _ = run_suite(ScriptedPainter(rounds=2), SUITES["story"], PROCESS, request)
     assert comparisons.BEST_OF not in report["story"]
     assert "--images" in report["runs"]["story"][comparisons.BEST_OF]["note"]
     assert "--images" in page(report, {})
 
 
 def test_an_interrupted_run_goes_on_after_its_last_case(tmp_path: Path) -> None:
-    wish = Wish(prompts=3, json=tmp_path / "r.json")
+    request = Request(prompts=3, json=tmp_path / "r.json")
 
     def stop_at(number: int) -> ScriptedPainter:
         def on_update(index: int) -> None:
@@ -101,14 +101,14 @@ def test_an_interrupted_run_goes_on_after_its_last_case(tmp_path: Path) -> None:
         return painter
 
     with pytest.raises(KeyboardInterrupt):
-        run_suite(stop_at(3), SUITES["cost"], DIRECT, wish)
-    (journal,) = tmp_path.glob("*.partial.jsonl")
-    assert len(journal.read_text().splitlines()) == 2 and not wish.json.exists()
+        run_suite(stop_at(3), SUITES["cost"], DIRECT, request)
+    (resume_file,) = tmp_path.glob("*.partial.jsonl")
+    assert len(resume_file.read_text().splitlines()) == 2 and not request.json.exists()
     rest = ScriptedPainter()
-    report, _ = run_suite(rest, SUITES["cost"], DIRECT, wish)
+    report, _ = run_suite(rest, SUITES["cost"], DIRECT, request)
     assert report["cost"]["direct"]["images"]["n"] == 3
     assert sum(asked["call"] == "draw" for asked in rest.asked) == 1
-    assert not journal.exists()
+    assert not resume_file.exists()
 
 
 def test_figures_of_other_weights_do_not_stay_in_a_report() -> None:
@@ -129,15 +129,15 @@ def test_figures_of_other_weights_do_not_stay_in_a_report() -> None:
 
 def test_several_processes_come_to_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
     painter = open_painter(small_checkpoint(tmp_path))
-    wish = Wish(prompts=3, workers=2, profile="cpu")
+    request = Request(prompts=3, workers=2, profile="cpu")
     tiny = replace(DIRECT, timesteps=3)
     suite = replace(SUITES["cost"], alone=False)
-    journal = tmp_path / "j.jsonl"
+    resume_file = tmp_path / "j.jsonl"
     painter.show_at_most(5)  # as by a card that is less full than it will be for the others
-    alone = rows_of(painter, suite, tiny, replace(wish, workers=1))
-    journal.write_text(json.dumps(alone[0]) + "\n")  # the first is there: only the others are examined
-    beside = rows_of(painter, suite, tiny, wish, journal)
-    assert [json.loads(line) for line in journal.read_text().splitlines()] == beside
+    alone = rows_of(painter, suite, tiny, replace(request, workers=1))
+    resume_file.write_text(json.dumps(alone[0]) + "\n")  # the first is there: only the others are examined
+    beside = rows_of(painter, suite, tiny, request, resume_file)
+    assert [json.loads(line) for line in resume_file.read_text().splitlines()] == beside
 
     def timeless(row: dict[str, Any]) -> dict[str, Any]:
         cost = {name: value for name, value in row["cost"].items() if name != "seconds"}
@@ -160,23 +160,23 @@ def test_who_stops_asking_stops_the_case_under_way(tmp_path: Path) -> None:
 
 
 def test_half_a_line_is_examined_again_and_whole_ones_are_kept(tmp_path: Path) -> None:
-    journal = tmp_path / "x.partial.jsonl"
-    journal.write_text('{"value": 7}\n{"val')
-    rows = gather(3, lambda first: ({"value": case} for case in [1, 2, 3][first:]), journal, "x")
+    resume_file = tmp_path / "x.partial.jsonl"
+    resume_file.write_text('{"value": 7}\n{"val')
+    rows = gather(3, lambda first: ({"value": case} for case in [1, 2, 3][first:]), resume_file, "x")
     assert [row["value"] for row in rows] == [7, 2, 3]
-    assert [json.loads(line)["value"] for line in journal.read_text().splitlines()] == [7, 2, 3]
+    assert [json.loads(line)["value"] for line in resume_file.read_text().splitlines()] == [7, 2, 3]
 
 
 def test_another_seed_or_checkpoint_does_not_go_on_from_these_cases(tmp_path: Path) -> None:
     heading = {"suite": "story", "protocol": "direct", "seed": 0}
-    path = journal_path(tmp_path / "r.json", heading)
+    path = resume_path(tmp_path / "r.json", heading)
     assert path.parent == tmp_path and path.name.endswith(".partial.jsonl")
-    assert journal_path(tmp_path / "r.json", heading | {"seed": 1}) != path
+    assert resume_path(tmp_path / "r.json", heading | {"seed": 1}) != path
 
 
 def test_a_suite_says_which_protocols_it_is_for(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--protocol process"):
-        run_suite(ScriptedPainter(), SUITES["knowledge"], DIRECT, Wish(json=tmp_path / "r.json"))
+        run_suite(ScriptedPainter(), SUITES["knowledge"], DIRECT, Request(json=tmp_path / "r.json"))
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
@@ -189,11 +189,11 @@ def test_a_file_that_is_no_report_is_left_alone(text: str, tmp_path: Path) -> No
 
 
 def test_the_cost_knows_the_most_memory_since_it_was_told_to_forget() -> None:
-    forget("cpu")
-    before = most("cpu")
+    reset_peak("cpu")
+    before = peak_bytes("cpu")
     much = bytearray(os.urandom(1)) * 200_000_000
-    assert most("cpu") - before > 150_000_000
-    assert len(much) and most("cpu") > 150_000_000
+    assert peak_bytes("cpu") - before > 150_000_000
+    assert len(much) and peak_bytes("cpu") > 150_000_000
 
 
 def test_the_cost_counts_the_models_own_steps() -> None:
@@ -237,7 +237,7 @@ def test_one_page_has_every_suite_of_a_command_with_its_own_pictures(
             SUITES["cost"],
             name=name,
             cases=lambda prompts, seed: [0],
-            examine=lambda bench, case: dict(row),
+            examine=lambda setup, case: dict(row),
             summarise=lambda rows: {f"{name} figure": {"mean": 1.0, "ci95": [1.0, 1.0], "n": len(rows)}},
         )
 
@@ -248,7 +248,7 @@ def test_one_page_has_every_suite_of_a_command_with_its_own_pictures(
     for name in ("steering", "cost"):
         monkeypatch.setitem(SUITES, name, suite(name))
     target = tmp_path / "r.html"
-    assert main(["--prompts", "1", "--workers", "1", "--report", str(target)]) == 0
+    assert restroke("evaluate", "--prompts", "1", "--workers", "1", "--report", str(target)) == 0
     html = target.read_text()
     parts = dict(zip(SUITES, html.split("<h2>")[1:], strict=True))
     for name, part in parts.items():
@@ -257,8 +257,8 @@ def test_one_page_has_every_suite_of_a_command_with_its_own_pictures(
         assert part.index("pictures, process") < part.index("pictures, direct")
         assert "not kept" not in part
     kept = ["--prompts", "1", "--workers", "1", "--json", str(tmp_path / "r.json")]
-    assert main([*kept, "--protocol", "direct"]) == 0
-    assert main([*kept, "--report", str(target)]) == 0
+    assert restroke("evaluate", *kept, "--protocol", "direct") == 0
+    assert restroke("evaluate", *kept, "--report", str(target)) == 0
     for part in target.read_text().split("<h2>")[1:]:
         assert part.count("<figure ") == 1 and "Pictures of direct were drawn" in part
 
@@ -269,20 +269,20 @@ def test_of_all_suites_those_that_a_protocol_is_for_are_run(
     ran = []
     monkeypatch.setattr(options, "painter_of", lambda args: ScriptedPainter(protocols=("process", "direct")))
     monkeypatch.setattr(
-        "engine.lab.evaluation.__main__.run_suite",
-        lambda painter, suite, settings, wish, report: (
+        "engine.lab.evaluation.command.run_suite",
+        lambda painter, suite, settings, request, report: (
             ran.append((suite.name, settings.protocol))
             or ({suite.name: {settings.protocol: {}}, "runs": {suite.name: {settings.protocol: {}}}}, [])
         ),
     )
-    assert main(["--prompts", "1", "--workers", "1", "--protocol", "direct"]) == 0
+    assert restroke("evaluate", "--prompts", "1", "--workers", "1", "--protocol", "direct") == 0
     assert sorted(ran) == [("cost", "direct"), ("story", "direct")]
 
 
 def test_the_command_line_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["wise", str(tmp_path / "none.json"), "--out", str(tmp_path)]) == 1
+    assert restroke("evaluate", "wise", str(tmp_path / "none.json"), "--out", str(tmp_path)) == 1
     assert "none.json" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main(["--suite", "taste"])
+        restroke("evaluate", "--suite", "taste")
     with pytest.raises(SystemExit):
-        main(["--suite", "cost", "--prompts", "0"])
+        restroke("evaluate", "--suite", "cost", "--prompts", "0")

@@ -14,7 +14,7 @@ from engine.lab.training.dry_run import need
 from engine.lab.training.export import AVERAGE, with_learned
 from engine.lab.training.losses import training_losses
 from engine.lab.training.optimiser import build_optimisers
-from engine.lab.training.packing import NoisedImage, Packer, Text
+from engine.lab.training.packing import NoisedSplit, Packer, TextSplit
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 from tests.engine.model.test_packed_forward import TOKENS
@@ -32,8 +32,8 @@ CONFIG = BagelConfig(
 
 def batch() -> PackedBatch:
     generator = torch.Generator().manual_seed(0)
-    picture = NoisedImage(torch.randn(16, 4, 4, generator=generator))
-    return Packer(CONFIG, TOKENS, generator=generator).pack([[Text([7, 8, 9], loss=True), picture]])
+    picture = NoisedSplit(torch.randn(16, 4, 4, generator=generator))
+    return Packer(CONFIG, TOKENS, generator=generator).pack([[TextSplit([7, 8, 9], loss=True), picture]])
 
 
 def loss(model: Bagel, packed: PackedBatch) -> torch.Tensor:

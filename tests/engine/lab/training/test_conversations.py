@@ -15,8 +15,13 @@ import torch
 from PIL import Image
 
 from engine.inference.preprocess import Transform
-from engine.lab.training.conversations import FLAGS, ConversationMaker, UnreadableRowError, read_conversations
-from engine.lab.training.packing import CleanImage, NoisedImage, SeenImage, Text
+from engine.lab.training.conversations import (
+    FLAGS,
+    ConversationSampler,
+    UnreadableRowError,
+    read_conversations,
+)
+from engine.lab.training.packing import NoisedSplit, TextSplit, VaeSplit, VitSplit
 
 
 def picture(colour: str = "red") -> str:
@@ -67,19 +72,19 @@ def test_files_are_read_in_order_and_in_folders(tmp_path: Path) -> None:
 
 def test_a_picture_comes_noised_then_clean_then_seen(tmp_path: Path) -> None:
     write(tmp_path, row())
-    maker = ConversationMaker(
+    sampler = ConversationSampler(
         list(read_conversations(tmp_path)),
         lambda text: [len(text)],
         lambda pixels: pixels[:, ::8, ::8],
         Transform(64, 16, 16),
         Transform(32, 16, 16),
     )
-    splits = maker.draw("pictures", random.Random(0), torch.Generator())
+    splits = sampler.draw("pictures", random.Random(0), torch.Generator())
     kinds = [type(split) for split in splits]
-    assert kinds == [Text, Text, NoisedImage, CleanImage, SeenImage, Text, NoisedImage]
-    assert [s.loss for s in splits if isinstance(s, Text)] == [False, True, False]
+    assert kinds == [TextSplit, TextSplit, NoisedSplit, VaeSplit, VitSplit, TextSplit, NoisedSplit]
+    assert [s.loss for s in splits if isinstance(s, TextSplit)] == [False, True, False]
     assert splits[2].latent.shape == (3, 4, 4) and splits[4].pixels.shape == (3, 16, 32)
-    assert maker.draw("pictures", random.Random(1), torch.Generator()) is splits
+    assert sampler.draw("pictures", random.Random(1), torch.Generator()) is splits
 
 
 def test_what_is_not_in_the_format_is_named(tmp_path: Path) -> None:

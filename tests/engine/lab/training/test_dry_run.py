@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from engine.core.assets import default_checkpoint
-from engine.lab.training.__main__ import parser
 from engine.lab.training.curves import draw_curves
 from engine.lab.training.dry_run import TRAINED_BYTES, dry_run, need
 from engine.model.config import BAGEL_7B
+from tests.engine.lab.command_line import parsed
 
 
-def test_the_7b_is_split_evenly_over_the_cards() -> None:
+def test_the_7b_is_split_evenly_over_the_gpus() -> None:
     one, eight = (need(BAGEL_7B, gpus=n, tokens=1000, rank=None) for n in (1, 8))
     assert round(sum(one.parts.values()) / 1e6) == 14575
     use = "trained weights and optimiser"
@@ -32,22 +32,19 @@ def test_adapters_leave_the_rest_frozen() -> None:
 
 def test_a_folder_is_read_by_its_headers() -> None:
     text = dry_run(default_checkpoint(), gpus=2, tokens=8192, rank=None)
-    assert "0.011 billion weights" in text and "split over 2 cards" in text
+    assert "0.011 billion weights" in text and "split over 2 GPUs" in text
 
 
 def test_the_command_it_names_is_one_that_can_be_given() -> None:
     text = dry_run(None, gpus=1, tokens=8192, rank=16)
-    start, *words = shlex.split(text.splitlines()[-1].strip().removeprefix("python -m "))
-    args = parser().parse_args(words)
-    assert start == "engine.lab.training" and (args.stage, args.plan, args.rank) == (
-        "unified",
-        "pictures",
-        16,
-    )
+    start, *words = shlex.split(text.splitlines()[-1])
+    args = parsed(*words)
+    assert start == "restroke" and (args.stages, args.plan, args.rank) == (("unified",), "pictures", 16)
     assert args.tokens == 8192
     assert args.recompute and not args.sharded and str(args.begin_from) == "BAGEL_FOLDER"
     split = dry_run(default_checkpoint(), gpus=2, tokens=8192, rank=None)
-    assert "accelerate launch --num_processes 2" in split and "--sharded" in split and "--rank" not in split
+    assert "accelerate launch --num_processes 2 -m engine.lab.training unified" in split
+    assert "--sharded" in split and "--rank" not in split
 
 
 def test_less_than_one_of_anything_is_refused() -> None:

@@ -17,11 +17,11 @@ from safetensors.torch import load_file, save_file
 from engine.checkpoints.reader import load_checkpoint
 from engine.checkpoints.tokenizer import FILES
 from engine.lab.training import unified
-from engine.lab.training.__main__ import main
 from engine.lab.training.adapters import TARGETS, add_adapters
 from engine.lab.training.losses import training_losses
-from engine.lab.training.packing import NoisedImage, Packer, SeenImage, Text
-from engine.lab.training.recipe import begin_from, new_model, words
+from engine.lab.training.packing import NoisedSplit, Packer, TextSplit, VitSplit
+from engine.lab.training.recipe import begin_from, load_tokenizer, new_model
+from tests.engine.lab.command_line import restroke
 from tests.engine.lab.training.test_conversations import row, write
 
 PUBLIC = Path("tests/fixtures/bagel-tiny/ckpt")
@@ -75,10 +75,10 @@ def plan(folder: Path) -> Path:
 
 def fine_tuned(base: Path, folder: Path, *more: str) -> Path:
     """What the two commands make of ``base`` and its pictures."""
-    wish = ["--work", f"{folder / 'work'}", "--device", "cpu"]
-    own = ["--plan", f"{plan(folder)}", "--pictures", f"{base / 'pictures'}", *more]
-    main(["unified", *wish, "--begin-from", f"{base}", *own])
-    main(["export", *wish, "--out", f"{folder / 'out'}", "--machine", "a card"])
+    where = ["--work", folder / "work", "--device", "cpu"]
+    own = ["--plan", plan(folder), "--pictures", base / "pictures", *more]
+    assert restroke("train", "unified", *where, "--begin-from", base, *own) == 0
+    assert restroke("train", "export", *where, "--out", folder / "out", "--machine", "a GPU") == 0
     return folder / "out"
 
 
@@ -94,7 +94,7 @@ def test_adapters_change_their_projections_and_nothing_else(base: Path, adapted:
     loaded = load_checkpoint(out)
     assert loaded.extras["title"] == "Somebody's" and not loaded.notes
     (stage,) = json.loads((out / "training.json").read_text())
-    assert stage["machine"] == "a card" and stage["steps"] == 2 and stage["noised_pictures"] > 0
+    assert stage["machine"] == "a GPU" and stage["steps"] == 2 and stage["noised_pictures"] > 0
     assert list(stage["velocity_error"]) == ["pictures"]
 
 
@@ -103,8 +103,9 @@ def test_a_state_holds_what_is_trained_and_goes_on(base: Path, adapted: Path, tm
     state = load_file(tmp_path / "work" / "unified.state.safetensors")
     assert any(".lora_B." in name for name in state)
     assert not any("base_layer" in name or "embed_tokens" in name for name in state)
-    wish = ["--work", f"{tmp_path / 'work'}", "--plan", f"{tmp_path / 'plan.toml'}", "--rank", "2"]
-    main(["unified", *wish, "--pictures", f"{base / 'pictures'}", "--steps", "3", "--device", "cpu"])
+    where = ["--work", tmp_path / "work", "--plan", tmp_path / "plan.toml", "--device", "cpu"]
+    own = ["--pictures", base / "pictures", "--rank", 2, "--steps", 3]
+    assert restroke("train", "unified", *where, *own) == 0
     assert json.loads((tmp_path / "work" / "unified.json").read_text())["steps"] == 3
 
 
@@ -124,9 +125,11 @@ def test_frozen_weights_take_two_bytes_and_adapters_learn_beside_them(base: Path
     dtypes = {p.requires_grad: p.dtype for p in model.parameters()}
     assert dtypes == {False: torch.bfloat16, True: torch.float32}
     generator = torch.Generator().manual_seed(0)
-    picture = NoisedImage(torch.randn(16, 4, 4, generator=generator))
-    seen, tokens = SeenImage(torch.rand(3, 28, 28, generator=generator)), words(tmp_path, 0).tokens
-    batch = Packer(model.config, tokens, generator=generator).pack([[Text([7, 8], loss=True), seen, picture]])
+    picture = NoisedSplit(torch.randn(16, 4, 4, generator=generator))
+    seen, tokens = VitSplit(torch.rand(3, 28, 28, generator=generator)), load_tokenizer(tmp_path, 0).tokens
+    batch = Packer(model.config, tokens, generator=generator).pack(
+        [[TextSplit([7, 8], loss=True), seen, picture]]
+    )
     with torch.autocast("cpu", torch.bfloat16):
         losses = training_losses(model, batch)
     (losses.ce_mean + losses.mse_mean).backward()
@@ -151,8 +154,10 @@ def test_accelerate_launches_two_processes_with_so_many_tokens_each(
     assert log["images"] == stage["noised_pictures"] > 2 * 2
 
 
-def test_lessons_of_the_storybook_are_refused_in_words(base: Path, tmp_path: Path) -> None:
+def test_storybook_data_is_refused_in_words(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     begin_from(base, tmp_path, 0)
-    for wish in (["unified"], ["data"], ["autoencoder", "--decoder-only"]):
-        with pytest.raises(ValueError, match="--pictures"):
-            main([*wish, "--work", f"{tmp_path}", "--device", "cpu", "--shards", "1"])
+    for stage in (["unified", "--shards", 1], ["data", "--shards", 1], ["autoencoder", "--decoder-only"]):
+        assert restroke("train", *stage, "--work", tmp_path, "--device", "cpu") == 1
+        assert "--pictures" in capsys.readouterr().err

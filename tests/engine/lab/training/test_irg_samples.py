@@ -10,6 +10,8 @@ import torch
 
 from engine import protocols
 from engine.checkpoints.tokenizer import SpecialTokens
+from engine.core.parts import Part as ShownPart
+from engine.core.parts import TextPart
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.lab.training import samples
@@ -18,14 +20,12 @@ from engine.lab.training.data.process import process_script
 from engine.lab.training.data.script import Painted, Part, Script
 from engine.lab.training.data.split import sample_training_scene
 from engine.lab.training.data.variants import DataVariant
-from engine.lab.training.packing import NoisedImage, Split, Text, VaeImage, VitImage
+from engine.lab.training.packing import NoisedSplit, Split, TextSplit, VaeSplit, VitSplit
 from engine.lab.training.samples import StorybookSampler, image_targets
 from engine.lab.training.shards import EncodedScript, ShardDataset, write_shard
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
-from engine.protocols.base import Segment
-from engine.protocols.base import Text as Words
 from engine.runs.runner import run
-from tests.scripted import MemoryRecorder, ScriptedPainter
+from tests.scripted import MemoryRecorder, scripted_model
 
 SMALL = AutoencoderConfig(ch=16, ch_mult=(1, 1, 1, 1, 1), num_res_blocks=1, z_channels=16, norm_groups=4)
 TOKENS = SpecialTokens(0, 1, 2, 3, 4)
@@ -42,10 +42,10 @@ def sampler(tmp_path_factory: pytest.TempPathFactory) -> StorybookSampler:
 def asked(script: EncodedScript, protocol: str) -> list[dict]:
     """What the painter is asked for while a protocol goes the way of a script."""
     said = [script.parts[THOUGHT].text, script.parts[REFLECTION].text]
-    painter, recorder = ScriptedPainter(said, protocols=[protocol]), MemoryRecorder()
+    model, recorder = scripted_model(texts=said, protocols=[protocol]), MemoryRecorder()
     prompt = Step(None, "prompt", "person", {"text": script.parts[PROMPT].text})
     events = run(
-        painter,
+        model,
         protocols.get(protocol),
         [prompt],
         Settings.from_dict({"protocol": protocol, "turns": 2}),
@@ -55,21 +55,21 @@ def asked(script: EncodedScript, protocol: str) -> list[dict]:
         cancel=threading.Event(),
     )
     list(events)
-    return painter.asked
+    return model.painter.asked
 
 
 def stream(found: list[Split]) -> list[object]:
     """A sample up to its target: ids of the texts, and a letter for every form of a picture."""
-    kinds = {VaeImage: "clean", VitImage: "seen"}
-    shown = [split for split in found if not isinstance(split, NoisedImage)]
-    return [list(s.ids) if isinstance(s, Text) else kinds[type(s)] for s in shown]
+    kinds = {VaeSplit: "clean", VitSplit: "seen"}
+    shown = [split for split in found if not isinstance(split, NoisedSplit)]
+    return [list(s.ids) if isinstance(s, TextSplit) else kinds[type(s)] for s in shown]
 
 
-def fed(segments: tuple[Segment, ...]) -> list[object]:
-    """What the painter makes of segments (``Painter._items``)."""
+def fed(parts: tuple[ShownPart, ...]) -> list[object]:
+    """What the painter makes of parts (``Painter._items``)."""
     found: list[object] = []
-    for segment in segments:
-        found += [[ord(x) for x in segment.text]] if isinstance(segment, Words) else ["clean", "seen"]
+    for part in parts:
+        found += [[ord(x) for x in part.text]] if isinstance(part, TextPart) else ["clean", "seen"]
     return found
 
 
@@ -91,19 +91,19 @@ def test_a_picture_is_drawn_after_what_the_protocol_shows(
 ) -> None:
     for script in sampler.dataset.irg:
         draw = [ask for ask in asked(script, protocol) if "text_free" in ask][call]
-        assert stream(drawn(sampler, mode, script, ALL)) == fed(draw["segments"])
+        assert stream(drawn(sampler, mode, script, ALL)) == fed(draw["parts"])
         assert stream(drawn(sampler, mode, script, NO_TEXT)) == fed(draw["text_free"])
         assert stream(drawn(sampler, mode, script, NO_IMAGE)) == fed(draw["image_free"])
 
 
 def test_texts_are_written_after_what_the_protocol_shows(sampler: StorybookSampler) -> None:
     script = sampler.dataset.irg[0]
-    writes = [fed(ask["segments"]) for ask in asked(script, "irg") if "text_free" not in ask]
+    writes = [fed(ask["parts"]) for ask in asked(script, "irg") if "text_free" not in ask]
     for mode, shown in zip(
         ("initial thinking generation", "improving thinking generation"), writes, strict=True
     ):
         found = drawn(sampler, mode, script, ALL)
-        assert [type(s) for s in found if getattr(s, "loss", False)] == [Text]
+        assert [type(s) for s in found if getattr(s, "loss", False)] == [TextSplit]
         assert found[-1].loss and stream(found[:-1]) == shown
 
 
@@ -113,13 +113,13 @@ def test_a_guidance_branch_learns_no_words(sampler: StorybookSampler) -> None:
             found = drawn(sampler, mode, sampler.dataset.irg[0], lot)
             learned = any(getattr(split, "loss", False) for split in found)
             assert learned is (mode == "initial full" and lot == NO_IMAGE)  # it has no picture to leave out
-            assert sum(isinstance(split, NoisedImage) for split in found) == samples.COPIES[mode]
+            assert sum(isinstance(split, NoisedSplit) for split in found) == samples.COPIES[mode]
 
 
 def test_a_mode_has_no_picture_to_draw_unless_it_is_full(sampler: StorybookSampler) -> None:
     for mode in MODES:
         found = sampler.draw(mode, random.Random(3), torch.Generator().manual_seed(0))
-        assert any(isinstance(split, NoisedImage) for split in found) is mode.endswith("full")
+        assert any(isinstance(split, NoisedSplit) for split in found) is mode.endswith("full")
 
 
 def test_a_rejected_sketch_is_a_target_only_where_it_is_learned(sampler: StorybookSampler) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from engine.core.assets import default_checkpoint
-from engine.lab.training.model_card import protocol_rows, scores, stage_rows, world, write_card
+from engine.lab.training.model_card import protocol_rows, scores, stage_rows, world, write_model_card
 
 
 def test_the_shipped_one_says_what_the_checkpoint_s_records_say(tmp_path: Path) -> None:
     folder = tmp_path / "default"
     shutil.copytree(default_checkpoint(), folder)
     (folder / "README.md").unlink()
-    write_card(folder)
+    write_model_card(folder)
     assert (folder / "README.md").read_text() == (default_checkpoint() / "README.md").read_text()
 
 
@@ -48,7 +48,7 @@ def test_every_figure_has_its_interval_and_every_run_its_command(tmp_path: Path)
     assert "Nothing is measured yet" in scores({}, [])
 
 
-def test_stages_whose_lessons_did_not_keep_clear_are_counted() -> None:
+def test_stages_whose_data_did_not_keep_clear_are_counted() -> None:
     report = {"story": {}, "runs": {"story": {}}}
     early, later = {"stage": "unified"}, {"stage": "unified", "keeps_clear": True}
     text = scores(report, [{"stage": "autoencoder"}, early, early, later])
@@ -60,7 +60,7 @@ def test_figures_of_other_weights_make_no_card(tmp_path: Path) -> None:
     run = {"fingerprint": {"checkpoint": "of other weights"}}
     (tmp_path / "evaluation.json").write_text(json.dumps({"story": {}, "runs": {"story": {"direct": run}}}))
     with pytest.raises(ValueError, match="other weights"):
-        write_card(tmp_path)
+        write_model_card(tmp_path)
     assert not (tmp_path / "README.md").exists()
 
 
@@ -98,5 +98,5 @@ def test_what_it_can_paint_is_what_the_world_and_the_config_say(monkeypatch: pyt
 def test_another_model_gets_no_card(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="isn't a storybook model"):
-        write_card(tmp_path)
+        write_model_card(tmp_path)
     assert not (tmp_path / "README.md").exists()

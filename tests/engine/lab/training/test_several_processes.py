@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from torch import multiprocessing
 
 from engine.lab.training import sharding, unified
-from engine.lab.training.packing import CleanImage, NoisedImage, SeenImage, Split, Text
+from engine.lab.training.packing import NoisedSplit, Split, TextSplit, VaeSplit, VitSplit
 from engine.lab.training.stages import Stage
-from engine.lab.training.unified import Run, train
+from engine.lab.training.unified import TrainingRun, train
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 from tests.engine.model.test_packed_forward import TOKENS
@@ -35,25 +35,25 @@ CONFIG = BagelConfig(
 )
 SHARES = {"direct": 0.5, "edit": 0.5}
 SMALL = Stage("small", 2, SHARES, SHARES, tokens=400)
-RUN, LONGER = Run([SMALL]), Run([SMALL, replace(SMALL, name="more", steps=1)])
+RUN, LONGER = TrainingRun([SMALL]), TrainingRun([SMALL, replace(SMALL, name="more", steps=1)])
 
 
 class MadeUp:
     """Samples of noise: with pictures, or of words alone, so that processes differ in what they have."""
 
     def draw(self, family: str, rng: random.Random, generator: torch.Generator) -> list[Split]:
-        text = Text([rng.randrange(8, 90) for _ in range(rng.randrange(3, 30))], loss=True)
+        text = TextSplit([rng.randrange(8, 90) for _ in range(rng.randrange(3, 30))], loss=True)
         if rng.random() < 0.5:
             return [text]
         latent = torch.randn(16, 4, 4, generator=generator)
-        target = NoisedImage(latent, end_loss=True, cover=torch.ones(2, 4, 4, dtype=torch.uint8))
+        target = NoisedSplit(latent, end_loss=True, cover=torch.ones(2, 4, 4, dtype=torch.uint8))
         if family == "direct":
             return [text, target]
         seen = torch.rand(3, 32, 32, generator=generator)
-        return [text, CleanImage(latent), SeenImage(seen), text, target]
+        return [text, VaeSplit(latent), VitSplit(seen), text, target]
 
 
-def trained(folder: Path, run: Run) -> None:
+def trained(folder: Path, run: TrainingRun) -> None:
     """A small training in ``folder``, or what is left of it."""
     folder.mkdir(exist_ok=True)
     train(folder, Bagel.random(CONFIG, 0), lambda stage: MadeUp(), TOKENS, run)
@@ -101,16 +101,16 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, monkeypatch: pytest
 def test_recomputed_layers_have_the_same_gradients() -> None:
     gradients = []
     for recomputes in (False, True):
-        trainee = unified.Trainee(Bagel.random(CONFIG, 0))
-        torch.nn.init.ones_(trainee.cells.linear.weight)
+        module = unified.TrainingModule(Bagel.random(CONFIG, 0))
+        torch.nn.init.ones_(module.cells.linear.weight)
         if recomputes:
-            sharding.recompute_layers(trainee.model)
+            sharding.recompute_layers(module.model)
         packer = unified.Packer(CONFIG, TOKENS, generator=torch.Generator().manual_seed(0))
         samples = [
             MadeUp().draw("edit", random.Random(n), torch.Generator().manual_seed(n)) for n in range(6)
         ]
-        trainee(packer.pack(samples)).sum().backward()
-        gradients.append({name: p.grad for name, p in trainee.named_parameters()})
+        module(packer.pack(samples)).sum().backward()
+        gradients.append({name: p.grad for name, p in module.named_parameters()})
     torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=0)
 
 

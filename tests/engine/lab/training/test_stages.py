@@ -1,4 +1,4 @@
-"""Stage plans: read, stretched, made an arm's own, refused in words."""
+"""Stage plans: read, stretched, made a variant's own, refused in words."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from engine.lab.training.data.irg import MODES
-from engine.lab.training.data.variants import Arm
+from engine.lab.training.data.variants import DataVariant
 from engine.lab.training.export import protocols_of
-from engine.lab.training.stages import of_arm, read_plan, stretched
-from engine.lab.training.unified import Run
+from engine.lab.training.stages import read_plan, stretched, with_variant
+from engine.lab.training.unified import TrainingRun
 from tests.engine.lab.training.small import small_plan
 
 
@@ -22,10 +22,10 @@ class TestStages:
                 assert sum(stage.shares(progress).values()) == pytest.approx(1)
         assert first.shares(1.0)["whole"] > 2 * first.shares(0.0)["whole"]
         assert joint.shares(1.0)["whole"] > first.shares(1.0)["whole"]
-        assert (first.arm.critique, joint.arm.critique) == ("symbolic", "both")
+        assert (first.variant.critique, joint.variant.critique) == ("symbolic", "both")
 
     def test_every_step_has_its_stage(self) -> None:
-        run = Run([*small_plan(3), *small_plan(5)])
+        run = TrainingRun([*small_plan(3), *small_plan(5)])
         assert [run.at(step)[1] for step in (0, 2, 3, 7)] == [0, 2 / 3, 0, 0.8]
         with pytest.raises(IndexError):
             run.at(8)
@@ -62,7 +62,7 @@ class TestStages:
 
     def test_the_papers_plans_are_there(self) -> None:
         multi, joint = read_plan("process")
-        assert (multi.arm.critique, joint.arm.critique) == ("none", "self-sampled")
+        assert (multi.variant.critique, joint.variant.critique) == ("none", "self-sampled")
         six, full = read_plan("irg")
         assert all((stage.schedule, stage.shift) == ("constant", 4.0) for stage in (six, full))
         assert set(six.first) == set(MODES) and set(full.first) == {"initial full", "improving full"}
@@ -75,9 +75,11 @@ class TestStages:
         assert protocols_of([{"velocity_error": {"direct": 0.2}}, {"psnr": 30}]) == ["direct"]
 
     def test_the_command_names_another_arm(self) -> None:
-        stages = of_arm(read_plan("default"), "add-only", "none", "learned")
-        assert {(stage.arm, stage.rejected) for stage in stages} == {(Arm("add-only", "none"), "learned")}
-        assert of_arm(read_plan("process"), None, None, None) == read_plan("process")
+        stages = with_variant(read_plan("default"), "add-only", "none", "learned")
+        assert {(stage.variant, stage.rejected) for stage in stages} == {
+            (DataVariant("add-only", "none"), "learned")
+        }
+        assert with_variant(read_plan("process"), None, None, None) == read_plan("process")
 
     def test_an_unknown_plan_names_the_known(self) -> None:
         with pytest.raises(ValueError, match="default"):

@@ -19,25 +19,25 @@ from engine.core.assets import default_checkpoint
 from engine.lab.storybook.drawing.cells import COLOUR_NUMBERS, KIND_NUMBERS, cover
 from engine.lab.storybook.scene.scene import Scene, Thing
 from engine.lab.training import unified
-from engine.lab.training.__main__ import main
 from engine.lab.training.auxiliary_loss import CellHead
-from engine.lab.training.data.sampled import read_lessons
+from engine.lab.training.data.sampled import read_scripts
 from engine.lab.training.data.script import Painted
 from engine.lab.training.losses import training_losses
 from engine.lab.training.optimiser import (
     build_optimisers,
 )
-from engine.lab.training.packing import CleanImage, NoisedImage, Packer, SeenImage, Text
+from engine.lab.training.packing import NoisedSplit, Packer, TextSplit, VaeSplit, VitSplit
 from engine.lab.training.recipe import (
     begin_from,
+    load_tokenizer,
     make_tokenizer,
-    words,
 )
-from engine.lab.training.samples import COPIES, Sampler, spread_draws
-from engine.lab.training.shards import PROMPTS, USUAL, Library, write_shards
+from engine.lab.training.samples import COPIES, StorybookSampler, spread_draws
+from engine.lab.training.shards import PROMPTS, USUAL, ShardDataset, write_shards
 from engine.lab.training.state import read_log
-from engine.lab.training.unified import Run, draw_samples, own_pieces, train
+from engine.lab.training.unified import TrainingRun, draw_samples, micro_batches, train
 from engine.model.autoencoder import Autoencoder
+from tests.engine.lab.command_line import restroke
 from tests.engine.lab.training.small import SMALL_AUTOENCODER, small_model, small_plan
 from tests.engine.model.test_packed_forward import TOKENS
 
@@ -55,69 +55,71 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
         count=30,
         device="cpu",
     )
-    make_tokenizer(folder, 0, lessons=200)
+    make_tokenizer(folder, 0, count=200)
     return folder
 
 
 @pytest.fixture(scope="module")
-def maker(work: Path) -> Sampler:
-    found = words(work, 0)
-    return Sampler(Library(work / "shards" / USUAL.name), found.encode, found.tokens)
+def sampler(work: Path) -> StorybookSampler:
+    found = load_tokenizer(work, 0)
+    return StorybookSampler(ShardDataset(work / "shards" / USUAL.name), found.encode, found.tokens)
 
 
-def drawn(packer: Packer, maker: Any, family: str, budget: int, **options: Any) -> list:
+def drawn(packer: Packer, sampler: Any, family: str, budget: int, **options: Any) -> list:
     """The samples of a step."""
     return draw_samples(
-        maker, family, random.Random(0), packer.generator, budget, packer.tokens_of, **options
+        sampler, family, random.Random(0), packer.generator, budget, packer.tokens_of, **options
     )
 
 
 class TestSamples:
-    def test_whole_trajectories_show_every_picture_twice_more_after_drawing_it(self, maker: Sampler) -> None:
+    def test_whole_trajectories_show_every_picture_twice_more_after_drawing_it(
+        self, sampler: StorybookSampler
+    ) -> None:
         generator = torch.Generator().manual_seed(0)
-        splits = maker.draw("whole", random.Random(1), generator)
+        splits = sampler.draw("whole", random.Random(1), generator)
         kinds = [type(split) for split in splits]
         for index, kind in enumerate(kinds):
-            if kind is CleanImage:
-                assert kinds[index + 1] is SeenImage
-        assert NoisedImage in kinds
+            if kind is VaeSplit:
+                assert kinds[index + 1] is VitSplit
+        assert NoisedSplit in kinds
 
     @pytest.mark.parametrize("family", ["direct", "edit"])
     def test_a_short_sample_ends_with_its_only_target_under_several_noises(
-        self, maker: Sampler, family: str
+        self, sampler: StorybookSampler, family: str
     ) -> None:
         for seed in range(20):
-            splits = maker.draw(family, random.Random(seed), torch.Generator().manual_seed(seed))
+            splits = sampler.draw(family, random.Random(seed), torch.Generator().manual_seed(seed))
             copies = COPIES[family]
-            noised = [isinstance(s, NoisedImage) for s in splits]
+            noised = [isinstance(s, NoisedSplit) for s in splits]
             assert noised == [False] * (len(splits) - copies) + [True] * copies
             targets = splits[-copies:]
             assert all(torch.equal(t.latent, targets[0].latent) for t in targets)
             assert len({t.draw for t in targets}) == copies
             assert [t.end_loss for t in targets] == [True] + [False] * (copies - 1)
 
-    def test_only_the_newest_text_may_be_dropped(self, maker: Sampler) -> None:
+    def test_only_the_newest_text_may_be_dropped(self, sampler: StorybookSampler) -> None:
         for seed in range(20):
-            splits = maker.draw("edit", random.Random(seed), torch.Generator().manual_seed(seed))
-            droppable = [i for i, s in enumerate(splits) if isinstance(s, Text) and s.droppable]
+            splits = sampler.draw("edit", random.Random(seed), torch.Generator().manual_seed(seed))
+            droppable = [i for i, s in enumerate(splits) if isinstance(s, TextSplit) and s.droppable]
             assert droppable == [len(splits) - 1 - COPIES["edit"]]
 
-    def test_a_decision_is_labelled_on_the_last_token_before_it(self, maker: Sampler) -> None:
-        tokens = maker.tokens
-        splits = maker.draw("direct", random.Random(0), torch.Generator().manual_seed(0))
+    def test_a_decision_is_labelled_on_the_last_token_before_it(self, sampler: StorybookSampler) -> None:
+        tokens = sampler.tokens
+        splits = sampler.draw("direct", random.Random(0), torch.Generator().manual_seed(0))
         assert splits[0].next_token == tokens.start_of_image
         ends = [
             s.next_token
             for seed in range(40)
-            for s in maker.draw("whole", random.Random(seed), torch.Generator().manual_seed(0))
-            if not isinstance(s, NoisedImage)
+            for s in sampler.draw("whole", random.Random(seed), torch.Generator().manual_seed(0))
+            if not isinstance(s, NoisedSplit)
         ]
         assert {tokens.bos, tokens.start_of_image, tokens.end_of_text} <= set(ends)
 
-    def test_told_sessions_are_words_alone_and_new_every_time(self, maker: Sampler) -> None:
-        tokens, generator = maker.tokens, torch.Generator()
-        drawn = [maker.draw("told", random.Random(seed), generator) for seed in range(40)]
-        assert all(isinstance(split, Text) for splits in drawn for split in splits)
+    def test_told_sessions_are_words_alone_and_new_every_time(self, sampler: StorybookSampler) -> None:
+        tokens, generator = sampler.tokens, torch.Generator()
+        drawn = [sampler.draw("told", random.Random(seed), generator) for seed in range(40)]
+        assert all(isinstance(split, TextSplit) for splits in drawn for split in splits)
         assert all(any(split.loss for split in splits) and not splits[0].loss for splits in drawn)
         assert len({tuple(splits[0].ids) for splits in drawn}) > 35
         assert {s.next_token for splits in drawn for s in splits} == {
@@ -127,18 +129,18 @@ class TestSamples:
             None,
         }
 
-    def test_a_look_is_a_seen_picture_and_words_that_are_true_of_it(self, maker: Sampler) -> None:
+    def test_a_look_is_a_seen_picture_and_words_that_are_true_of_it(self, sampler: StorybookSampler) -> None:
         for seed in range(10):
-            seen, said = maker.draw("look", random.Random(seed), torch.Generator())
-            assert isinstance(seen, SeenImage) and seen.next_token == maker.tokens.bos
-            assert isinstance(said, Text) and said.loss
-            lesson = random.Random(seed).choice(maker.library.direct)
-            assert said.ids == maker.ids(lesson.parts[0].text)
-            assert torch.equal(seen.cover, lesson.cover[lesson.parts[1].scene])
+            seen, said = sampler.draw("look", random.Random(seed), torch.Generator())
+            assert isinstance(seen, VitSplit) and seen.next_token == sampler.tokens.bos
+            assert isinstance(said, TextSplit) and said.loss
+            script = random.Random(seed).choice(sampler.dataset.direct)
+            assert said.ids == sampler.ids(script.parts[0].text)
+            assert torch.equal(seen.cover, script.cover[script.parts[1].scene])
 
-    def test_length_counts_the_tokens_that_are_packed(self, maker: Sampler) -> None:
-        splits = maker.draw("whole", random.Random(3), torch.Generator().manual_seed(0))
-        packer = Packer(small_model().config, maker.tokens)
+    def test_length_counts_the_tokens_that_are_packed(self, sampler: StorybookSampler) -> None:
+        splits = sampler.draw("whole", random.Random(3), torch.Generator().manual_seed(0))
+        packer = Packer(small_model().config, sampler.tokens)
         batch = packer.pack([splits])
         assert batch.sample_lengths == [packer.tokens_of(splits)]
 
@@ -149,10 +151,10 @@ class TestSamples:
         assert torch.equal(torch.bucketize(draws, bounds), torch.arange(4).expand(500, 4))
         assert draws.mean().abs() < 0.1 and (draws.std() - 1).abs() < 0.1
 
-    def test_every_picture_answers_its_prompts(self, maker: Sampler) -> None:
-        pictures = {(id(lesson.latents), lesson.parts[1].scene) for lesson in maker.library.direct}
-        assert len(maker.library.direct) == PROMPTS * len(pictures)
-        assert len(pictures) > len(maker.library.process) > 0
+    def test_every_picture_answers_its_prompts(self, sampler: StorybookSampler) -> None:
+        pictures = {(id(script.latents), script.parts[1].scene) for script in sampler.dataset.direct}
+        assert len(sampler.dataset.direct) == PROMPTS * len(pictures)
+        assert len(pictures) > len(sampler.dataset.process) > 0
 
 
 class TestCells:
@@ -171,11 +173,13 @@ class TestCells:
         assert kinds[10, 8] == KIND_NUMBERS["house"]
 
     @pytest.mark.parametrize("family", ["direct", "look"])
-    def test_the_head_learns_them_from_a_layer_half_way_up(self, maker: Sampler, family: str) -> None:
+    def test_the_head_learns_them_from_a_layer_half_way_up(
+        self, sampler: StorybookSampler, family: str
+    ) -> None:
         model = small_model()
         head = CellHead(model)
-        packer = Packer(model.config, maker.tokens, generator=torch.Generator().manual_seed(0))
-        batch = packer.pack(drawn(packer, maker, family, 600))
+        packer = Packer(model.config, sampler.tokens, generator=torch.Generator().manual_seed(0))
+        batch = packer.pack(drawn(packer, sampler, family, 600))
         both = nn.ModuleList([model, head])
         optimisers, values = build_optimisers(both, 3e-3, 3e-3), []
         for _ in range(12):
@@ -189,23 +193,23 @@ class TestCells:
             values.append(loss.item())
         assert values[-1] < 0.7 * values[0]
 
-    def test_a_batch_without_pictures_has_none(self, maker: Sampler) -> None:
+    def test_a_batch_without_pictures_has_none(self, sampler: StorybookSampler) -> None:
         model = small_model()
         head = CellHead(model)
-        batch = Packer(model.config, maker.tokens).pack([[Text([7, 8], loss=True)]])
+        batch = Packer(model.config, sampler.tokens).pack([[TextSplit([7, 8], loss=True)]])
         training_losses(model, batch)
         assert head.loss(batch) == 0
 
 
 class TestTheUnifiedStage:
     def test_a_resumed_training_goes_on_exactly(
-        self, maker: Sampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, sampler: StorybookSampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        run = Run(small_plan(6))
+        run = TrainingRun(small_plan(6))
         whole, parts = tmp_path / "whole", tmp_path / "parts"
         for folder in (whole, parts):
             folder.mkdir()
-        train(whole, small_model(), lambda stage: maker, maker.tokens, run)
+        train(whole, small_model(), lambda stage: sampler, sampler.tokens, run)
         monkeypatch.setattr(unified, "SAVE_EVERY", 0.0)
         asked = []
 
@@ -218,9 +222,9 @@ class TestTheUnifiedStage:
 
         monkeypatch.setattr(unified, "draw_samples", draw_four)
         with pytest.raises(KeyboardInterrupt):
-            train(parts, small_model(), lambda stage: maker, maker.tokens, run)
+            train(parts, small_model(), lambda stage: sampler, sampler.tokens, run)
         assert read_log(parts / "unified.state.safetensors")["steps"] == 4
-        train(parts, small_model(), lambda stage: maker, maker.tokens, run)
+        train(parts, small_model(), lambda stage: sampler, sampler.tokens, run)
         one, two = (load_file(f / "unified.state.safetensors") for f in (whole, parts))
         assert one.keys() == two.keys()
         assert all(torch.equal(one[name], two[name]) for name in one)
@@ -228,42 +232,42 @@ class TestTheUnifiedStage:
         assert one["means"] == two["means"] and one["images"] == two["images"] > 0
 
     def test_a_stage_has_its_own_shift_and_schedule(
-        self, maker: Sampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, sampler: StorybookSampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (usual,) = small_plan(3)
         seen, rates = [], []
 
         def pieces(samples: list, packer: Packer, *more: object) -> list:
             seen.append(packer.shift)
-            return own_pieces(samples, packer, *more)
+            return micro_batches(samples, packer, *more)
 
-        monkeypatch.setattr(unified, "own_pieces", pieces)
+        monkeypatch.setattr(unified, "micro_batches", pieces)
         monkeypatch.setattr(unified, "set_rates", lambda optimisers, *found: rates.append(found[-1]))
         stages = [usual, replace(usual, schedule="constant", shift=4.0)]
-        train(tmp_path, small_model(), lambda stage: maker, maker.tokens, Run(stages))
+        train(tmp_path, small_model(), lambda stage: sampler, sampler.tokens, TrainingRun(stages))
         assert seen == [1.5] * 3 + [4.0] * 3
         assert rates[2] < rates[1] < 1 and rates[4:] == [1.0, 1.0]
 
     def test_pieces_add_up_to_the_whole_step(
-        self, maker: Sampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, sampler: StorybookSampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         logs = []
         for piece in (150, 10_000):
-            monkeypatch.setattr(unified, "PIECE", piece)
+            monkeypatch.setattr(unified, "MICRO_BATCH", piece)
             folder = tmp_path / f"{piece}"
             folder.mkdir()
-            train(folder, small_model(), lambda stage: maker, maker.tokens, Run(small_plan(4)))
+            train(folder, small_model(), lambda stage: sampler, sampler.tokens, TrainingRun(small_plan(4)))
             logs.append(json.loads((folder / "unified.json").read_text())["means"])
         small, whole = logs
         assert small.keys() == whole.keys()
         for family, values in whole.items():
             assert small[family] == pytest.approx(values, rel=1e-3, abs=1e-6)
 
-    def test_the_loss_falls_on_one_batch(self, maker: Sampler) -> None:
+    def test_the_loss_falls_on_one_batch(self, sampler: StorybookSampler) -> None:
 
         model = small_model()
-        packer = Packer(model.config, maker.tokens, generator=torch.Generator().manual_seed(0))
-        batch = packer.pack(drawn(packer, maker, "words", 400))
+        packer = Packer(model.config, sampler.tokens, generator=torch.Generator().manual_seed(0))
+        batch = packer.pack(drawn(packer, sampler, "words", 400))
         optimisers, values = build_optimisers(model, 3e-3, 3e-3), []
         for _ in range(12):
             loss = training_losses(model, batch).ce_mean
@@ -285,24 +289,24 @@ class TestTheUnifiedStage:
         plan = tmp_path / "plan.toml"
         plan.write_text("\n".join((stage, first, stage, own)))
         begin_from(default_checkpoint(), tmp_path, 0)
-        wish = [f"--work={tmp_path}", f"--plan={plan}", "--device=cpu", "--shards=1", "--sessions=1"]
-        main(["data", *wish])
+        where = [f"--work={tmp_path}", f"--plan={plan}", "--device=cpu", "--shards=1", "--sessions=1"]
+        assert restroke("train", "data", *where) == 0
         assert [folder.name for folder in (tmp_path / "shards").iterdir()] == ["varied_none"]
-        main(["unified", *wish])
+        assert restroke("train", "unified", *where) == 0
         assert json.loads((tmp_path / "unified.json").read_text())["steps"] == 2
-        painted = [s for script in read_lessons(tmp_path / "sampled") for s in script.scenes]
+        painted = [s for script in read_scripts(tmp_path / "sampled") for s in script.scenes]
         assert any(isinstance(shown, Painted) for shown in painted)
         assert (tmp_path / "shards" / "varied_self-sampled" / "shard-00000.json").exists()
 
     def test_a_step_has_a_sample_for_every_process_and_pictures_count_as_large_as_they_are(self) -> None:
         packer = Packer(small_model().config, TOKENS, generator=torch.Generator().manual_seed(0))
-        large, small = ([Text([9] * 5), NoisedImage(torch.zeros(16, side, side))] for side in (16, 4))
+        large, small = ([TextSplit([9] * 5), NoisedSplit(torch.zeros(16, side, side))] for side in (16, 4))
         assert packer.tokens_of(large) == packer.pack([large]).sample_lengths[0] == 7 + 64 + 2
-        both = [*small, CleanImage(torch.zeros(16, 4, 2)), SeenImage(torch.zeros(3, 32, 48))]
+        both = [*small, VaeSplit(torch.zeros(16, 4, 2)), VitSplit(torch.zeros(3, 32, 48))]
         assert packer.tokens_of(both) == packer.pack([both]).sample_lengths[0] == 7 + 6 + 4 + 8
-        maker = SimpleNamespace(draw=lambda *args: large)
+        sampler = SimpleNamespace(draw=lambda *args: large)
         for least, count in ((1, 1), (3, 3)):
-            assert len(drawn(packer, maker, "direct", 20, least=least)) == count
+            assert len(drawn(packer, sampler, "direct", 20, least=least)) == count
         team = SimpleNamespace(process_index=0, num_processes=1, device="cpu")
-        pieces = own_pieces([large, large, small, small], packer, 0, team, 80)
+        pieces = micro_batches([large, large, small, small], packer, 0, team, 80)
         assert [piece.sample_lengths for piece in pieces] == [[73], [73], [13, 13]]

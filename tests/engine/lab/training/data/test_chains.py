@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from engine.lab.storybook.scene.edits import Add, apply
 from engine.lab.storybook.scene.sampling import fits, sample_scene
 from engine.lab.storybook.scene.scene import Scene, Thing, holds
-from engine.lab.training.data.chains import VARIED, Step, additive, chain
+from engine.lab.training.data.chains import VARIED, ChainStep, additive, chain
 from engine.lab.training.data.graph import MAX_STEPS, same
 
 SEEDS = st.integers(0, 2**32)
 
 
-def sampled(seed: int, varied: float) -> tuple[Scene, list[Step]]:
+def sampled(seed: int, varied: float) -> tuple[Scene, list[ChainStep]]:
     rng = random.Random(seed)
     goal = sample_scene(rng)
     return goal, chain(goal, rng, varied)

@@ -30,7 +30,7 @@ def is_closed(graph: Graph) -> bool:
 
 def test_a_graph_has_typed_nodes() -> None:
     assert [(n.type, n.name, n.ends) for n in graph_of(NIGHT)] == [
-        ("place", "night", ()),
+        ("background", "night", ()),
         ("object", "house", (0,)),
         ("attribute", "red", (0,)),
         ("object", "tree", (1,)),
@@ -48,7 +48,7 @@ def test_growth_is_nested_closed_short_and_ends_with_the_whole(seed: int, most: 
     assert 1 <= len(chain) <= most
     assert set(chain[-1]) == set(graph_of(scene))
     for graph in chain:
-        assert graph[0].type == "place"
+        assert graph[0].type == "background"
         assert len(set(graph)) == len(graph)
         assert is_closed(graph)
     for smaller, larger in zip(chain, chain[1:], strict=False):

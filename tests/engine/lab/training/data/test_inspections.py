@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.lab.storybook.language import sentences
-from engine.lab.storybook.language.critique import differences
 from engine.lab.storybook.language.parse import parse_prompt
+from engine.lab.storybook.scene.differences import differences
 from engine.lab.storybook.scene.edits import Add, apply
 from engine.lab.storybook.scene.sampling import fits, sample_scene
 from engine.lab.storybook.scene.scene import Relation, Scene, Thing
@@ -95,7 +95,7 @@ def looks(scene: Scene) -> set[tuple[str, str, int]]:
     return {(g.kind, g.colour, g.count) for g in scene.groups()}
 
 
-class TestTheShortLessons:
+class TestTheShortScripts:
     def test_right_and_wrong_come_in_the_papers_shares(self) -> None:
         for write, share in ((conflict_script, conflicts.POSITIVE), (mismatch_script, mismatches.POSITIVE)):
             scripts = [write(random.Random(seed)) for seed in range(500)]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.lab.storybook.language.critique import differences
 from engine.lab.storybook.language.thoughts import reflection, thought
+from engine.lab.storybook.scene.differences import differences
 from engine.lab.storybook.scene.mistakes import sample_mistake
 from engine.lab.storybook.scene.sampling import sample_scene
 from engine.lab.storybook.scene.scene import Scene

@@ -1,4 +1,4 @@
-"""The whole lessons: grammar, truth of the labels, what is and isn't a target, and the ablation arms."""
+"""The whole scripts: grammar, truth of the labels, what is and isn't a target, and the ablation variants."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def written(seed: int) -> Script:
     return process_script(random.Random(seed))
 
 
-class TestEveryLessonKeepsTheGrammar:
+class TestEveryScriptKeepsTheGrammar:
     @settings(max_examples=50)
     @given(SEEDS)
     def test_a_label_names_what_follows_unless_the_artist_goes_on(self, seed: int) -> None:
@@ -58,7 +58,7 @@ class TestEveryLessonKeepsTheGrammar:
 
     @settings(max_examples=50)
     @given(SEEDS)
-    def test_no_lesson_shows_what_is_held_out_or_too_much(self, seed: int) -> None:
+    def test_no_script_shows_what_is_held_out_or_too_much(self, seed: int) -> None:
         script = written(seed)
         assert 1 <= script.images <= MAX_IMAGES
         assert not [shown for shown in script.scenes if is_held_out(shown)]
@@ -79,7 +79,7 @@ class TestTheLastPicture:
 
 
 class TestTheArms:
-    def test_nothing_goes_wrong_in_lessons_that_may_not_fail(self) -> None:
+    def test_nothing_goes_wrong_in_scripts_that_may_not_fail(self) -> None:
         scripts = [process_script(random.Random(seed), may_fail=False) for seed in range(120)]
         for script in scripts:
             assert not script.tally["negative"]
@@ -90,7 +90,7 @@ class TestTheArms:
         wrong, fine = (sum(s.tally[name] for s in scripts) for name in ("negative", "positive"))
         assert 0.16 < wrong / (wrong + fine) < 0.3
 
-    def test_add_only_lessons_edit_nothing_unless_the_artist_wants_it(self) -> None:
+    def test_add_only_scripts_edit_nothing_unless_the_artist_wants_it(self) -> None:
         scripts = [process_script(random.Random(seed), varied=0, may_fail=False) for seed in range(200)]
         edits = ("recolour", "swap", "move", "remove")
         assert not [s for s in scripts if not s.tally["artist"] and any(s.tally[name] for name in edits)]
@@ -98,7 +98,7 @@ class TestTheArms:
         assert sum(any(s.tally[name] for name in edits) for s in varied) > 50
 
 
-def test_lessons_hold_right_and_wrong_steps_detours_and_the_artist() -> None:
+def test_scripts_hold_right_and_wrong_steps_detours_and_the_artist() -> None:
     texts = [part.text for seed in range(300) for part in written(seed).parts]
     assert sum("<refine>" in t for t in texts) > 30
     assert sum("later" in t for t in texts) > 30
@@ -106,11 +106,11 @@ def test_lessons_hold_right_and_wrong_steps_detours_and_the_artist() -> None:
     assert sum(t.startswith("Artist: ") for t in texts) > 30
 
 
-def test_the_same_seed_writes_the_same_lesson() -> None:
+def test_the_same_seed_writes_the_same_script() -> None:
     assert written(5) == written(5)
 
 
-def test_a_direct_lesson_is_a_prompt_and_its_picture() -> None:
+def test_a_direct_script_is_a_prompt_and_its_picture() -> None:
     prompt, picture = direct_parts("a red house", 3)
     assert (prompt.kind, prompt.follows, prompt.loss) == ("text", "image", False)
     assert (picture.kind, picture.scene, picture.loss) == ("image", 3, True)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from engine.core.settings import Settings
 from engine.inference.events import FlowUpdate
 from engine.lab.storybook.drawing.render import render
-from engine.lab.storybook.language.critique import differences
 from engine.lab.storybook.language.parse import parse_prompt
+from engine.lab.storybook.scene.differences import differences
 from engine.lab.storybook.scene.edits import Add
 from engine.lab.storybook.scene.mistakes import sample_mistake
 from engine.lab.storybook.scene.sampling import make_thing, sample_scene
@@ -29,7 +29,7 @@ from engine.lab.training.data.cases import (
     mismatch_case,
     opening,
 )
-from engine.lab.training.data.chains import Step
+from engine.lab.training.data.chains import ChainStep
 from engine.lab.training.data.script import Painted, Script
 from engine.lab.training.data.self_sampling import own_case, read_plan, sample_cases, settle
 from engine.lab.training.data.split import is_held_out
@@ -78,7 +78,7 @@ def test_a_painter_is_sampled_and_every_sketch_is_kept() -> None:
 class Planned:
     """A session whose pictures are as planned, but for the one of the round ``wrong``."""
 
-    def __init__(self, steps: list[Step], wrong: int | None = None) -> None:
+    def __init__(self, steps: list[ChainStep], wrong: int | None = None) -> None:
         self._scenes = [step.after for step in steps]
         if wrong is not None:
             self._scenes[wrong] = sample_mistake(self._scenes[wrong], random.Random(0))
@@ -143,8 +143,8 @@ def test_mending_puts_right_what_is_wrong_and_leaves_the_rest(seed: int) -> None
         )
 
 
-def test_a_hopeless_sketch_makes_no_lesson() -> None:
-    case = Case(Script(), Step(None, Add((HOUSE, TREE)), GOAL), GOAL, Painted("a", GOAL))
+def test_a_hopeless_sketch_makes_no_script() -> None:
+    case = Case(Script(), ChainStep(None, Add((HOUSE, TREE)), GOAL), GOAL, Painted("a", GOAL))
     dog = Thing("dog", "white", 0.83, 0.67, 0.28)
     bad = Scene("sea", (replace(HOUSE, colour="blue"), dog))
     hopeless = Scene("sea", (*bad.things, Thing("sun", "red", 0.5, 0.17, 0.28)))
@@ -154,7 +154,7 @@ def test_a_hopeless_sketch_makes_no_lesson() -> None:
 
 
 class TestAPlanInWords:
-    def read(self, text: str, before: Scene | None = None) -> tuple[Step, Scene] | None:
+    def read(self, text: str, before: Scene | None = None) -> tuple[ChainStep, Scene] | None:
         spec = parse_prompt(text)
         assert spec is not None
         return read_plan(spec, GOAL, before, random.Random(0))
@@ -211,7 +211,7 @@ class TestAPlanInWords:
         assert self.read("A red house to the right of a green tree at night.") is None
 
     def test_settles_nothing_where_the_goal_names_a_relation(self) -> None:
-        both = Step(None, Add((HOUSE, TREE)), GOAL)
+        both = ChainStep(None, Add((HOUSE, TREE)), GOAL)
         across = Scene("night", (replace(HOUSE, x=0.83), replace(TREE, x=0.17)))
         spec = parse_prompt("a red house and a green tree")
         assert spec is not None

@@ -1,4 +1,4 @@
-"""The division into lessons and evaluation: by what is shown, stable under play, about 2 %."""
+"""The division into scripts and evaluation: by what is shown, stable under play, about 2 %."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def test_about_two_in_a_hundred_are_held_out() -> None:
 def test_the_two_sides_never_meet() -> None:
     rng = random.Random(1)
     held_out = {graph_hash(sample_held_out_scene(rng)) for _ in range(30)}
-    lessons = {graph_hash(sample_training_scene(rng)) for _ in range(1500)}
-    assert not held_out & lessons
+    scripts = {graph_hash(sample_training_scene(rng)) for _ in range(1500)}
+    assert not held_out & scripts
 
 
 def test_a_bare_place_belongs_to_everybody() -> None:

@@ -13,13 +13,13 @@ from itertools import islice
 
 from engine.core.trajectory import Step, last_image, step_seed
 from engine.lab.evaluation.cost import cost_of
-from engine.lab.evaluation.runs import Album, carry_on, countable, final_sight, prompt_step
+from engine.lab.evaluation.rollouts import Album, carry_on, countable, prompt_step, seen_at_end
 from engine.lab.evaluation.statistics import Summary, summary, summary_with_median
-from engine.lab.evaluation.suite import Bench, Row, shown
+from engine.lab.evaluation.suite import Row, Setup, shown
 from engine.lab.storybook.judging.faults import faults
 from engine.lab.storybook.judging.judge import Seen
 from engine.lab.storybook.language import sentences
-from engine.lab.storybook.language.critique import differences
+from engine.lab.storybook.scene.differences import differences
 from engine.lab.storybook.scene.edits import Add, Edit, Move, Recolour, Remove, Resize, Swap, apply
 from engine.lab.storybook.scene.scene import Scene
 
@@ -48,25 +48,25 @@ def cases(prompts: int, scenes: Iterator[tuple[random.Random, Scene]]) -> list[C
     ]
 
 
-def examine(bench: Bench, case: Case) -> Row:
+def examine(setup: Setup, case: Case) -> Row:
     """Both ways from the same first picture: edits on one branch, re-rolls with new seeds."""
-    seed, album = step_seed(bench.seed, case.number, "artist"), Album()
-    bench = replace(bench, settings=replace(bench.settings, max_images=MANY_IMAGES))
+    seed, album = step_seed(setup.seed, case.number, "artist"), Album()
+    setup = replace(setup, settings=replace(setup.settings, max_images=MANY_IMAGES))
     start = prompt_step(case.text, seed)
-    first = carry_on(bench.painter, [start], bench.settings, album, seed)
-    seen = final_sight(first, album)
+    first = carry_on(setup.model, [start], setup.settings, album, seed)
+    seen = seen_at_end(first, album)
     steps, edits = first.steps, 0
     edits_seen = seen
     while edits < CAP and (edit := next_edit(edits_seen, case.scene)) is not None:
         steps = [*steps, _plan(steps[-1], edits_seen, edit, case.rng)]
-        outcome = carry_on(bench.painter, steps, bench.settings, album, seed)
+        outcome = carry_on(setup.model, steps, setup.settings, album, seed)
         steps, edits = outcome.steps, edits + 1
-        edits_seen = final_sight(outcome, album)
+        edits_seen = seen_at_end(outcome, album)
     rolls, updates, rolled = 0, cost_of(first.steps)["updates"], seen
     while rolls < CAP and not reached(rolled, case.scene):
         rolls += 1
-        outcome = carry_on(bench.painter, [start], bench.settings, album, step_seed(seed, rolls, "re-roll"))
-        rolled = final_sight(outcome, album)
+        outcome = carry_on(setup.model, [start], setup.settings, album, step_seed(seed, rolls, "re-roll"))
+        rolled = seen_at_end(outcome, album)
         updates += cost_of(outcome.steps)["updates"]
     final = last_image(steps)
     done = reached(edits_seen, case.scene)

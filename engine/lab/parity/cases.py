@@ -1,17 +1,12 @@
-"""``python -m engine.lab.parity DIR``: every case recorded in a folder, as a table. Exit code 1 if any fails."""
+"""The recorded cases of a folder, each run and compared; a case becomes a row of the table."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from engine.checkpoints.errors import CheckpointError
-from engine.lab.parity import basics, pictures, training, words
+from engine.lab.parity import basics, pictures, text, training
 from engine.lab.parity.fixture import Fixture
 from engine.lab.parity.golden import LEVEL, Check, Golden, stems
 
@@ -20,9 +15,9 @@ CASES: dict[str, Callable[[Fixture, Golden], None]] = {
     "preprocess": basics.preprocess,
     "vit": basics.vit,
     "vae": basics.vae,
-    "text": words.text,
-    "understand": words.understand,
-    "prefill_image_cache": words.prefill_image_cache,
+    "text": text.text,
+    "understand": text.understand,
+    "prefill_image_cache": text.prefill_image_cache,
     "t2i_batch2": pictures.batch_of_two,
     "irg": pictures.irg,
     "train": training.run,
@@ -67,15 +62,15 @@ def run_case(fixture: Fixture, stem: str) -> Row:
 def line(row: Row) -> str:
     """The table's line: the check nearest to its threshold stands for the case; grey levels come last."""
     if not row.checks:
-        return f"{row.case:<24} {'-':>10} {'-':>10}  {_word(row.ok):<6} {row.remark}"
+        return f"{row.case:<24} {'-':>10} {'-':>10}  {word(row.ok):<6} {row.remark}"
     worst = max(row.checks, key=lambda c: (not c.ok, c.threshold != LEVEL, c.badness))
     return (
-        f"{row.case:<24} {worst.error:>10.2e} {worst.threshold:>10.0e}  {_word(row.ok):<6} "
+        f"{row.case:<24} {worst.error:>10.2e} {worst.threshold:>10.0e}  {word(row.ok):<6} "
         f"{len(row.checks)} checks, closest: {worst.name}{'; ' + row.remark if row.remark else ''}"
     )
 
 
-def _word(ok: bool) -> str:
+def word(ok: bool) -> str:
     return "ok" if ok else "FAILED"
 
 
@@ -92,38 +87,3 @@ def run_folder(
         raise ValueError(f"{folder}/golden holds no recorded cases")
     fixture = Fixture(folder, vae, vit)
     return [run_case(fixture, name) for name in names]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m engine.lab.parity", description=__doc__.replace("``", "")
-    )
-    parser.add_argument("folder", type=Path, help="a folder with ckpt/, inputs/ and golden/")
-    for kind in ("vae", "vit"):
-        help_text = f"{kind.upper()} transform, when it can't be inferred"
-        parser.add_argument(
-            f"--{kind}-transform", nargs=3, type=int, metavar=("MAX", "MIN", "STRIDE"), help=help_text
-        )
-    parser.add_argument("--verbose", action="store_true", help="print every check")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    try:
-        rows = run_folder(options.folder, options.vae_transform, options.vit_transform)
-    except (CheckpointError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Exception as error:  # recordings that every case needs may be broken in any way
-        print(f"{options.folder} can't be run: {type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    print(f"{'case':<24} {'max error':>10} {'threshold':>10}  result")
-    for row in rows:
-        print(line(row))
-        for check in row.checks if options.verbose else ():
-            print(f"    {check.error:>10.2e} {check.threshold:>10.0e}  {_word(check.ok):<6} {check.name}")
-    failed = sum(not row.ok for row in rows)
-    print(f"{len(rows)} cases, {failed} failed")
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,7 +13,6 @@ from tokenizers import Tokenizer
 
 from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 from engine.core.assets import default_checkpoint
-from engine.lab.training.__main__ import main
 from engine.lab.training.export import export
 from engine.lab.training.recipe import (
     CONFIGS,
@@ -23,15 +22,15 @@ from engine.lab.training.recipe import (
     new_model,
     rows,
 )
-from engine.lab.training.tokenizer import move_words, train_tokenizer
+from engine.lab.training.tokenizer import move_word_rows, train_tokenizer
+from tests.engine.lab.command_line import restroke
 
 
 def test_only_the_model_is_trained_by_several_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(SystemExit):
-        main(["all", "--work", str(tmp_path / "work")])
+    assert restroke("train", "all", "--work", tmp_path / "work") == 1
     assert "train the stage unified only" in capsys.readouterr().err
     assert not (tmp_path / "work").exists()
 
@@ -53,7 +52,7 @@ class TestBeginningFromACheckpoint:
         new = train_tokenizer([*texts, "two lanterns and a sea horse"] * 20, tmp_path / "new")
         known, ids = old.get_vocab(), new.get_vocab()
         table = torch.randn(len(known) + 7, 4)
-        found = move_words({EMBEDDING: table, LM_HEAD: -table, "norm": table[0]}, old, new, len(ids) + 5)
+        found = move_word_rows({EMBEDDING: table, LM_HEAD: -table, "norm": table[0]}, old, new, len(ids) + 5)
         moved = found[EMBEDDING]
         assert moved.shape == (len(ids) + 5, 4) and torch.equal(found[LM_HEAD], -moved)
         assert torch.equal(found["norm"], table[0])
@@ -67,7 +66,7 @@ class TestBeginningFromACheckpoint:
         assert torch.allclose(moved[ids["Ġlanterns"]], table[pieces].mean(0))
 
     def test_what_a_word_means_survives_another_tokenizer(self, tmp_path: Path) -> None:
-        make_tokenizer(tmp_path, 0, lessons=200)
+        make_tokenizer(tmp_path, 0, count=200)
         begin_from(default_checkpoint(), tmp_path, 0, new_words=True)
         tokenizer = make_tokenizer(tmp_path, 0)
         weights = load_file(tmp_path / "unified.start.safetensors")
@@ -80,14 +79,15 @@ class TestBeginningFromACheckpoint:
                 assert torch.equal(weights[name][tokenizer.token_to_id(token)], row)
 
     def test_the_command_begins_from_one(self, tmp_path: Path) -> None:
-        wish = ["data", "--shards", "0", "--device", "cpu"]
-        main([*wish, "--work", str(tmp_path), "--begin-from", str(default_checkpoint())])
+        where = ["--work", tmp_path, "--device", "cpu"]
+        begin = ["--begin-from", default_checkpoint()]
+        assert restroke("train", "data", *where, *begin, "--shards", 0) == 0
         assert (tmp_path / "unified.start.safetensors").exists()
         before = (tmp_path / "ae.safetensors").read_bytes()
-        main(["autoencoder", "--work", str(tmp_path), "--autoencoder-steps", "1", "--device", "cpu"])
+        assert restroke("train", "autoencoder", *where, "--autoencoder-steps", 1) == 0
         assert (tmp_path / "ae.safetensors").read_bytes() == before
         out = tmp_path / "out"
-        main(["export", "--work", str(tmp_path), "--out", str(out)])
+        assert restroke("train", "export", *where, "--out", out) == 0
         for name in ("ema.safetensors", "ae.safetensors"):
             found, shipped = (load_file(at / name) for at in (out, default_checkpoint()))
             assert found.keys() == shipped.keys()
@@ -118,7 +118,7 @@ class TestBeginningFromACheckpoint:
         assert models[0].config == models[1].config
         states = [model.state_dict() for model in models]
         assert all(torch.equal(states[0][name], states[1][name]) for name in states[1])
-        main(["export", "--work", str(old), "--out", str(tmp_path / "out")])
+        assert restroke("train", "export", "--work", old, "--out", tmp_path / "out") == 0
         exported, shipped = (
             load_file(at / "ema.safetensors") for at in (tmp_path / "out", default_checkpoint())
         )

@@ -11,9 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.lab.storybook.language.corpus import corpus
-from engine.lab.storybook.language.critique import critique_ok, critique_wrong, differences, pending_groups
+from engine.lab.storybook.language.critique import critique_ok, critique_wrong
 from engine.lab.storybook.language.parse import Want, parse_prompt, unknown_words
 from engine.lab.storybook.language.sentences import describe, instruct_edit, instruct_start, prompt
+from engine.lab.storybook.scene.differences import differences, pending_groups
 from engine.lab.storybook.scene.edits import Add, Move, Recolour, Resize, Setting, apply, sample_edit
 from engine.lab.storybook.scene.mistakes import sample_mistake
 from engine.lab.storybook.scene.palette import KINDS

@@ -1,4 +1,4 @@
-"""Runs a suite by a protocol: its cases, its journal, its figures in the report file and on the page."""
+"""Runs a suite by a protocol: its cases, its resume_file, its figures in the report file and on the page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from engine.core.settings import Settings
 from engine.lab.evaluation import comparisons, cost, knowledge, results, steering, storyeval
 from engine.lab.evaluation.parallel import Task, in_turn, side_by_side
 from engine.lab.evaluation.results import Report
-from engine.lab.evaluation.resume_file import gather, journal_path
-from engine.lab.evaluation.suite import Bench, Row, Suite
+from engine.lab.evaluation.resume_file import gather, resume_path
+from engine.lab.evaluation.suite import Row, Setup, Suite
 from engine.protocols.base import Protocol
 
 if TYPE_CHECKING:
-    from engine.inference.painter import Painter
+    from engine.runs.opened_model import OpenedModel
 
 SUITES: dict[str, Suite] = {
     suite.name: suite for suite in (storyeval.SUITE, steering.SUITE, knowledge.SUITE, cost.SUITE)
@@ -25,7 +25,7 @@ SUITES: dict[str, Suite] = {
 
 
 @dataclass(frozen=True)
-class Wish:
+class Request:
     """What a run is asked for besides its suite. ``command`` is how it was asked.
 
     ``workers`` is how many processes examine at once; with one, all is done in this process.
@@ -43,12 +43,12 @@ class Wish:
 
 
 def run_suite(
-    painter: Painter, suite: Suite, settings: Settings, wish: Wish, before: Report | None = None
+    model: OpenedModel, suite: Suite, settings: Settings, request: Request, before: Report | None = None
 ) -> tuple[Report, list[Row]]:
     """The suite by ``settings.protocol``; returns the whole report, and the rows of this run.
 
-    The figures are put into the report of ``wish.json``, which is written, or into the one ``before``.
-    Interrupted with a ``wish.json``, the same call goes on after its last finished case. Raises
+    The figures are put into the report of ``request.json``, which is written, or into the one ``before``.
+    Interrupted with a ``request.json``, the same call goes on after its last finished case. Raises
     ``ValueError`` for a protocol that the suite makes no sense for.
     """
     protocol = settings.protocol
@@ -57,83 +57,85 @@ def run_suite(
             f"the suite {suite.name!r} examines the protocol {', '.join(suite.protocols)} only; "
             f"nothing was run, give --protocol {suite.protocols[0]}"
         )
-    report = results.read(wish.json) if wish.json else before or {}
-    journal = journal_of(painter, suite, settings, wish) if wish.json else None
-    rows = rows_of(painter, suite, settings, wish, journal)
-    about = about_run(painter, suite, settings, wish, rows)
+    report = results.read(request.json) if request.json else before or {}
+    resume_file = resume_file_of(model, suite, settings, request) if request.json else None
+    rows = rows_of(model, suite, settings, request, resume_file)
+    about = about_run(model, suite, settings, request, rows)
     if suite is storyeval.SUITE:
         about |= comparisons.record_of(rows)
     report = results.compared(results.merged(report, suite.name, protocol, suite.summarise(rows), about))
-    if wish.json:
-        results.write(wish.json, report)
-    if journal:  # only once the report holds what it holds
-        journal.unlink(missing_ok=True)
+    if request.json:
+        results.write(request.json, report)
+    if resume_file:  # only once the report holds what it holds
+        resume_file.unlink(missing_ok=True)
     return report, rows
 
 
 def rows_of(
-    painter: Painter,
+    model: OpenedModel,
     suite: Suite,
     settings: Settings,
-    wish: Wish,
-    journal: Path | None = None,
+    request: Request,
+    resume_file: Path | None = None,
     protocol: Protocol | None = None,
 ) -> list[Row]:
-    """The rows of all the suite's cases, from ``journal`` as far as it goes.
+    """The rows of all the suite's cases, from ``resume_file`` as far as it goes.
 
     ``protocol`` takes the place of the settings' own.
     """
-    prompts = wish.prompts or suite.prompts
-    cases = suite.cases(prompts, wish.seed)
-    bench = Bench(painter, settings, wish.seed, wish.images, protocol)
+    prompts = request.prompts or suite.prompts
+    cases = suite.cases(prompts, request.seed)
+    setup = Setup(model, settings, request.seed, request.images, protocol)
 
     def rows_from(first: int) -> Iterator[Row]:
-        if suite.alone or wish.workers == 1 or len(cases) - first < 2:
-            return in_turn(bench, suite, cases[first:])
+        if suite.alone or request.workers == 1 or len(cases) - first < 2:
+            return in_turn(setup, suite, cases[first:])
         task = Task(
-            painter.checkpoint.folder,
-            wish.profile,
-            wish.precision,
-            dict(painter.fingerprint),
+            model.folder,
+            request.profile,
+            request.precision,
+            dict(model.fingerprint),
             suite,
             settings,
             prompts,
-            wish.seed,
-            wish.images,
-            painter.max_pictures,
+            request.seed,
+            request.images,
+            model.max_pictures,
             protocol,
         )
-        return side_by_side(task, first, len(cases), wish.workers)
+        return side_by_side(task, first, len(cases), request.workers)
 
-    return gather(len(cases), rows_from, journal, f"{suite.name}, {settings.protocol}")
+    return gather(len(cases), rows_from, resume_file, f"{suite.name}, {settings.protocol}")
 
 
-def journal_of(painter: Painter, suite: Suite, settings: Settings, wish: Wish, **more: Any) -> Path:
+def resume_file_of(
+    model: OpenedModel, suite: Suite, settings: Settings, request: Request, **more: Any
+) -> Path:
     """Where the rows are kept until the report is written. ``more`` sets runs of one suite apart."""
-    assert wish.json is not None
+    assert request.json is not None
     heading = {"suite": suite.name, "protocol": settings.protocol, **more}
-    return journal_path(wish.json, heading | identity(painter, suite, settings, wish))
+    return resume_path(request.json, heading | identity(model, suite, settings, request))
 
 
-def identity(painter: Painter, suite: Suite, settings: Settings, wish: Wish) -> dict[str, Any]:
+def identity(model: OpenedModel, suite: Suite, settings: Settings, request: Request) -> dict[str, Any]:
     """What must be equal for two runs of a suite to come to the same figures."""
     return {
-        "fingerprint": dict(painter.fingerprint),
+        "fingerprint": dict(model.fingerprint),
         "settings": settings.as_dict(),
-        "prompts": wish.prompts or suite.prompts,
-        "images": wish.images,
-        "seed": wish.seed,
+        "prompts": request.prompts or suite.prompts,
+        "images": request.images,
+        "seed": request.seed,
     }
 
 
 def about_run(
-    painter: Painter, suite: Suite, settings: Settings, wish: Wish, rows: Sequence[Row]
+    model: OpenedModel, suite: Suite, settings: Settings, request: Request, rows: Sequence[Row]
 ) -> dict[str, Any]:
     """What a report says of a run. ``seconds`` are those of all cases, summed over the workers."""
     return {
-        **identity(painter, suite, settings, wish),
-        "command": wish.command,
+        **identity(model, suite, settings, request),
+        "command": request.command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(sum(row["seconds"] for row in rows), 1),
-        "workers": 1 if suite.alone else wish.workers,
+        "workers": 1 if suite.alone else request.workers,
     }

@@ -1,4 +1,4 @@
-"""Short lessons about one wish of the artist: a critique of theirs, or a plan about what already stands.
+"""Short scripts about one wish of the artist: a critique of theirs, or a plan about what already stands.
 
 A person who steers asks for what neither prompt nor plan says, so nothing but their words tells what to
 draw. What came before is context and no target. Whole trajectories (``process``) have such wishes too,
@@ -21,7 +21,7 @@ CRITIQUES = 0.5
 
 
 def artist_script(rng: random.Random) -> Script:
-    """A lesson that shows no held-out scene."""
+    """A script that shows no held-out scene."""
     while True:
         script = _told(rng)
         if script is not None and may_be_told(script):

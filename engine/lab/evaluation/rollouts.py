@@ -26,7 +26,7 @@ from engine.protocols.base import Protocol
 from engine.runs.runner import run
 
 if TYPE_CHECKING:
-    from engine.inference.painter import Painter
+    from engine.runs.opened_model import OpenedModel
 
 HELD_OUT = "held-out"
 
@@ -60,9 +60,9 @@ class Outcome:
 
 
 def held_out_scenes(seed: int, count: int) -> Iterator[tuple[random.Random, Scene]]:
-    """Scenes that no lesson shows, each with the generator that goes on speaking about it.
+    """Scenes that training never shows, each with the generator that continues with its texts.
 
-    Lazy, since one costs about 10 ms: two scenes in a hundred are held out (``engine.lab.training.data.split``).
+    Lazy, since one costs about 10 ms: 2 % of scenes are held out (``engine.lab.training.data.split``).
     """
     for number in range(count):
         rng = random.Random(f"{HELD_OUT}-{seed}-{number}")
@@ -74,7 +74,7 @@ def prompt_step(text: str, seed: int) -> Step:
 
 
 def carry_on(
-    painter: Painter,
+    model: OpenedModel,
     steps: list[Step],
     settings: Settings,
     album: Album,
@@ -88,8 +88,8 @@ def carry_on(
     """
     outcome = Outcome(list(steps))
     events = run(
-        painter,
-        protocol or painter.grammars.get(settings.protocol) or protocols.get(settings.protocol),
+        model,
+        protocol or model.protocols.get(settings.protocol) or protocols.get(settings.protocol),
         outcome.steps,
         settings,
         pixels=album.__getitem__,
@@ -112,7 +112,7 @@ def carry_on(
     return outcome
 
 
-def final_sight(outcome: Outcome, album: Album) -> Seen | None:
+def seen_at_end(outcome: Outcome, album: Album) -> Seen | None:
     step = last_image(outcome.steps)
     return judge(album[step.image]) if step and step.image else None
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from engine.core.settings import Settings
-from engine.lab.evaluation.runs import Album, carry_on, held_out_scenes, prompt_step, readable
+from engine.lab.evaluation.rollouts import Album, carry_on, held_out_scenes, prompt_step, readable
 from engine.lab.training.data.script import seen_in
 from engine.lab.training.data.split import graph_hash
-from engine.lab.training.shards import write_scripts
+from engine.lab.training.shards import make_scripts
 from tests.scripted import ScriptedPainter
 
 
-def test_held_out_scenes_are_not_among_the_lessons() -> None:
+def test_held_out_scenes_are_not_in_the_training_data() -> None:
     held_out = {graph_hash(scene) for _, scene in held_out_scenes(0, 100)}
-    lessons = {graph_hash(seen_in(scene)) for script in write_scripts(0, 0, 300) for scene in script.scenes}
+    scripts = {graph_hash(seen_in(scene)) for script in make_scripts(0, 0, 300) for scene in script.scenes}
     assert len(held_out) > 90
-    assert not held_out & lessons
+    assert not held_out & scripts
 
 
 def test_held_out_scenes_are_the_same_every_time_and_come_one_by_one() -> None:

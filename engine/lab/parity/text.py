@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from engine.inference.prefill import Context, Item, Segment, prefill
+from engine.inference.prefill import Context, ContextItem, Segment, prefill
 from engine.lab.parity.fixture import Fixture, Written
 from engine.lab.parity.golden import HIDDEN, Fields, Golden
 
@@ -35,7 +35,7 @@ def stored(context: Context) -> tuple[Tensor, Tensor]:
     return keys, values
 
 
-def watched_prefill(fixture: Fixture, item: Item) -> tuple[Segment, Tensor, Tensor]:
+def watched_prefill(fixture: Fixture, item: ContextItem) -> tuple[Segment, Tensor, Tensor]:
     """A text segment in an empty context, with its states after each layer and after the final norm."""
     language, layers, finals = fixture.model.language_model, [], []
     hooks = [m.register_forward_hook(partial(_first, layers)) for m in language.model.layers]
@@ -81,7 +81,7 @@ def understand(fixture: Fixture, golden: Golden) -> None:
     for fields in golden.entries():
         name = fields["name"]
         direct = "no VAE pre-resize" in fields.values.get("note", "") or name == "chat"
-        items: list[Item] = []
+        items: list[ContextItem] = []
         for given in fields["inputs"]:
             if fixture.is_picture(given):
                 image = fixture.image(given)
@@ -101,7 +101,7 @@ def understand(fixture: Fixture, golden: Golden) -> None:
         golden.close(f"{name}.logits", written.logits[: len(golden[f"{name}.logits"])], HIDDEN)
 
 
-def _answer(fixture: Fixture, items: list[Item], max_length: int, system: str | None) -> Written:
+def _answer(fixture: Fixture, items: list[ContextItem], max_length: int, system: str | None) -> Written:
     before = [] if system is None else [fixture.text(system)]
     return fixture.write(fixture.context([*before, *items]), max_length)
 

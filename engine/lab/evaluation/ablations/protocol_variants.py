@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from engine.core.parts import ImagePart
 from engine.core.settings import REFLECTIONS, Settings
 from engine.core.trajectory import Step
 from engine.lab.storybook.language.critique import CAUSES
-from engine.protocols.base import Choose, Draw, Image, Protocol, Stop, Write
+from engine.protocols.base import Choose, Draw, Protocol, Stop, Write
 from engine.protocols.process import Process
 
 PASSED = "Fits so far."
 """What stands in place of a verdict that nobody is to hear."""
 
 
+@dataclass(frozen=True)
 class Inspectors(Process):
     """The process with only some inspectors heard: ``plan`` (against the prompt), ``sketch`` (against it).
 
@@ -22,15 +24,13 @@ class Inspectors(Process):
     cause is the sketch's.
     """
 
-    def __init__(self, *heard: str) -> None:
-        super().__init__()
-        self.heard = heard
+    heard: tuple[str, ...] = ()
 
-    def parse(self, kind: str, text: str) -> dict[str, str]:
+    def parse(self, kind: str, text: str) -> dict[str, str] | None:
         fields = super().parse(kind, text)
-        if kind == "inspect" and fields["correction"] and cause_of(fields["verdict"]) not in self.heard:
-            return {"verdict": PASSED, "correction": ""}
-        return fields
+        if kind != "inspect" or not fields or not fields["correction"]:
+            return fields
+        return fields if cause_of(fields["verdict"]) in self.heard else {"verdict": PASSED, "correction": ""}
 
 
 def cause_of(verdict: str) -> str:
@@ -39,21 +39,33 @@ def cause_of(verdict: str) -> str:
     return next(said, "sketch")
 
 
-class Scales(Protocol):
+@dataclass(frozen=True)
+class GuidanceScales(Protocol):
     """Another protocol, whose pictures after a picture are guided at these scales; the first is as ever.
 
     They are drawn as after a reflection, but for the ``scales`` (IRG's guidance, arXiv 2509.06945).
     """
 
-    def __init__(self, own: Protocol, **scales: float) -> None:
-        self.own, self.scales = own, scales
-        self.name, self.driver, self.prompts = own.name, own.driver, own.prompts
+    own: Protocol
+    scales: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]  # the recipe's: that of the other protocol
+        return self.own.name
+
+    @property
+    def driver(self) -> str:
+        return self.own.driver
+
+    @property
+    def prompts(self) -> str:
+        return self.own.prompts
 
     def next(
         self, trajectory: Sequence[Step], settings: Settings, chosen: str | None = None
     ) -> Write | Draw | Choose | Stop:
         ask = self.own.next(trajectory, settings, chosen)
-        if isinstance(ask, Draw) and any(isinstance(segment, Image) for segment in ask.segments):
+        if isinstance(ask, Draw) and any(isinstance(part, ImagePart) for part in ask.parts):
             return replace(ask, preset={**REFLECTIONS[settings.reflection], **ask.preset, **self.scales})
         return ask
 
