@@ -1,4 +1,4 @@
-"""What a tab is told: steps, branches, runs and the model as plain JSON values."""
+"""What a tab is told of steps, branches, runs and the model, as plain JSON values."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from engine.core.image_sizes import ImageSizes
 from engine.core.settings import Settings
-from engine.core.trajectory import Step, path_to, round_numbers
-from engine.protocols.base import COMPLETE
+from engine.core.trajectory import TEXT_FIELDS, Step, path_to, round_numbers
+from engine.protocols.base import MODEL_ENDED
+from engine.protocols.facts import protocol_facts, round_seconds, trajectory_facts
 from engine.protocols.history import pictures_in_history
 from engine.serving.contract import Snapshot
 from engine.serving.queue import QueuePosition
 from sessions import Branch, Note, Run, Session, Summary
-from studio import facts
 from studio.text_diff import marks, step_change
 
 View = dict[str, Any]
@@ -25,19 +25,16 @@ def settings_of(session: Session) -> tuple[Settings, int]:
     known = {name: value for name, value in session.settings.items() if name in usual}
     try:
         settings = Settings.from_dict({**usual, **known})
-    except (
-        TypeError,
-        ValueError,
-    ):  # a session from elsewhere must open all the same
+    except (TypeError, ValueError):  # a session from elsewhere must open all the same
         settings = Settings()
     seed = session.settings.get("seed", session.seed)
     return settings, seed if isinstance(seed, int) else session.seed
 
 
 def step_view(step: Step, steps: Mapping[str, Step], max_pictures: int) -> View:
-    """Seeds have more digits than JavaScript's numbers hold, so they travel as text.
+    """A step of a session whose ``steps`` are these. ``max_pictures`` the model is shown at once.
 
-    ``steps`` are the session's, this one among them; ``max_pictures`` the model is shown at once.
+    Seeds have more digits than JavaScript's numbers hold, so they travel as text.
     """
     result, recipe, path = step.result, step.recipe, path_to(steps, step.id)
     view: View = {
@@ -47,6 +44,7 @@ def step_view(step: Step, steps: Mapping[str, Step], max_pictures: int) -> View:
         "author": step.author,
         "fields": dict(step.fields),
         "image": step.image,
+        "round": round_numbers(path)[-1],
         "seed": str(recipe["seed"]) if "seed" in recipe else None,
         "attempt": recipe.get("attempt", 0),
         "wish": recipe.get("wish"),
@@ -59,7 +57,6 @@ def step_view(step: Step, steps: Mapping[str, Step], max_pictures: int) -> View:
         "draft": bool(step.image) and recipe.get("settings", {}).get("quality") == "draft",
         "repaired": result.get("repaired"),
         "start": recipe.get("start"),
-        "round": round_numbers(path)[-1],
         "history": history_view(path, max_pictures),
     }
     old = steps.get(str(recipe.get("edited_from")))
@@ -77,13 +74,48 @@ def history_view(path: Sequence[Step], max_pictures: int) -> View:
     }
 
 
-def note_view(note: Note, said: str = "") -> View:
-    """A question and its answer; ``said`` is what there is of an answer that is being written."""
+def next_round(path: Sequence[Step], kind: str) -> int:
+    """The round that a step of this kind will belong to after the last one of ``path``."""
+    fields = {name: "" for name in TEXT_FIELDS.get(kind, ())}
+    coming = Step(path[-1].id, kind, "model", fields, None if fields else "not drawn yet")
+    return round_numbers([*path, coming])[-1]
+
+
+def branch_view(branch: Branch, steps: Mapping[str, Step], settings: Settings) -> View:
+    """A branch and what may come next on it, by the settings of its session."""
+    facts = trajectory_facts(path_to(steps, branch.tip), settings)
+    return {
+        "id": branch.id,
+        "name": branch.name,
+        "tip": branch.tip,
+        "next_text": facts.next_text,
+        "drawn": facts.is_drawn,
+        "may_continue": facts.may_continue,
+        "finished_picture": facts.finished_picture,
+    }
+
+
+def run_view(run: Run) -> View:
+    """A run: ``complete`` when the model itself ended it."""
+    return {
+        "id": run.id,
+        "branch": run.branch_id,
+        "state": run.state,
+        "after": run.settings.get("after"),
+        "complete": run.state == "done" and run.cause in MODEL_ENDED,
+        "cause": run.cause,
+        "next_action": run.next_action,
+        "raw": run.raw,
+    }
+
+
+def note_view(note: Note, written: str = "") -> View:
+    """A question and its answer; ``written`` is what there is of an answer that is being written."""
     return {
         "id": note.id,
         "step": note.step_id,
         "question": note.question,
-        "answer": note.answer or said,
+        "answer": note.answer or written,
         "state": note.state,
         "cause": note.cause,
         "next_action": note.next_action,
@@ -91,41 +123,8 @@ def note_view(note: Note, said: str = "") -> View:
     }
 
 
-def image_sizes_view(sizes: ImageSizes | None) -> View | None:
-    """The sizes to choose from, (height, width) each; None when there is nothing to choose."""
-    if sizes is None or sizes.is_fixed:
-        return None
-    return {"shapes": [list(s) for s in sizes.offered()], "unit": sizes.unit, "largest": sizes.largest}
-
-
-def branch_view(branch: Branch, steps: Mapping[str, Step], settings: Settings) -> View:
-    """A branch and what may come next on it, in its session's protocol."""
-    path = path_to(steps, branch.tip)
-    return {
-        "id": branch.id,
-        "name": branch.name,
-        "tip": branch.tip,
-        "next_text": facts.next_text(settings.protocol, path),
-        "drawn": facts.is_drawn(settings, path),
-        "may_continue": facts.may_continue(settings.protocol, path),
-        "finished_picture": facts.finished_picture(path),
-    }
-
-
-def run_view(run: Run) -> View:
-    return {
-        "id": run.id,
-        "branch": run.branch_id,
-        "state": run.state,
-        "after": run.settings.get("after"),
-        "complete": run.state == "done" and run.cause == COMPLETE,
-        "cause": run.cause,
-        "next_action": run.next_action,
-        "raw": run.raw,
-    }
-
-
 def summary_view(summary: Summary) -> View:
+    """A line of the list of sessions."""
     return {
         "id": summary.id,
         "title": summary.title,
@@ -135,41 +134,46 @@ def summary_view(summary: Summary) -> View:
     }
 
 
-def queue_position_view(place: QueuePosition) -> View:
+def queue_position_view(position: QueuePosition) -> View:
+    """Where a run or a question stands in the queue."""
     return {
-        "run_id": place.run_id,
-        "position": place.position,
-        "kind": place.kind,
-        "wait_seconds": place.wait_seconds,
-        "step_seconds": place.step_seconds,
+        "run_id": position.job_id,
+        "position": position.position,
+        "kind": position.kind,
+        "wait_seconds": position.wait_seconds,
+        "step_seconds": position.step_seconds,
     }
 
 
 def worker_view(snapshot: Snapshot) -> View:
+    """The model: how much of it is there, what it is, and the seconds of a round by protocol."""
+    model = snapshot.model
     return {
         "state": snapshot.state,
         "loaded": snapshot.loaded,
-        "title": snapshot.title,
-        "about": snapshot.about,
+        "title": model.title if model else "",
+        "about": model.about if model else "",
         "cause": snapshot.cause,
         "next_action": snapshot.next_action,
-        "paces": paces(snapshot.step_seconds),
+        "paces": round_seconds(snapshot.step_seconds),
     }
 
 
-PACES = {
-    "process": ("plan", "sketch", "inspect"),
-    "direct": ("image",),
-    "think": ("think", "image"),
-    "irg": ("think", "image"),
-}
-"""The steps of a round, or of the first picture where a way of working has no rounds."""
-
-
-def paces(step_seconds: Mapping[str, float]) -> dict[str, float]:
-    """Seconds of a round or a picture as measured, by way of working; without those that were not yet."""
+def protocol_view(name: str) -> View:
+    """What a person must know of a protocol to choose it."""
+    facts = protocol_facts(name)
     return {
-        way: sum(step_seconds[kind] for kind in kinds)
-        for way, kinds in PACES.items()
-        if step_seconds.keys() >= set(kinds)
+        "name": facts.name,
+        "title": facts.title,
+        "sentence": facts.sentence,
+        "rounds": facts.has_rounds,
+        "reflects": facts.reflects,
+        "starts_from_picture": facts.starts_from_picture,
     }
+
+
+def image_sizes_view(sizes: ImageSizes | None) -> View | None:
+    """The sizes to choose from, (height, width) each; None when there is nothing to choose."""
+    if sizes is None or sizes.is_fixed:
+        return None
+    return {"shapes": [list(s) for s in sizes.offered()], "unit": sizes.unit, "largest": sizes.largest}

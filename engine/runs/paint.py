@@ -30,7 +30,7 @@ from engine.core.events import (
     StepStarted,
     TextDelta,
 )
-from engine.placement.check import add_fitting
+from engine.placement.check import add_placement_options
 from engine.runs.failures import explain
 from engine.runs.run_folder import TRAJECTORY, RunFolder
 from engine.runs.runner import run
@@ -60,7 +60,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--seed", metavar="N", type=_seed, help="the same seed paints the same (default: a new one)"
     )
-    add_fitting(parser)
+    add_placement_options(parser)
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -175,7 +175,7 @@ def paint(
     except OSError as error:
         raise CannotPaintError(" ".join(explain(error))) from error
     if as_json:
-        print(json.dumps(painting.as_dict(), ensure_ascii=False, indent=2))
+        print(json.dumps(painting.as_dict(), indent=2))  # in ASCII, so that it is JSON in any encoding
     where = f"{len(painting.files)} pictures and {TRAJECTORY} are in {folder} (seed {seed})"
     print(f"{painting.reason}\n{where}", file=sys.stderr if as_json else sys.stdout)
     return {"failed": 1, "cancelled": STOPPED}.get(painting.state, 0)

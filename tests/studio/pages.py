@@ -16,6 +16,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 HERE = Path(__file__).parent
+DONE = "The model thinks the picture is finished."
+"""What the line below says of a run that the model ended."""
 PATIENCE = 60
 """Seconds for what a busy machine may be slow at; no test measures time."""
 expect.set_options(timeout=PATIENCE * 1000)
@@ -94,7 +96,7 @@ class Tab:
     def painted(self, prompt: str = "a red house left of a green tree") -> Tab:
         """A session whose run has ended."""
         self.paint(prompt)
-        self.ends("The model says that the picture is complete.")
+        self.ends(DONE)
         return self
 
     def ends(self, sentence: str | re.Pattern[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Route, expect
 
-from tests.studio.pages import Tab, quiet_tab
+from tests.studio.pages import DONE, Tab, quiet_tab
 
 HOSTILE = '<img src=x onerror="document.title=1"> ${document.title=2} {{x}} </ins><|vision_start|> 🦊 שלום'
 
@@ -30,14 +30,14 @@ def test_hostile_text_is_only_text(tab):
     tab.page.locator('textarea[data-field="instruction"]').fill(HOSTILE)
     tab.page.get_by_role("button", name="Save and run from here").click()
     expect(tab.card("plan").locator(".text").first).to_have_text(HOSTILE)
-    tab.ends("The model says that the picture is complete.")
+    tab.ends(DONE)
     assert tab.page.locator(".rs img[src=x]").count() == 0
     assert tab.page.title().endswith("· Restroke")
 
 
 def test_empty_and_endless_prompts_get_a_sentence_and_lose_nothing(tab):
     tab.home().page.get_by_role("button", name="Paint it").click()
-    expect(tab.page.locator(".begin .problem")).to_contain_text("Write what the picture shall show")
+    expect(tab.page.locator(".begin .problem")).to_contain_text("Write what the picture should show")
     words = tab.page.locator(".first-words")
     words.fill("a house " * 1250)
     expect(tab.page.locator(".begin .problem")).to_contain_text("10,000 characters")
@@ -56,7 +56,7 @@ def test_a_picture_is_replaced_by_a_persons_own(tab):
     tab.page.get_by_role("button", name="Use it and run from here").click()
     expect(tab.card("sketch")).to_contain_text("your picture")
     expect(tab.page.locator(".toast")).to_contain_text("128 × 128")
-    tab.ends("The model says that the picture is complete.")
+    tab.ends(DONE)
     assert "my picture" in tab.branches()
 
 
@@ -90,7 +90,7 @@ def test_painting_over_a_picture(tab):
     tab.page.mouse.click(box["x"] + 90, box["y"] + 90)
     tab.page.get_by_role("button", name="Save and run from here").click()
     expect(tab.card("sketch")).to_contain_text("your picture")
-    tab.ends("The model says that the picture is complete.")
+    tab.ends(DONE)
 
 
 def stroke(tab: Tab) -> None:
@@ -107,7 +107,7 @@ def test_a_painting_that_did_not_arrive_is_still_there(tab):
     board = tab.page.locator("canvas.board")
     painted = board.evaluate("c => c.toDataURL()")
     tab.page.get_by_role("button", name="Save only").click()
-    expect(tab.page.locator("dialog .problem")).to_contain_text("did not reach Restroke")
+    expect(tab.page.locator("dialog .problem")).to_contain_text("didn't reach Restroke")
     assert board.evaluate("c => c.toDataURL()") == painted
     assert "ERR_FAILED" in tab.wrong.pop()
     tab.page.unroute("**/upload*")
@@ -194,7 +194,7 @@ def test_the_keyboard_walks_edits_compares_and_helps(tab):
     press("Escape")
     expect(tab.page.locator(".editor")).to_have_count(0)
     press("c")
-    expect(tab.page.locator(".stage.comparing .slide")).to_be_visible()
+    expect(tab.page.locator(".large-view.comparing .slide")).to_be_visible()
     press("c")
     press("?")
     expect(tab.page.locator("dialog")).to_contain_text("next card")
@@ -207,7 +207,7 @@ def test_a_failed_step_is_a_card_that_can_be_tried_again(tab):
     failed = tab.page.locator(".card.failed")
     expect(failed).to_contain_text("The picture came out empty.")
     failed.get_by_role("button", name="Try again").click()
-    tab.ends("The model says that the picture is complete.")
+    tab.ends(DONE)
     expect(failed).to_have_count(0)
 
 
@@ -250,9 +250,9 @@ def test_a_press_that_began_in_a_field_does_not_close_the_dialog(tab):
 def test_settings_are_kept(tab):
     tab.painted()
     tab.page.locator('[data-do="settings"]').click()
-    expect(tab.page.get_by_label("Pictures at most")).to_have_value("12")
-    tab.page.get_by_label("Rounds at most").fill("1")
-    tab.page.get_by_label("Pictures at most").fill("2")
+    expect(tab.page.get_by_label("Maximum pictures")).to_have_value("12")
+    tab.page.get_by_label("Maximum rounds").fill("1")
+    tab.page.get_by_label("Maximum pictures").fill("2")
     tab.page.get_by_label("One image").or_(
         tab.page.locator('input[name="protocol"][value="direct"]')
     ).first.check()
@@ -260,8 +260,8 @@ def test_settings_are_kept(tab):
         tab.save_settings()
     tab.page.reload()
     tab.page.locator('[data-do="settings"]').click()
-    expect(tab.page.get_by_label("Rounds at most")).to_have_value("1")
-    expect(tab.page.get_by_label("Pictures at most")).to_have_value("2")
+    expect(tab.page.get_by_label("Maximum rounds")).to_have_value("1")
+    expect(tab.page.get_by_label("Maximum pictures")).to_have_value("2")
     expect(tab.page.locator('input[name="protocol"][value="direct"]')).to_be_checked()
 
 
@@ -275,12 +275,12 @@ def test_a_phone_has_the_picture_first_and_no_sideways_scroll(browser: Browser, 
         assert not tab.page.evaluate(WIDE)
         tab.page.locator(".room").evaluate("room => room.scrollTo(0, 0)")
         picture, title = (
-            tab.page.locator(".stage").bounding_box(),
+            tab.page.locator(".large-view").bounding_box(),
             tab.page.locator(".room h1").bounding_box(),
         )
         assert picture["y"] < title["y"]
         tab.card("refine").scroll_into_view_if_needed()
-        assert tab.page.locator(".stage").bounding_box()["y"] >= 0
+        assert tab.page.locator(".large-view").bounding_box()["y"] >= 0
         tab.page.get_by_role("button", name="Branches").click()
         expect(tab.page.locator(".tree")).to_be_visible()
         tab.page.locator('[data-do="settings"]').click()

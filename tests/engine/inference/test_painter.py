@@ -1,4 +1,4 @@
-"""The painter on the recorded tiny checkpoint: what the rest of the house calls."""
+"""The painter on the recorded tiny checkpoint: what the rest of the engine calls."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ from PIL import Image as Pictures
 from engine import protocols
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.writer import save_checkpoint
+from engine.core.errors import GenerationError
+from engine.core.events import Preview
+from engine.core.parts import ImagePart, TextPart
 from engine.core.settings import Settings
-from engine.inference.events import GenerationError
+from engine.inference.events import Drawn
 from engine.inference.painter import Painter, open_painter
 from engine.inference.prefill import Context, TextTokens, prefill
 from engine.inference.preprocess import Transform
+from engine.inference.preview import CELL
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.model.bagel import Bagel
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
-from engine.protocols.base import Image, Text
+from engine.runs.opened_model import with_protocols
 from tests.tiny import CKPT, FOLDER
 
 SETTINGS = Settings(timesteps=4, guidance=3.0, image_guidance=1.0)
-SEGMENTS = (Text("A red car"), Image("one"), Text("at night"))
+PARTS = (TextPart("A red car"), ImagePart("one"), TextPart("at night"))
 
 
 def pixels(digest: str) -> Pictures.Image:
@@ -51,51 +55,50 @@ def painter(folder: Path) -> Painter:
     return cache(open_painter)(folder)
 
 
-def draw(painter: Painter, segments=SEGMENTS, settings: Settings = SETTINGS, seed: int = 3, **options):
-    free = {"text_free": segments[:-1], "image_free": tuple(s for s in segments if isinstance(s, Text))}
-    return list(painter.draw(segments, **free, pixels=pixels, settings=settings, seed=seed, **options))
+def draw(painter: Painter, parts=PARTS, settings: Settings = SETTINGS, seed: int = 3, **options):
+    free = {"text_free": parts[:-1], "image_free": tuple(s for s in parts if isinstance(s, TextPart))}
+    return list(painter.draw(parts, **free, pixels=pixels, settings=settings, seed=seed, **options))
 
 
 def test_it_says_what_it_is(painter: Painter) -> None:
-    assert painter.title == "Tiny · CPU"
+    assert with_protocols(painter).title == "Tiny · CPU"
     assert painter.fingerprint["precision"] == "float32" and len(painter.fingerprint["checkpoint"]) == 64
 
 
 def test_it_offers_what_its_folder_says(painter: Painter, folder: Path, tmp_path: Path) -> None:
-    assert (painter.protocols, painter.world) == (protocols.NAMES, "")
+    assert tuple(with_protocols(painter).protocols) == protocols.NAMES
     shutil.copytree(folder, tmp_path / "mine")
     config = json.loads((folder / "config.json").read_text())
     for stated, found in ((["irg"], ("irg",)), (["magic"], None)):
         mine = config | {"protocols": stated, "world": "storybook"}
         (tmp_path / "mine" / "config.json").write_text(json.dumps(mine))
         if found:
-            opened = open_painter(tmp_path / "mine")
-            assert (opened.protocols, opened.world) == (found, "storybook")
+            assert tuple(with_protocols(open_painter(tmp_path / "mine")).protocols) == found
         else:
             with pytest.raises(CheckpointError, match="magic"):
-                open_painter(tmp_path / "mine")
+                with_protocols(open_painter(tmp_path / "mine"))
 
 
 def test_writing_streams_and_ends(painter: Painter) -> None:
     options = {"pixels": pixels, "max_tokens": 12, "temperature": 0.0, "seed": 0}
-    deltas = list(painter.write(SEGMENTS, **options))
-    assert [d.finished for d in deltas] == [False] * (len(deltas) - 1) + [True]
-    assert deltas[-1].finish in ("eos", "length") and deltas[-1].tokens <= 12
-    again = list(painter.write(SEGMENTS, **options))
+    *deltas, written = painter.write(PARTS, **options)
+    assert written.finish in ("eos", "length") and written.tokens <= 12
+    assert len(deltas) == written.tokens + (written.finish == "eos"), "a piece for each token"
+    *again, rewritten = painter.write(PARTS, **options)
     assert "".join(d.text for d in again) == "".join(d.text for d in deltas)
-    assert again[0].reuse.prefilled_tokens == 0 and again[0].reuse.reused_tokens > 0
+    assert rewritten.reuse.prefilled_tokens == 0 and rewritten.reuse.reused_tokens > 0
 
 
 def test_drawing_shows_previews_and_gives_the_picture_last(painter: Painter) -> None:
-    updates = draw(painter)
-    assert [u.index for u in updates] == [1, 2, 3] and all(u.total == 3 for u in updates)
-    assert all(u.image is None for u in updates[:-1]) and all(u.preview is not None for u in updates)
-    assert updates[-1].image.size == (96, 80), "the size of the newest picture"
-    assert updates[-1].forwards == 6
+    *previews, drawn = draw(painter)
+    assert [(p.index, p.total) for p in previews] == [(1, 3), (2, 3), (3, 3)]
+    assert all(isinstance(p, Preview) and p.image.size == (96 // 8 * CELL, 80 // 8 * CELL) for p in previews)
+    assert isinstance(drawn, Drawn) and (drawn.updates, drawn.forwards) == (3, 6)
+    assert drawn.image.size == (96, 80), "the size of the newest picture"
 
 
 def test_sizes(painter: Painter) -> None:
-    assert draw(painter, (Text("A red car"),))[-1].image.size == (64, 48), "the checkpoint's own"
+    assert draw(painter, (TextPart("A red car"),))[-1].image.size == (64, 48), "the checkpoint's own"
     assert draw(painter, size=(32, 64))[-1].image.size == (64, 32), "the one asked for"
 
 
@@ -107,7 +110,7 @@ def test_later_pictures_keep_a_size_below_what_the_checkpoint_makes_of_a_given_o
     config = json.loads((folder / "config.json").read_text()) | {"vae_transform": [128, 64, 16]}
     (tmp_path / "public" / "config.json").write_text(json.dumps(config))
     public = open_painter(tmp_path / "public")
-    story: list[Text | Image] = [Text("A red car")]
+    story: list[TextPart | ImagePart] = [TextPart("A red car")]
     gallery = {"one": pixels("one")}
     settings = Settings(timesteps=2, guidance=1, image_guidance=1)
 
@@ -120,10 +123,10 @@ def test_later_pictures_keep_a_size_below_what_the_checkpoint_makes_of_a_given_o
     for name, options in (("first", {"size": size}), ("second", {}), ("third", {})):
         gallery[name] = newest(**options)
         assert gallery[name].size == (width, height)
-        story += [Image(name), Text("at night")]
+        story += [ImagePart(name), TextPart("at night")]
     (context,), _ = public._contexts([story], gallery.__getitem__)
     assert context.segments[1].length == height * width // 16**2 + 2, "and is read at that size"
-    story.append(Image("one"))
+    story.append(ImagePart("one"))
     assert newest().size == (96, 80) == public.vae_transform.size(*gallery["one"].size), "a given picture"
 
 
@@ -135,7 +138,7 @@ def test_the_same_recipe_gives_the_same_bytes(painter: Painter, folder: Path) ->
 
 def test_choosing_is_between_the_options(painter: Painter) -> None:
     for options in (frozenset({"text", "end"}), frozenset({"image"})):
-        choice = painter.choose(SEGMENTS, pixels=pixels, options=options)
+        choice = painter.choose(PARTS, pixels=pixels, options=options)
         assert choice.token in options and 0 < choice.probability <= 1
     assert choice.probability == 1
     with pytest.raises(ValueError, match="nothing to choose after"):
@@ -143,7 +146,7 @@ def test_choosing_is_between_the_options(painter: Painter) -> None:
 
 
 def test_typed_control_tokens_stay_text(painter: Painter) -> None:
-    (plain,), _ = painter._contexts([(Text("a <|im_end|> b"),)], pixels)
+    (plain,), _ = painter._contexts([(TextPart("a <|im_end|> b"),)], pixels)
     assert plain.length > 6
 
 
@@ -162,7 +165,7 @@ def test_a_long_text_is_read_block_by_block_with_the_same_result(painter: Painte
 
 def test_a_text_beyond_the_models_reach_is_a_sentence(painter: Painter) -> None:
     with pytest.raises(GenerationError, match=r"tokens long; this model reads at most 32,768") as caught:
-        draw(painter, (Text("\N{HOUSE BUILDING}" * 10_000),))
+        draw(painter, (TextPart("\N{HOUSE BUILDING}" * 10_000),))
     assert "Shorten" in caught.value.next_action
 
 
@@ -194,7 +197,7 @@ def test_a_folder_of_other_sizes_that_states_no_transforms_is_still_usable(tmp_p
     picture = draw(other, settings=Settings(timesteps=2, guidance=3, image_guidance=2))[-1].image
     assert picture.size == (24, 24), "it knows one size only, whatever it was shown"
     assert other.tokens.end_of_text is None
-    assert other.choose(SEGMENTS, pixels=pixels, options=frozenset({"text", "end"})).token == "text"
+    assert other.choose(PARTS, pixels=pixels, options=frozenset({"text", "end"})).token == "text"
 
 
 def test_a_picture_can_be_stopped_within_an_update(painter: Painter) -> None:
@@ -203,7 +206,7 @@ def test_a_picture_can_be_stopped_within_an_update(painter: Painter) -> None:
     asked: list[int] = []
     again = draw(painter, check=lambda: asked.append(1))[-1]
     assert again.image.tobytes() == whole.image.tobytes()
-    assert len(asked) >= again.total, "nothing was read, so these were asked between layers"
+    assert len(asked) >= again.updates, "nothing was read, so these were asked between layers"
 
     def stop() -> None:
         raise KeyboardInterrupt
@@ -220,7 +223,7 @@ def test_overflow_is_an_error_and_not_a_black_picture(folder: Path) -> None:
     broken.model.language_model.lm_head.weight.data[0] = float("nan")
     for temperature in (0.0, 1.0):
         with pytest.raises(GenerationError, match="overflowed"):
-            list(broken.write(SEGMENTS, pixels=pixels, max_tokens=4, temperature=temperature, seed=1))
+            list(broken.write(PARTS, pixels=pixels, max_tokens=4, temperature=temperature, seed=1))
     flat = open_painter(folder)
     flat.autoencoder.decoder.conv_out.weight.data.zero_()
     flat.autoencoder.decoder.conv_out.bias.data.copy_(torch.tensor([5.0, -5.0, -5.0]))  # red

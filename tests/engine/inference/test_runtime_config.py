@@ -16,6 +16,7 @@ from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.inference.painter import Painter, open_painter
 from engine.inference.runtime_config import RuntimeConfig
+from engine.runs.opened_model import with_protocols
 from engine.runs.runner import advance
 from tests.scripted import png
 from tests.tiny import FOLDER, small_pictures
@@ -52,7 +53,7 @@ class Desk:
     """Makes steps with a painter and keeps their pictures; ``on_pixels`` is called when one is read."""
 
     def __init__(self, painter: Painter) -> None:
-        self.painter, self.cancel = painter, threading.Event()
+        self.model, self.cancel = with_protocols(painter), threading.Event()
         self.pictures: dict[str, bytes] = {"mine": png(PIL.Image.open(FOLDER / "inputs" / "vit_img.png"))}
         self.on_pixels = lambda: None
 
@@ -67,7 +68,7 @@ class Desk:
 
     def make(self, path: list[Step], settings: Settings = SETTINGS) -> Event:
         *_, last = advance(
-            self.painter, protocols.get("process"), path, settings, pixels=self.pixels,
+            self.model, protocols.get("process"), path, settings, pixels=self.pixels,
             keep_image=self.keep, session_seed=5, cancel=self.cancel,
         )  # fmt: skip
         return last
@@ -85,7 +86,7 @@ def test_memory_that_runs_out_fails_the_step_and_the_next_one_works(painter: Pai
     hook = painter.autoencoder.decoder.register_forward_pre_hook(lambda *_: torch.empty(2**60))
     assert "not enough memory" in desk.make(path).cause
     hook.remove()
-    assert painter.cache.near.bytes == 0 < painter.cache.far.bytes, "contexts made room, and are not lost"
+    assert painter.cache.device.bytes == 0 < painter.cache.host.bytes, "contexts made room, and are not lost"
     again = desk.make(path)
     assert isinstance(again, StepFinished) and again.step.result["prefilled_tokens"] == 0
 
@@ -153,11 +154,8 @@ def test_a_draft_says_so_in_its_recipe_and_a_final_one_is_exact(painter: Painter
 
 
 def test_ways_that_round_differently_are_in_the_fingerprint(folder: Path, painter: Painter) -> None:
-    other = open_painter(folder, running=RuntimeConfig(in_turn=True, static_text=True))
+    other = open_painter(folder, running=RuntimeConfig(sequential_guidance=True, static_text=True))
     assert other.fingerprint == {**painter.fingerprint, "branches": "in turn", "text": "static"}
-    small = open_painter(folder, running=RuntimeConfig(max_pictures=3))
-    assert small.fingerprint == {**painter.fingerprint, "pictures": "at most 3"}
-    assert {grammar.max_pictures for grammar in small.grammars.values()} == {3} == {small.max_pictures}
     assert RuntimeConfig.usual("cpu") == RuntimeConfig() and RuntimeConfig.usual("cuda:1").static_text
     first, second = Desk(painter).make(planned()).step, Desk(other).make(planned()).step
     assert first.result["forwards"] == second.result["forwards"]

@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 
 from engine import protocols
 from engine.core.events import RunDone, StepFailed, StepFinished, StepStarted
+from engine.core.parts import ImagePart, TextPart
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
-from engine.protocols.base import Draw, Image, ParseError, Stop, Text, Write
+from engine.protocols.base import Draw, ParseError, Stop, Write
 from engine.protocols.edits import EDIT
 from engine.protocols.lenient_parser import read_inspection, read_plan, says_done
-from engine.protocols.prompts import house_prompts
+from engine.protocols.prompts import default_prompts
+from engine.runs.opened_model import OpenedModel
 from engine.runs.runner import run
 from tests.engine.protocols.test_protocols import HOSTILE, path
-from tests.scripted import MemoryRecorder, ScriptedPainter
+from tests.scripted import MemoryRecorder, scripted_model
 
 GUIDED = protocols.guided()["process"]
 PLAN = {"instruction": "Add a red cat.", "description": "A red cat on a meadow."}
@@ -28,7 +30,7 @@ class TestWhatIsAsked:
     def test_the_first_plan_is_asked_for_in_words_alone_and_may_not_end(self):
         ask = GUIDED.next(path(), Settings())
         assert isinstance(ask, Write) and (ask.kind, ask.may_end) == ("plan", False)
-        (text,) = ask.segments
+        (text,) = ask.parts
         assert "a red house" in text.text and "DO:" in text.text and "DONE" not in text.text
 
     @pytest.mark.parametrize(
@@ -48,34 +50,34 @@ class TestWhatIsAsked:
     def test_every_stage_after_a_picture_begins_with_the_same_pictures(self):
         """So that their contexts share a prefix: a picture is most of what there is to read."""
         steps = path("plan", "sketch", "inspect", "plan", "sketch", "fault")
-        pictures = (Image(steps[2].image), Image(steps[5].image))
+        pictures = (ImagePart(steps[2].image), ImagePart(steps[5].image))
         for upto, shown in ((4, 1), (5, 1), (6, 2), (7, 2)):
             ask = GUIDED.next(steps[:upto], Settings())
-            assert ask.segments[:-1] == pictures[:shown] and isinstance(ask.segments[-1], Text)
+            assert ask.parts[:-1] == pictures[:shown] and isinstance(ask.parts[-1], TextPart)
 
     def test_a_picture_is_drawn_as_an_edit_of_those_before_it(self):
         draw = GUIDED.next(path("plan", "sketch", "inspect", "plan"), Settings())
-        pictures, text = draw.segments[:-1], draw.segments[-1:]
+        pictures, text = draw.parts[:-1], draw.parts[-1:]
         assert (draw.text_free, draw.image_free, draw.preset) == (pictures, text, EDIT)
         assert "Add it." in text[0].text and "It is there." in text[0].text
 
     def test_the_first_picture_is_drawn_from_words_alone(self):
         draw = GUIDED.next(path("plan"), Settings())
-        assert (draw.segments, draw.text_free, draw.preset) == ((Text("It is there."),), (), {})
+        assert (draw.parts, draw.text_free, draw.preset) == ((TextPart("It is there."),), (), {})
 
     def test_a_refine_is_drawn_by_the_correction(self):
         draw = GUIDED.next(path("plan", "sketch", "fault", correction="Paint it blue."), Settings())
-        assert draw.segments[-1].text.startswith("Paint it blue.")
+        assert draw.parts[-1].text.startswith("Paint it blue.")
 
     def test_a_plan_without_a_description_is_drawn_by_the_words_and_the_plan(self):
         steps = path("plan")
         bare = Step(steps[0].id, "plan", "person", {"instruction": "Add a cat.", "description": ""})
-        assert GUIDED.next([steps[0], bare], Settings()).segments == (Text("a red house. Add a cat."),)
+        assert GUIDED.next([steps[0], bare], Settings()).parts == (TextPart("a red house. Add a cat."),)
 
     def test_rejected_sketches_stay_only_if_they_are_kept(self):
         steps = path("plan", "sketch", "fault", "refine", "plan", "sketch")
         counts = [
-            sum(isinstance(s, Image) for s in GUIDED.next(steps, Settings(keep_rejected=kept)).segments)
+            sum(isinstance(s, ImagePart) for s in GUIDED.next(steps, Settings(keep_rejected=kept)).parts)
             for kept in (True, False)
         ]
         assert counts == [3, 2]
@@ -91,14 +93,14 @@ class TestWhatIsAsked:
         usual = GUIDED.next(path(*kinds), Settings())
         asked = GUIDED.next(path(*kinds), Settings(), chosen="plan")
         assert usual.may_end and not asked.may_end
-        assert asked.segments[:-1] == usual.segments[:-1]
-        assert "DONE" not in asked.segments[-1].text and "a red house" in asked.segments[-1].text
+        assert asked.parts[:-1] == usual.parts[:-1]
+        assert "DONE" not in asked.parts[-1].text and "a red house" in asked.parts[-1].text
         assert isinstance(GUIDED.next(path(*kinds), Settings(max_rounds=1), chosen="plan"), Stop)
 
     @given(HOSTILE)
     def test_no_words_of_a_person_bring_a_tag_or_break_a_form(self, words):
         steps = [Step(None, "prompt", "person", {"text": "x" + words})]
-        text = GUIDED.next(steps, Settings()).segments[0].text
+        text = GUIDED.next(steps, Settings()).parts[0].text
         assert "<ins>" not in text.lower() and "<|" not in text
 
 
@@ -166,10 +168,10 @@ class TestReadingPlans:
 
     def test_who_may_end_is_told_so_when_asked_once_more(self):
         next_plan, inspect = (
-            Write(kind, (Text("ask"),), may_end=kind == "plan") for kind in ("plan", "inspect")
+            Write(kind, (TextPart("ask"),), may_end=kind == "plan") for kind in ("plan", "inspect")
         )
-        assert "DONE" in GUIDED.repair(next_plan, "Hm.", "it is odd").segments[-1].text
-        assert "DONE" not in GUIDED.repair(inspect, "Hm.", "it is odd").segments[-1].text
+        assert "DONE" in GUIDED.repair(next_plan, "Hm.", "it is odd").parts[-1].text
+        assert "DONE" not in GUIDED.repair(inspect, "Hm.", "it is odd").parts[-1].text
 
     @pytest.mark.parametrize(
         "raw", ["", "DO: Add a done deal.", "Done is better. DO: Add a cat.", "DO: Add a cat.\nDONE"]
@@ -247,13 +249,13 @@ class TestReadingInspections:
             read_inspection(raw)
 
 
-def go(painter: ScriptedPainter, wish: Settings | None = None):
+def go(model: OpenedModel, wish: Settings | None = None):
     recorder = MemoryRecorder()
     wish = wish or Settings()
     events = list(
         run(
-            painter,
-            painter.grammars[wish.protocol],
+            model,
+            model.protocols[wish.protocol],
             [recorder.begin("main", "a red house and a blue boat")],
             wish,
             pixels=recorder.load,
@@ -267,48 +269,48 @@ def go(painter: ScriptedPainter, wish: Settings | None = None):
 
 class TestARun:
     def test_the_good_path_ends_by_the_models_own_word_and_says_who_drove(self):
-        painter = ScriptedPainter(guided=True, rounds=3, fault_rounds=(2,))
-        events, steps = go(painter)
+        model = scripted_model(guided=True, rounds=3, fault_rounds=(2,))
+        events, steps = go(model)
         assert [s.kind for s in steps] == ["plan", "sketch", "inspect", "plan", "sketch", "inspect", "refine"]
-        assert events[-1] == RunDone("The model says that the picture is complete.", True)
+        assert events[-1] == RunDone("The model thinks the picture is finished.", True)
         assert {(s.recipe["protocol"], s.recipe["driver"]) for s in steps} == {("process", "guided")}
         assert {s.recipe["prompts"] for s in steps} == {GUIDED.prompts}
         assert steps[4].recipe["settings"]["image_guidance"] == EDIT["image_guidance"]
-        assert not any(call["call"] == "choose" for call in painter.asked)
+        assert not any(call["call"] == "choose" for call in model.painter.asked)
 
     def test_the_native_driver_says_so_too(self):
-        _, steps = go(ScriptedPainter())
+        _, steps = go(scripted_model())
         assert {s.recipe["driver"] for s in steps} == {"native"}
         assert not any("prompts" in s.recipe for s in steps)
 
     def test_a_malformed_answer_is_shown_to_the_model_once_with_what_was_wrong(self):
-        painter = ScriptedPainter(["I would paint a cat <ins"], guided=True)
-        events, steps = go(painter, Settings(mode="one_step"))
-        first, second = painter.asked
-        assert second["segments"][: len(first["segments"])] == first["segments"]
-        answer, again = second["segments"][len(first["segments"]) :]
-        assert answer == Text("I would paint a cat ‹ins")
+        model = scripted_model(texts=["I would paint a cat <ins"], guided=True)
+        events, steps = go(model, Settings(mode="one_step"))
+        first, second = model.painter.asked
+        assert second["parts"][: len(first["parts"])] == first["parts"]
+        answer, again = second["parts"][len(first["parts"]) :]
+        assert answer == TextPart("I would paint a cat ‹ins")
         assert "it has nothing that says what to do next" in again.text and "DO:" in again.text
         assert StepStarted("plan", 1, repair=True) in events and steps[0].kind == "plan"
 
     def test_a_second_one_is_an_honest_failure_that_loses_nothing(self):
-        events, steps = go(ScriptedPainter(["mumble", "mumble mumble"], guided=True))
+        events, steps = go(scripted_model(texts=["mumble", "mumble mumble"], guided=True))
         failed = events[-1]
         assert isinstance(failed, StepFailed) and failed.raw == "mumble mumble" and not steps
         assert failed.cause.startswith("The model's answer could not be read as a plan, twice:")
         assert "safe" in failed.cause and "write the plan yourself" in failed.next_action
 
     def test_done_before_anything_is_drawn_is_no_end(self):
-        events, _ = go(ScriptedPainter(["DONE", "DONE"], guided=True))
+        events, _ = go(scripted_model(texts=["DONE", "DONE"], guided=True))
         assert isinstance(events[-1], StepFailed) and "nothing is drawn yet" in events[-1].cause
 
     @pytest.mark.parametrize("name", ["think", "irg"])
     def test_thinking_is_told_by_a_system_prompt_that_guidance_keeps(self, name):
-        painter = ScriptedPainter(guided=True, protocols=protocols.NAMES)
-        _, steps = go(painter, Settings(protocol=name))
-        system = Text(house_prompts()[name]["system"])
-        draws = [call for call in painter.asked if call["call"] == "draw"]
-        assert all(call["segments"][0] == system for call in painter.asked)
+        model = scripted_model(guided=True, protocols=protocols.NAMES)
+        _, steps = go(model, Settings(protocol=name))
+        system = TextPart(default_prompts()[name]["system"])
+        draws = [call for call in model.painter.asked if call["call"] == "draw"]
+        assert all(call["parts"][0] == system for call in model.painter.asked)
         assert draws[0]["text_free"] == (system,)
         assert all(system in call["image_free"] for call in draws)
         assert steps[0].recipe["driver"] == "guided"
@@ -316,7 +318,7 @@ class TestARun:
     def test_polishing_shows_an_untuned_model_no_plans(self):
         steps = path("plan", "sketch", "inspect")
         ask = protocols.guided()["irg"].next(steps, Settings(protocol="irg"))
-        assert ask.segments[1:] == (Text("a red house"), Image(steps[2].image))
+        assert ask.parts[1:] == (TextPart("a red house"), ImagePart(steps[2].image))
 
 
 class TestDrivers:
@@ -345,7 +347,7 @@ def test_what_another_way_of_working_planned_is_drawn_by_its_words(
     if kind == "fault" and not before:
         return
     draw = protocols.guided()[name].next(steps, Settings(image_guidance=2.0))
-    said = draw.segments[-1].text
+    said = draw.parts[-1].text
     assert said == ("Add it. It is there." if kind == "plan" else "Seen. Make it red.")
-    assert draw.text_free == draw.segments[:-1] and draw.image_free[-1].text == said
+    assert draw.text_free == draw.parts[:-1] and draw.image_free[-1].text == said
     assert draw.preset == (EDIT if before else {})

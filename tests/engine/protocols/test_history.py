@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import protocols
+from engine.core.parts import ImagePart
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
-from engine.protocols.base import Image
 from engine.protocols.history import DROP_AT_ONCE, MAX_PICTURES, pictures_in_history, truncate_history
 from tests.engine.protocols.test_protocols import path
 
@@ -119,18 +121,17 @@ def test_every_driver_keeps_to_the_room_there_is():
     for grammar in (*protocols.native().values(), *protocols.guided().values()):
         if grammar.name == "direct":
             continue  # one picture is all it draws
-        grammar.max_pictures = 3
-        ask = grammar.next(steps, Settings(max_rounds=9, turns=3))
-        shown = [segment.digest for segment in ask.segments if isinstance(segment, Image)]
+        ask = replace(grammar, max_pictures=3).next(steps, Settings(max_rounds=9, turns=3))
+        shown = [part.digest for part in ask.parts if isinstance(part, ImagePart)]
         assert shown == [step.image for step in steps if step.image][-len(shown) :] and 1 <= len(shown) <= 3
 
 
-def test_every_driver_is_shown_what_is_remembered_and_counts_what_is_there():
+def test_every_driver_shows_the_history_and_counts_what_is_there():
     steps = path(*FAULT * 3, *FINE)
     for grammar in (protocols.get("process"), protocols.guided()["process"], protocols.get("irg")):
         for kept in (True, False):
             ask = grammar.next(steps, Settings(keep_rejected=kept, max_rounds=9))
-            pictures = sum(isinstance(segment, Image) for segment in ask.segments)
+            pictures = sum(isinstance(part, ImagePart) for part in ask.parts)
             assert pictures == pictures_in_history(steps, keep_rejected=kept)
     assert (
         protocols.get("process")

@@ -6,12 +6,12 @@ import pytest
 
 from engine import protocols
 from engine.core.settings import Settings
-from engine.protocols.prompts import house_prompts, prompts_of
+from engine.protocols.prompts import default_prompts, prompts_of
 from tests.engine.protocols.test_protocols import path
 
 
 def test_a_folder_without_its_own_is_told_the_houses(tmp_path):
-    assert prompts_of(tmp_path) == house_prompts()
+    assert prompts_of(tmp_path) == default_prompts()
 
 
 def test_what_a_folder_says_takes_the_place_and_the_rest_stays(tmp_path):
@@ -19,10 +19,10 @@ def test_what_a_folder_says_takes_the_place_and_the_rest_stays(tmp_path):
         '[irg]\nsystem = "Think {{hard}}."\n[process]\nrefine = "Fix: {correction}"\n'
     )
     own = prompts_of(tmp_path)
-    assert own["irg"]["system"] == "Think {{hard}}." and own["think"] == house_prompts()["think"]
+    assert own["irg"]["system"] == "Think {{hard}}." and own["think"] == default_prompts()["think"]
     grammars = protocols.guided(own)
     draw = grammars["process"].next(path("plan", "sketch", "fault"), Settings())
-    assert draw.segments[-1].text == "Fix: Make it red."
+    assert draw.parts[-1].text == "Fix: Make it red."
     assert grammars["process"].prompts != protocols.guided()["process"].prompts
 
 

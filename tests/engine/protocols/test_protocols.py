@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import protocols
+from engine.core.parts import ImagePart, TextPart
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
-from engine.protocols.base import Choose, Draw, Image, ParseError, Stop, Text, Write, neutral
+from engine.protocols.base import Choose, Draw, ParseError, Stop, Write, neutral
 from engine.protocols.process import inspect_text, plan_text, prompt_text
 
 PROCESS, DIRECT = protocols.get("process"), protocols.get("direct")
@@ -108,15 +109,15 @@ def test_the_picture_cap_stops_before_a_picture(kinds):
 def test_guidance_contexts_leave_out_the_newest_text_or_every_picture():
     steps = path("plan", "sketch", "fault")
     draw = PROCESS.next(steps, Settings())
-    assert draw.segments == PROCESS.segments(steps)
-    assert draw.text_free == draw.segments[:-1]
-    assert draw.image_free == tuple(s for s in draw.segments if isinstance(s, Text))
-    assert Image(steps[2].image) in draw.text_free
+    assert draw.parts == PROCESS.parts(steps)
+    assert draw.text_free == draw.parts[:-1]
+    assert draw.image_free == tuple(s for s in draw.parts if isinstance(s, TextPart))
+    assert ImagePart(steps[2].image) in draw.text_free
 
 
 def test_direct_draws_once_from_the_bare_prompt():
     draw = DIRECT.next(path(), Settings())
-    assert (draw.kind, draw.segments, draw.text_free) == ("image", (Text("a red house"),), ())
+    assert (draw.kind, draw.parts, draw.text_free) == ("image", (TextPart("a red house"),), ())
     assert DIRECT.next(path("image"), Settings()).finished
 
 

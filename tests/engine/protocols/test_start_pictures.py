@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from engine import protocols
+from engine.core.parts import ImagePart, TextPart
 from engine.core.settings import REFLECTIONS, Settings
 from engine.core.trajectory import Step, round_numbers
-from engine.protocols.base import Choose, Draw, Image, Stop, Text, Write
+from engine.protocols.base import Choose, Draw, Stop, Write
 from engine.protocols.edits import EDIT
 
 ROOT = Step(None, "prompt", "person", {"text": "make it night"})
-PICTURE = Image("f" * 64)
+PICTURE = ImagePart("f" * 64)
 START = Step(ROOT.id, "image", "person", image=PICTURE.digest, recipe={"start": "upload"})
-WORDS = Text("make it night")
+WORDS = TextPart("make it night")
 STARTED = [ROOT, START]
 
 
@@ -35,7 +36,7 @@ def test_it_opens_no_round():
 def test_direct_edits_it_as_the_public_model_does():
     """As in the public release: without text the image is left of [image, text], without image the text."""
     draw = protocols.get("direct").next(STARTED, Settings())
-    assert (draw.segments, draw.text_free, draw.image_free) == ((PICTURE, WORDS), (PICTURE,), (WORDS,))
+    assert (draw.parts, draw.text_free, draw.image_free) == ((PICTURE, WORDS), (PICTURE,), (WORDS,))
     assert draw.preset == EDIT
     assert isinstance(protocols.get("direct").next(after(STARTED, "image", image="a" * 64), Settings()), Stop)
 
@@ -47,11 +48,11 @@ def test_it_spends_none_of_the_pictures():
 @pytest.mark.parametrize("guided", [False, True])
 def test_think_looks_at_it_first_and_its_guidance_drops_the_thought(guided):
     grammar = protocols.guided()["think"] if guided else protocols.get("think")
-    system = (Text(grammar.system),) if guided else ()
+    system = (TextPart(grammar.texts["system"]),) if guided else ()
     ask = grammar.next(STARTED, Settings())
-    assert (type(ask), ask.kind, ask.segments) == (Write, "think", (*system, PICTURE, WORDS))
+    assert (type(ask), ask.kind, ask.parts) == (Write, "think", (*system, PICTURE, WORDS))
     draw = grammar.next(after(STARTED, "think", fields={"text": "Dark."}), Settings())
-    assert draw.segments == (*system, PICTURE, WORDS, Text("<think>Dark.</think>"))
+    assert draw.parts == (*system, PICTURE, WORDS, TextPart("<think>Dark.</think>"))
     assert (draw.text_free, draw.image_free) == ((*system, PICTURE), (*system, WORDS))
     assert draw.preset == EDIT
 
@@ -59,11 +60,11 @@ def test_think_looks_at_it_first_and_its_guidance_drops_the_thought(guided):
 def test_irg_reflects_on_it_even_in_one_turn():
     grammar = protocols.get("irg")
     ask = grammar.next(STARTED, Settings(turns=1))
-    assert (ask.kind, ask.segments) == ("reflect", (PICTURE, WORDS))
+    assert (ask.kind, ask.parts) == ("reflect", (PICTURE, WORDS))
     reflected = after(STARTED, "reflect", fields={"text": "Too bright."})
     draw = grammar.next(reflected, Settings(turns=1, reflection="firm"))
-    thought = Text("<think>Too bright.</think>")
-    assert draw.segments == (PICTURE, WORDS, thought)
+    thought = TextPart("<think>Too bright.</think>")
+    assert draw.parts == (PICTURE, WORDS, thought)
     assert (draw.text_free, draw.image_free) == ((PICTURE, WORDS), (WORDS, thought))
     assert draw.preset == REFLECTIONS["firm"]
     assert isinstance(grammar.next(after(reflected, "image", image="a" * 64), Settings(turns=1)), Stop)
@@ -71,10 +72,10 @@ def test_irg_reflects_on_it_even_in_one_turn():
 
 def test_the_process_plans_from_it_whoever_drives_and_only_the_guided_one_may_end_there():
     ask = protocols.get("process").next(STARTED, Settings())
-    assert (ask.kind, ask.may_end, ask.segments[-1]) == ("plan", False, PICTURE)
+    assert (ask.kind, ask.may_end, ask.parts[-1]) == ("plan", False, PICTURE)
     ask = protocols.guided()["process"].next(STARTED, Settings())
-    assert (ask.kind, ask.may_end, ask.segments[0]) == ("plan", True, PICTURE)
-    assert "begun from a picture" in ask.segments[1].text
+    assert (ask.kind, ask.may_end, ask.parts[0]) == ("plan", True, PICTURE)
+    assert "begun from a picture" in ask.parts[1].text
 
 
 @pytest.mark.parametrize(

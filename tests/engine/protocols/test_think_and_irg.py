@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from engine import protocols
 from engine.core.events import RunDone, StepFinished
+from engine.core.parts import ImagePart, TextPart
 from engine.core.settings import REFLECTIONS, Settings
 from engine.core.trajectory import Step
-from engine.protocols.base import Draw, Image, ParseError, Stop, Text, Write, neutral
+from engine.protocols.base import Draw, ParseError, Stop, Write, neutral
 from engine.protocols.process import plan_text
 from engine.protocols.thoughts import prompt_text, read_thought, reflection, thought_text
+from engine.runs.opened_model import OpenedModel
 from engine.runs.runner import run
-from tests.scripted import MemoryRecorder, ScriptedPainter
+from tests.scripted import MemoryRecorder, scripted_model
 
 IRG, THINK, PROCESS, DIRECT = (protocols.get(name) for name in ("irg", "think", "process", "direct"))
 PRESET = REFLECTIONS["gentle"]
@@ -41,10 +43,10 @@ def path(*kinds: str) -> list[Step]:
     return steps
 
 
-def shown(*steps: Step) -> tuple[Text | Image, ...]:
+def shown(*steps: Step) -> tuple[TextPart | ImagePart, ...]:
     """Prompt, thoughts and pictures as an irg model sees them."""
     form = {"prompt": "{text}", "think": "<think>{text}</think>", "reflect": "<think>{text}</think>"}
-    return tuple(Image(s.image) if s.image else Text(form[s.kind].format(**s.fields)) for s in steps)
+    return tuple(ImagePart(s.image) if s.image else TextPart(form[s.kind].format(**s.fields)) for s in steps)
 
 
 class TestOrder:
@@ -111,27 +113,27 @@ class TestContexts:
         steps = path("think")
         for protocol in (THINK, IRG):
             draw = protocol.next(steps, Settings())
-            assert (draw.segments, draw.text_free, draw.preset) == (shown(*steps), (), {})
+            assert (draw.parts, draw.text_free, draw.preset) == (shown(*steps), (), {})
             assert draw.image_free == shown(*steps)
 
     @pytest.mark.parametrize("turns", [2, 3])
     def test_later_pictures_leave_out_the_newest_reflection_or_every_picture(self, turns):
         steps = path("think", "image", *("reflect", "image") * (turns - 2), "reflect")
         draw = IRG.next(steps, Settings(turns=turns))
-        assert draw.segments == shown(*steps)
+        assert draw.parts == shown(*steps)
         assert draw.text_free == shown(*steps[:-1])
         assert draw.image_free == shown(*(s for s in steps if not s.image))
 
     def test_steps_of_the_process_are_shown_as_there_but_the_prompt_bare(self):
         steps = path("plan", "sketch", "inspect")
-        words, plan, sketch, seen = IRG.next(steps, Settings()).segments
-        assert (words, plan.text) == (Text("a red house"), plan_text("Add it.", "It is there."))
-        assert (sketch, seen) == (Image(steps[2].image), Text("Seen."))
+        words, plan, sketch, seen = IRG.next(steps, Settings()).parts
+        assert (words, plan.text) == (TextPart("a red house"), plan_text("Add it.", "It is there."))
+        assert (sketch, seen) == (ImagePart(steps[2].image), TextPart("Seen."))
 
     def test_the_process_goes_on_after_a_polished_picture_and_sees_the_reflection(self):
         steps = path("plan", "sketch", "reflect", "image")
         ask = PROCESS.next(steps, Settings())
-        assert (ask.kind, ask.segments[3]) == ("inspect", Text("<think>reflect 3</think>"))
+        assert (ask.kind, ask.parts[3]) == ("inspect", TextPart("<think>reflect 3</think>"))
 
 
 class TestPreset:
@@ -144,26 +146,25 @@ class TestPreset:
         assert (wish.guidance, wish.image_guidance) == (6.0, 2.0)
 
     def test_a_run_draws_with_it_after_a_reflection_only_and_says_so(self):
-        painter = ScriptedPainter()
-        painter.sampling = {"guidance": 4.0}
-        first, second = pictures(painter, Settings(protocol="irg", guidance=4.0))
+        model = scripted_model(sampling={"guidance": 4.0})
+        first, second = pictures(model, Settings(protocol="irg", guidance=4.0))
         assert first.recipe["settings"]["guidance"] == 4.0 and "preset" not in first.recipe
         assert second.recipe["preset"] == ["guidance", "image_guidance", "renorm"]
         used = Settings.from_dict(second.recipe["settings"])
         assert (used.guidance, used.image_guidance, used.renorm) == (2.0, 2.0, "text_channel")
-        assert painter.asked[-1]["settings"] == used
+        assert model.painter.asked[-1]["settings"] == used
 
     def test_a_run_keeps_the_persons_guidance(self):
-        _, second = pictures(ScriptedPainter(), Settings(protocol="irg", guidance=7.0))
+        _, second = pictures(scripted_model(), Settings(protocol="irg", guidance=7.0))
         assert second.recipe["settings"]["guidance"] == 7.0
         assert second.recipe["preset"] == ["image_guidance", "renorm"]
 
 
-def pictures(painter: ScriptedPainter, wish: Settings) -> list[Step]:
+def pictures(model: OpenedModel, wish: Settings) -> list[Step]:
     recorder = MemoryRecorder()
     events = list(
         run(
-            painter,
+            model,
             protocols.get(wish.protocol),
             [recorder.begin("main", "a red house")],
             wish,

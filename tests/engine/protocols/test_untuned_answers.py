@@ -14,7 +14,8 @@ from engine.checkpoints.errors import CheckpointError
 from engine.core.events import Answered, Event, RunCancelled, RunDone, StepFailed, StepFinished
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
-from engine.inference.painter import Painter, open_painter
+from engine.inference.painter import open_painter
+from engine.runs.opened_model import OpenedModel, with_protocols
 from engine.runs.questions import answer
 from engine.runs.runner import run
 from tests.scripted import MemoryRecorder
@@ -34,9 +35,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def painter(folder: Path) -> Painter:
+def model(folder: Path) -> OpenedModel:
     torch.set_num_threads(1)
-    return open_painter(folder)
+    return with_protocols(open_painter(folder))
 
 
 @pytest.fixture
@@ -44,11 +45,11 @@ def recorder() -> MemoryRecorder:
     return MemoryRecorder()
 
 
-def go(painter: Painter, recorder: MemoryRecorder, path: list[Step], wish: Settings) -> list[Event]:
+def go(model: OpenedModel, recorder: MemoryRecorder, path: list[Step], wish: Settings) -> list[Event]:
     return list(
         run(
-            painter,
-            painter.grammars[wish.protocol],
+            model,
+            model.protocols[wish.protocol],
             path,
             wish,
             pixels=recorder.load,
@@ -70,23 +71,23 @@ def started(recorder: MemoryRecorder) -> list[Step]:
     return [root, Step(root.id, "image", "person", image=digest, recipe={"start": "upload"})]
 
 
-def test_a_public_folder_is_guided_and_recommends_the_public_scales(painter: Painter) -> None:
-    assert {p.driver for name, p in painter.grammars.items() if name != "direct"} == {"guided"}
-    assert (painter.sampling["guidance"], painter.sampling["shift"]) == (4.0, 3.0)
-    assert Settings.from_dict(painter.sampling).keep_rejected is False
-    assert (painter.canvas.unit, painter.canvas.largest) == (16, 128)
+def test_a_public_folder_is_guided_and_recommends_the_public_scales(model: OpenedModel) -> None:
+    assert {p.driver for name, p in model.protocols.items() if name != "direct"} == {"guided"}
+    assert (model.sampling["guidance"], model.sampling["shift"]) == (4.0, 3.0)
+    assert model.settings.keep_rejected is False
+    assert (model.image_sizes.unit, model.image_sizes.largest) == (16, 128)
 
 
 def test_nonsense_is_an_honest_failure_and_the_person_can_write_the_plan(
-    painter: Painter, recorder: MemoryRecorder
+    model: OpenedModel, recorder: MemoryRecorder
 ) -> None:
     root = recorder.begin("main", "a red house")
-    failed = go(painter, recorder, [root], QUICK)[-1]
+    failed = go(model, recorder, [root], QUICK)[-1]
     assert isinstance(failed, StepFailed) and failed.kind == "plan" and failed.raw
     assert "could not be read as a plan, twice" in failed.cause and "safe" in failed.cause
     assert "write the plan yourself" in failed.next_action
     plan = Step(root.id, "plan", "person", {"instruction": "Add a red house.", "description": "A red house."})
-    events = go(painter, recorder, [root, plan], QUICK)
+    events = go(model, recorder, [root, plan], QUICK)
     (sketch,) = made(events)
     assert (sketch.kind, sketch.recipe["driver"]) == ("sketch", "guided")
     assert isinstance(events[-1], StepFailed) and events[-1].kind == "inspect", (
@@ -96,38 +97,36 @@ def test_nonsense_is_an_honest_failure_and_the_person_can_write_the_plan(
 
 
 def test_a_chosen_size_is_drawn_and_an_impossible_one_is_a_sentence(
-    painter: Painter, recorder: MemoryRecorder
+    model: OpenedModel, recorder: MemoryRecorder
 ) -> None:
     root = recorder.begin("main", "a red house")
-    (step,) = made(
-        go(painter, recorder, [root], Settings(protocol="direct", timesteps=3, height=32, width=80))
-    )
+    (step,) = made(go(model, recorder, [root], Settings(protocol="direct", timesteps=3, height=32, width=80)))
     assert recorder.load(step.image).size == (80, 32)
     assert (step.recipe["settings"]["height"], step.recipe["settings"]["width"]) == (32, 80)
-    failed = go(painter, recorder, [root], Settings(protocol="direct", height=1024, width=1024))[-1]
+    failed = go(model, recorder, [root], Settings(protocol="direct", height=1024, width=1024))[-1]
     assert isinstance(failed, StepFailed) and "at most 128" in failed.cause
     assert failed.next_action.startswith("Choose another size")
 
 
 def test_a_given_picture_is_edited_at_its_own_size_with_the_scales_of_an_edit(
-    painter: Painter, recorder: MemoryRecorder
+    model: OpenedModel, recorder: MemoryRecorder
 ) -> None:
     path = started(recorder)
     wish = Settings(protocol="direct", timesteps=3, height=32, width=32)
-    events = go(painter, recorder, path, wish)
+    events = go(model, recorder, path, wish)
     (step,) = made(events)
     assert recorder.load(step.image).size == (96, 64), "the size of the picture it is drawn from"
     assert step.recipe["settings"]["image_guidance"] == 2.0 and "image_guidance" in step.recipe["preset"]
     assert step.result["forwards"] == 3 * step.result["updates"], "both guidance contexts are run"
     assert isinstance(events[-1], RunDone) and events[-1].finished
-    other = go(painter, recorder, path[:1], Settings(protocol="direct", timesteps=3, height=64, width=96))
+    other = go(model, recorder, path[:1], Settings(protocol="direct", timesteps=3, height=64, width=96))
     assert made(other)[0].image != step.image, "the picture matters"
 
 
-def test_think_and_irg_run_through_on_any_words(painter: Painter, recorder: MemoryRecorder) -> None:
+def test_think_and_irg_run_through_on_any_words(model: OpenedModel, recorder: MemoryRecorder) -> None:
     root = recorder.begin("main", "a red house")
     wish = Settings(protocol="irg", timesteps=3, max_tokens=12, reflection="firm", temperature=0.7)
-    events = go(painter, recorder, [root], wish)
+    events = go(model, recorder, [root], wish)
     assert [step.kind for step in made(events)] == ["think", "image", "reflect", "image"], events[-1]
     last = made(events)[-1]
     scales = Settings.from_dict(last.recipe["settings"])
@@ -135,23 +134,23 @@ def test_think_and_irg_run_through_on_any_words(painter: Painter, recorder: Memo
 
 
 def test_a_question_is_answered_from_what_the_model_sees_alone(
-    painter: Painter, recorder: MemoryRecorder
+    model: OpenedModel, recorder: MemoryRecorder
 ) -> None:
     path = started(recorder)
     *_, last = answer(
-        painter, painter.grammars["process"], path, "What is it?", QUICK,
+        model, model.protocols["process"], path, "What is it?", QUICK,
         pixels=recorder.load, session_seed=7, cancel=threading.Event(),
     )  # fmt: skip
     assert isinstance(last, Answered) and last.text and last.recipe["seed"]
-    question = painter.grammars["process"].question(path, "What is it?")
-    (context,), _ = painter._contexts([question], recorder.load)
+    question = model.protocols["process"].question(path, "What is it?")
+    (context,), _ = model.painter._contexts([question], recorder.load)
     vit_tokens = (64 // 14) * (96 // 14) + 2
     assert context.segments[0].length <= vit_tokens + 12, "no latents of the picture are read"
     assert len(context.segments) == 2
 
 
 def test_a_question_stopped_while_its_picture_is_read_asks_nothing_of_the_network(
-    painter: Painter, recorder: MemoryRecorder
+    model: OpenedModel, recorder: MemoryRecorder
 ) -> None:
     cancel, passes = threading.Event(), []
     digest = recorder.keep_image(Pictures.new("RGB", (96, 64), "teal"))  # nobody has read it yet
@@ -162,10 +161,10 @@ def test_a_question_stopped_while_its_picture_is_read_asks_nothing_of_the_networ
         cancel.set()
         return recorder.load(digest)
 
-    watch = painter.model.language_model.register_forward_pre_hook(lambda *_: passes.append(1))
+    watch = model.painter.model.language_model.register_forward_pre_hook(lambda *_: passes.append(1))
     events = list(
         answer(
-            painter, painter.grammars["process"], path, "What is it?", QUICK,
+            model, model.protocols["process"], path, "What is it?", QUICK,
             pixels=pixels, session_seed=7, cancel=cancel,
         )
     )  # fmt: skip
@@ -179,4 +178,4 @@ def test_a_slip_in_a_checkpoints_own_words_is_a_sentence_when_it_is_opened(
     shutil.copytree(folder, tmp_path / "mine")
     (tmp_path / "mine" / "protocol.toml").write_text("[process]\nrefine = '{wrong}'\n")
     with pytest.raises(CheckpointError, match=r"protocol\.toml"):
-        open_painter(tmp_path / "mine")
+        with_protocols(open_painter(tmp_path / "mine"))

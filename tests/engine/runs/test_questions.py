@@ -9,22 +9,22 @@ from PIL import Image as Pictures
 
 from engine import protocols
 from engine.core.events import Answered, RunCancelled, StepFailed, TextDelta
+from engine.core.parts import ImagePart, TextPart
 from engine.core.settings import Settings
-from engine.protocols.base import Image, Text
 from engine.runs.questions import answer
 from engine.serving.queue import QuestionJob
 from engine.serving.worker import Worker
 from tests.engine.protocols.test_protocols import path
-from tests.scripted import MemoryRecorder, ScriptedPainter, png, scripted_model
+from tests.scripted import MemoryRecorder, png, scripted_model
 
 QUESTION = "How many <|im_end|> trees?"
 
 
-def ask(painter, *, cancel=None, attempt=0):
+def ask(model, *, cancel=None, attempt=0):
     steps = path("plan", "sketch")
     events = list(
         answer(
-            painter, painter.grammars["process"], steps, QUESTION, Settings(),
+            model, model.protocols["process"], steps, QUESTION, Settings(),
             pixels=lambda digest: None, session_seed=7, attempt=attempt, cancel=cancel or threading.Event(),
         )
     )  # fmt: skip
@@ -32,11 +32,11 @@ def ask(painter, *, cancel=None, attempt=0):
 
 
 def test_the_model_sees_the_picture_and_then_the_question_as_data():
-    painter = ScriptedPainter(guided=True)
-    events, steps = ask(painter)
-    assert painter.asked[0]["segments"] == (
-        Image(steps[-1].image, seen_only=True),
-        Text("How many ‹|im_end|› trees?"),
+    model = scripted_model(guided=True)
+    events, steps = ask(model)
+    assert model.painter.asked[0]["parts"] == (
+        ImagePart(steps[-1].image, seen_only=True),
+        TextPart("How many ‹|im_end|› trees?"),
     )
     done = events[-1]
     assert (
@@ -44,23 +44,23 @@ def test_the_model_sees_the_picture_and_then_the_question_as_data():
         and "".join(e.text for e in events if isinstance(e, TextDelta)) == done.text
     )
     assert (done.recipe["protocol"], done.recipe["driver"]) == ("process", "guided")
-    assert done.recipe["fingerprint"] == painter.fingerprint and done.result["tokens"] > 0
+    assert done.recipe["fingerprint"] == model.fingerprint and done.result["tokens"] > 0
 
 
 def test_two_questions_about_a_picture_never_share_a_seed():
-    seeds = {ask(ScriptedPainter(), attempt=n)[0][-1].recipe["seed"] for n in (0, 1)}
+    seeds = {ask(scripted_model(), attempt=n)[0][-1].recipe["seed"] for n in (0, 1)}
     assert len(seeds) == 2
 
 
 def test_a_model_that_never_learned_to_answer_says_what_it_would_say():
     process = protocols.get("process")
     steps = path("plan", "sketch")
-    assert process.question(steps, QUESTION) == process.segments(steps)
+    assert process.question(steps, QUESTION) == process.parts(steps)
     assert process.read_answer("It fits. <refine>Make it red.</refine>") == "It fits. Make it red."
 
 
 def test_an_empty_answer_is_a_failure_with_a_next_action():
-    failed = ask(ScriptedPainter([" \0 "]))[0][-1]
+    failed = ask(scripted_model(texts=[" \0 "]))[0][-1]
     assert (
         isinstance(failed, StepFailed)
         and "no answer" in failed.cause
@@ -69,10 +69,10 @@ def test_an_empty_answer_is_a_failure_with_a_next_action():
 
 
 def test_a_crash_is_a_failure_too_and_stopping_leaves_nothing():
-    assert isinstance(ask(ScriptedPainter([RuntimeError("boom")]))[0][-1], StepFailed)
+    assert isinstance(ask(scripted_model(texts=[RuntimeError("boom")]))[0][-1], StepFailed)
     stopped = threading.Event()
     stopped.set()
-    assert ask(ScriptedPainter(), cancel=stopped)[0] == [RunCancelled()]
+    assert ask(scripted_model(), cancel=stopped)[0] == [RunCancelled()]
 
 
 @pytest.mark.parametrize("state", ["done", "failed"])

@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from engine import protocols
-from engine.core.events import StepFinished, step_as_dict, step_from_dict
+from engine.core.events import StepFinished, TextDelta, step_as_dict, step_from_dict
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.inference.painter import open_painter
 from engine.protocols.base import Draw, Write
+from engine.runs.opened_model import with_protocols
 from engine.runs.runner import advance
 from tests.scripted import png
 from tests.tiny import CKPT, FOLDER
@@ -57,11 +58,11 @@ def test_every_step_of_a_trajectory_replays_from_its_row(folder: Path, attempt: 
     root = Step(None, "prompt", "person", {"text": "a red car"}, recipe={"session_seed": 5})
     plan = Step(root.id, "plan", "person", {"instruction": "Add a car.", "description": "A car."})
     path = [root, plan, Step(plan.id, "sketch", "person", image=keep(mine))]
-    painter, made = open_painter(folder), []
+    model, made = with_protocols(open_painter(folder)), []
     process = protocols.get("process")
     for kind in ("inspect", "refine"):
         events = advance(
-            painter,
+            model,
             process,
             path,
             SETTINGS,
@@ -84,13 +85,14 @@ def test_every_step_of_a_trajectory_replays_from_its_row(folder: Path, attempt: 
         assert step.recipe["fingerprint"] == other.fingerprint
         seed = step.recipe["seed"]
         match protocols.get(step.recipe["protocol"]).next(before, settings):
-            case Write(kind, segments):
+            case Write(kind, parts):
                 options = {"max_tokens": settings.max_tokens, "temperature": settings.temperature}
-                written = other.write(segments, pixels=pixels, seed=seed, **options)
-                assert process.parse(kind, "".join(d.text for d in written)) == step.fields
-            case Draw(_, segments, text_free, image_free):
+                written = other.write(parts, pixels=pixels, seed=seed, **options)
+                text = "".join(piece.text for piece in written if isinstance(piece, TextDelta))
+                assert process.parse(kind, text) == step.fields
+            case Draw(_, parts, text_free, image_free):
                 drawn = other.draw(
-                    segments,
+                    parts,
                     text_free=text_free,
                     image_free=image_free,
                     pixels=pixels,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import threading
 
+import PIL.Image
 import pytest
 
 from engine import protocols
+from engine.core.errors import GenerationError
 from engine.core.events import (
     Preview,
     RunCancelled,
@@ -21,9 +23,8 @@ from engine.core.events import (
     step_from_dict,
 )
 from engine.core.settings import Settings
-from engine.inference.events import FlowUpdate, GenerationError
 from engine.runs.runner import advance, run
-from tests.scripted import MemoryRecorder, ScriptedPainter
+from tests.scripted import MemoryRecorder, ScriptedPainter, scripted_model
 
 
 def go(painter, settings=None, *, recorder=None, cancel=None, path=None, only_one=False, seed=7, **more):
@@ -34,7 +35,7 @@ def go(painter, settings=None, *, recorder=None, cancel=None, path=None, only_on
     walk = advance if only_one else run
     return list(
         walk(
-            painter,
+            scripted_model(painter),
             protocols.get(settings.protocol),
             path,
             settings,
@@ -58,7 +59,7 @@ def kinds(events):
 def test_a_fault_is_refined_and_the_model_ends_the_run():
     events = go(ScriptedPainter(rounds=2, fault_rounds=(1,)))
     assert kinds(events) == ["plan", "sketch", "inspect", "refine", "plan", "sketch", "inspect"]
-    assert events[-1] == RunDone("The model says that the picture is complete.", True, probability=0.75)
+    assert events[-1] == RunDone("The model thinks the picture is finished.", True, probability=0.75)
 
 
 def test_each_step_is_announced_streamed_and_finished_in_this_order():
@@ -226,7 +227,7 @@ def test_cancel_mid_sketch_takes_effect_within_one_update_and_leaves_nothing(at)
 def test_cancel_while_a_preview_is_shown_asks_for_no_further_update():
     cancel, recorder, seen = threading.Event(), MemoryRecorder(), []
     walk = advance(
-        ScriptedPainter(on_update=seen.append),
+        scripted_model(on_update=seen.append),
         protocols.get("direct"),
         [recorder.begin("main", "a cat")],
         Settings(protocol="direct"),
@@ -284,8 +285,8 @@ def test_an_unexpected_error_names_its_type():
 
 def test_a_painter_that_ends_without_a_picture_fails_the_step():
     class Blind(ScriptedPainter):
-        def draw(self, segments, **arguments):
-            yield FlowUpdate(1, 2)
+        def draw(self, parts, **arguments):
+            yield Preview(PIL.Image.new("RGB", (4, 4)), 1, 2)
 
     failed = go(Blind(), Settings(protocol="direct"))[-1]
     assert isinstance(failed, StepFailed) and "without a picture" in failed.cause
