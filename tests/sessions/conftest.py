@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sessions import Store
+from tests.sessions.stories import Story, grow
 
 
 @pytest.fixture
@@ -27,6 +29,20 @@ def made_home(home: Path, empty_database: bytes) -> Path:
     home.mkdir()
     (home / "restroke.db").write_bytes(empty_database)
     return home
+
+
+@pytest.fixture(scope="session")
+def grown_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Story]:
+    """A home with one grown session."""
+    made = tmp_path_factory.mktemp("grown")
+    with Store.open(made) as store:
+        return made, grow(store)
+
+
+@pytest.fixture
+def grown_home(home: Path, grown_once: tuple[Path, Story]) -> Path:
+    """A copy of that home. Tests that all begin with it name it ``made_home``."""
+    return shutil.copytree(grown_once[0], home)
 
 
 @pytest.fixture

@@ -21,16 +21,24 @@ from sessions.doctor import add_to
 from tests.sessions.stories import ANN, ROOT, Story, child, grow, inspect, picture, plan, snapshot
 
 
-@pytest.fixture
-def story(made_home) -> Story:
-    with Store.open(made_home) as store:
+@pytest.fixture(scope="module")
+def sound_home(tmp_path_factory) -> tuple[Path, Story]:
+    made = tmp_path_factory.mktemp("sound")
+    with Store.open(made) as store:
         grown = grow(store)
         store.tree.fork(
             ANN, grown.session.id, inspect(grown.sketch.id, "bigger"), forked_from=grown.branch.id
         )
         store.runs.create(ANN, grown.session.id, grown.branch.id, {})
         store.sessions.duplicate(ANN, grown.session.id)
-    return grown
+    return made, grown
+
+
+@pytest.fixture
+def story(home, sound_home) -> Story:
+    """A sound home, and the session in it."""
+    shutil.copytree(sound_home[0], home)
+    return sound_home[1]
 
 
 def doctor(*words: str) -> int:

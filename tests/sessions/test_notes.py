@@ -13,8 +13,17 @@ from tests.sessions.stories import ANN, BOB, grow
 
 
 @pytest.fixture
-def asked(store):
-    story = grow(store)
+def made_home(grown_home):
+    return grown_home
+
+
+@pytest.fixture
+def story(grown_once):
+    return grown_once[1]
+
+
+@pytest.fixture
+def asked(store, story):
     return story, store.notes.add(ANN, story.session.id, story.sketch.id, "How many houses\0 are there? ")
 
 

@@ -61,8 +61,13 @@ def call(store: Store, name: str, owner: str, values: dict[str, Any]) -> Any:
 
 
 @pytest.fixture
-def story(store):
-    return grow(store)
+def made_home(grown_home):
+    return grown_home
+
+
+@pytest.fixture
+def story(grown_once):
+    return grown_once[1]
 
 
 @pytest.fixture

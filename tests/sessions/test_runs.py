@@ -9,8 +9,13 @@ from tests.sessions.stories import ANN, grow
 
 
 @pytest.fixture
-def story(store):
-    return grow(store)
+def made_home(grown_home):
+    return grown_home
+
+
+@pytest.fixture
+def story(grown_once):
+    return grown_once[1]
 
 
 class TestARunRow:

@@ -96,12 +96,16 @@ class TestTheListSaysWhatAPersonLooksFor:
 
 
 class TestSearchFindsWordsAnywhere:
-    @pytest.fixture(autouse=True)
-    def shelf(self, store):
-        grow(store, prompt="100% КРАСНЫЙ дом_1")
-        story = grow(store, prompt='a cat\'s "boat"')
-        store.tree.add_step(ANN, story.session.id, plan(story.inspect.id, "add a LANTERN"), story.branch.id)
-        store.sessions.rename(ANN, story.session.id, "Sailing")
+    @pytest.fixture(scope="class")
+    @classmethod
+    def listed(cls, tmp_path_factory):
+        with Store.open(tmp_path_factory.mktemp("listed")) as store:
+            grow(store, prompt="100% КРАСНЫЙ дом_1")
+            story = grow(store, prompt='a cat\'s "boat"')
+            lantern = plan(story.inspect.id, "add a LANTERN")
+            store.tree.add_step(ANN, story.session.id, lantern, story.branch.id)
+            store.sessions.rename(ANN, story.session.id, "Sailing")
+            yield store
 
     @pytest.mark.parametrize(
         ("search", "found"),
@@ -121,11 +125,11 @@ class TestSearchFindsWordsAnywhere:
             ("\x00\ud800", ["Sailing", "100% КРАСНЫЙ дом_1"]),  # nothing is left to look for
         ],
     )
-    def test_in_titles_prompts_and_steps_whatever_the_case(self, store, search, found):
-        assert titles(store, search) == found
+    def test_in_titles_prompts_and_steps_whatever_the_case(self, listed, search, found):
+        assert titles(listed, search) == found
 
-    def test_a_search_without_end_is_answered(self, store):
-        assert titles(store, "lantern " * 5000) == ["Sailing"]
+    def test_a_search_without_end_is_answered(self, listed):
+        assert titles(listed, "lantern " * 5000) == ["Sailing"]
 
 
 class TestADuplicateIsASessionOfItsOwn:
