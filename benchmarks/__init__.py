@@ -1,6 +1,5 @@
-"""Speed and memory, measured: ``python -m benchmarks.midsize``, ``.reuse`` and ``.gpu``.
+"""Speed and memory, measured by ``restroke bench``. Part of a checkout, not of the installed package.
 
-Each prints a table with the targets beside the figures and takes ``--json FILE`` and ``--checkpoint DIR``.
-What is compared is measured in turns within one run, because machines drift. Quality is measured in
-:mod:`engine.lab.evaluation`.
+Each benchmark prints a table with the targets beside the figures. What is compared is measured alternately
+within one run, because machines drift. Quality is measured in :mod:`engine.lab.evaluation`.
 """

@@ -1,14 +1,14 @@
-"""The figures of a 7B model that need a graphics card, in one command that is meant to take eight minutes.
+"""Speed and memory of a 7B model on a GPU, in about eight minutes.
 
-The weights are random and made on the card: neither speed nor memory depends on them. Without CUDA it
-says so and ends well. No row is begun that they leave no time for; it is listed as not measured.
+The weights are random and made on the GPU: neither speed nor memory depends on them. Without CUDA it says
+so and exits with 0. A row that the eight minutes leave no time for is listed as not measured.
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ from torch import Tensor
 from benchmarks.load_speed import LoadSpeed, forget, measure_load
 from benchmarks.models import BAGEL_7B_AUTOENCODER, MIDSIZE, MIDSIZE_AUTOENCODER, random_model
 from benchmarks.random_folder import write_random_folder
-from benchmarks.table import Clock, Row, Table, at_least, at_most, options, show
+from benchmarks.table import Clock, Row, Table, at_least, at_most, show
 from engine.checkpoints.tokenizer import SpecialTokens
 from engine.core.assets import default_checkpoint
 from engine.inference.decoding import CudaGraphDecoder, EagerDecoder, TokenDecoder, make_decoder
@@ -40,7 +40,7 @@ LIMIT = 8 * 60.0
 GIB = 2**30
 TOKENS = SpecialTokens(bos=1, eos=2, start_of_image=3, end_of_image=4)
 ENDLESS = replace(TOKENS, eos=-1)
-"""With an end that is never chosen, so that texts have the length that is asked for."""
+"""With an eos that is never chosen, so that texts get the length that is asked for."""
 PROMPT = TextTokens(tuple(range(100, 160)))
 INSTRUCTION = TextTokens(tuple(range(200, 240)))
 H200 = "the target is for an H200"
@@ -60,7 +60,7 @@ class Size:
 
 @dataclass
 class Subject:
-    """A model in one precision and what is timed of it. Seconds end when the device has finished."""
+    """A model in one precision, and what is timed. Seconds count until the device has finished."""
 
     model: Bagel
     autoencoder: Autoencoder
@@ -74,7 +74,7 @@ class Subject:
         return context
 
     def picture(self) -> list[ContextItem]:
-        """A picture as context, encoded when it is read."""
+        """A picture as the items of a context, encoded when it is read."""
         weight = self.autoencoder.encoder.conv_in.weight
         pixels = torch.zeros(1, 3, self.size.pixels, self.size.pixels)
         seen = torch.zeros(3, self.size.seen_pixels, self.size.seen_pixels)
@@ -105,7 +105,7 @@ class Subject:
         )
 
     def seconds_to_draw(self, *, draft: bool = False) -> float:
-        """All updates of a picture after a prompt, by text guidance where t is above 0.4."""
+        """Seconds for all updates of a picture after a prompt, with text guidance where t is above 0.4."""
         contexts = [self.read([PROMPT]), Context()]
         for _ in zip(range(2), self.updates(contexts, 4), strict=False):
             pass  # warms up
@@ -113,7 +113,7 @@ class Subject:
         return timed(lambda: [None for _ in self.updates(contexts, points, draft=draft)], self.model.device)
 
     def seconds_to_read(self) -> float:
-        """A picture into a context: encoding it for both segments, and running them."""
+        """Seconds to read a picture into a context: encoding it twice, and running both segments."""
         self.read(self.picture())  # warms up
         return timed(lambda: self.read(self.picture()), self.model.device)
 
@@ -129,9 +129,9 @@ class Subject:
 
     @torch.inference_mode()
     def whole_picture(self, *, edit: bool) -> None:
-        """Everything a picture needs at its peaks: reading, a few updates of all branches, decoding.
+        """Everything at a picture's peaks of memory: reading, a few guided updates, decoding.
 
-        What a painter keeps meanwhile is kept: its recorded text step, and the contexts.
+        What a painter keeps meanwhile is kept: its recorded graph for text, and the contexts.
         """
         kept = make_decoder(self.model, static=True)
         if edit:
@@ -172,24 +172,24 @@ def speeds(build: Callable[[str], Subject], table: Table) -> None:
         subject = build(precision)
         return time.perf_counter() - began
 
-    what = f"{Size.pixels}², {Size.points} timesteps, two branches"
-    table.add("making the model on the card, bf16", lambda: made("bf16"), Row, "s")
+    what = f"{Size.pixels}², {Size.points} timesteps, text guidance"
+    table.add("making the model on the GPU, bf16", lambda: made("bf16"), Row, "s")
     drawn = None
     if subject:
         drawn = table.add(f"{what}, bf16", subject.seconds_to_draw, at_most, 11.0, "s", H200)
         table.add("the same as a draft", lambda: subject.seconds_to_draw(draft=True), Row, "s")
         if drawn:
-            sequential_guidance = replace(subject, sequential_guidance=True)
-            share = lambda: sequential_guidance.seconds_to_draw() / drawn  # noqa: E731
-            table.add("branches in turn: share of the time of both at once", share, Row, "×")
-            del sequential_guidance
+            sequential = replace(subject, sequential_guidance=True)
+            share = lambda: sequential.seconds_to_draw() / drawn  # noqa: E731
+            table.add("sequential guidance: share of the time in one pass", share, Row, "×")
+            del sequential
         _write(table, subject, "bf16")
         plain = EagerDecoder(subject.model)
         table.add("text, bf16, without a graph", lambda: subject.tokens_a_second(plain), Row, "tokens/s")
         table.add("reading a picture, autoencoder and all", subject.seconds_to_read, Row, "s")
         del plain
     for precision, bound in (("fp8", 1 / 1.25), ("nf4", 1.15)):
-        making = f"making the model on the card, {precision}"
+        making = f"making the model on the GPU, {precision}"
         if table.add(making, partial(made, precision), Row, "s") is None:
             continue
         if drawn:
@@ -207,7 +207,7 @@ def _write(table: Table, subject: Subject, precision: str) -> None:
 
 
 def peaks(table: Table) -> None:
-    """Most memory reserved while a picture is made by a profile, in a process capped at the card's size."""
+    """Peak memory reserved while a profile makes a picture, in a process capped at the GPU's size."""
     for name, gib, bound in (("12gb", 12, 11.0), ("24gb", 24, 21.0)):
         for edit in (False, True):
             what = f"peak memory, profile {name}, {'edit' if edit else 'text to image'}"
@@ -216,7 +216,7 @@ def peaks(table: Table) -> None:
 
 
 def peak_of(profile: Profile, gib: float, *, edit: bool) -> float:
-    """GiB reserved at most, with a model made for it; raises as torch does when ``gib`` don't do."""
+    """GiB reserved at most, with a model made for it; raises as torch does when ``gib`` aren't enough."""
     release()
     torch.cuda.set_per_process_memory_fraction(
         min(1.0, gib * GIB / torch.cuda.get_device_properties(0).total_memory)
@@ -239,7 +239,7 @@ def peak_of(profile: Profile, gib: float, *, edit: bool) -> float:
 
 
 def loading(folder: Path | None, table: Table, device: str = "cuda") -> None:
-    """A 7B-shaped file from this disk to nf4 on the card, what bounds it, and what it holds on its way."""
+    """Loading a 7B-shaped file from this disk to nf4 on the GPU: what bounds it, and the memory it takes."""
     release()
     found: LoadSpeed | None = None
 
@@ -261,14 +261,14 @@ def loading(folder: Path | None, table: Table, device: str = "cuda") -> None:
     table.rows.append(Row("the quantiser alone", found.quantiser / 1e9, "GB/s", remark="bytes as stored"))
     if found.peak_device is not None:
         more = (found.peak_device - found.final_device) / GIB
-        table.rows.append(at_most("the card while loading, above its end", more, 0.3, "GiB"))
+        table.rows.append(at_most("GPU memory while loading, above its end", more, 0.3, "GiB"))
     if found.peak_host is not None:
         what = "main memory while loading, beyond the page cache"
         table.rows.append(at_most(what, found.peak_host / GIB, 3.0, "GiB"))
 
 
 def check_room(folder: Path, clock: Clock) -> None:
-    """Raises ``OSError`` when a 7B-shaped file finds no room in ``folder``, or no time to be written."""
+    """Raises ``OSError`` when there is no room in ``folder`` for a 7B-shaped file, or no time to write it."""
     if shutil.disk_usage(folder).free < FILE:
         raise OSError(f"no room for the file in {folder}; give a folder with --checkpoint")
     probe = folder / "probe"
@@ -290,10 +290,10 @@ def release() -> None:
     torch.cuda.empty_cache()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    wish = options("gpu", __doc__.splitlines()[0]).parse_args(arguments)
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the table. Returns the exit code."""
     if not torch.cuda.is_available():
-        print("There is no graphics card that torch can use (CUDA), so nothing was measured.")
+        print("There is no GPU that torch can use (CUDA), so nothing was measured.")
         return 0
     clock = Clock(LIMIT)
 
@@ -303,10 +303,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = Table(clock)
     speeds(build, table)
     peaks(table)
-    loading(wish.checkpoint, table)
-    show("7B shapes with random weights", table.rows, wish.json)
+    loading(arguments.checkpoint, table)
+    show("7B shapes with random weights", table.rows, arguments.json)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

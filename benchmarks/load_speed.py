@@ -1,4 +1,4 @@
-"""What bounds a load: the disk or the quantiser. Both are measured apart, then the load itself."""
+"""What bounds a load, the disk or the quantiser: both are measured apart, then the load itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LoadSpeed:
     """Bytes a second of the stored weights: from the disk alone, through the quantiser alone, and loaded.
 
     ``quantiser`` is None when nothing is quantised. ``peak_device`` and ``final_device`` are bytes on the
-    card (None without one); ``peak_host`` are those that the load held of main memory beyond what was held
+    GPU (None without one); ``peak_host`` are those that the load held of main memory beyond what was held
     before and beyond the page cache (None where the system doesn't tell).
     """
 
@@ -52,8 +52,8 @@ def measure_load(
     ``CheckpointError`` as a load does, ``ValueError`` when a quantised copy is there and ``from_copy`` is
     False: then there would be no quantiser to measure.
     """
-    card = torch.device(device).type == "cuda"
-    if card:
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu:
         torch.cuda.reset_peak_memory_stats(device)
     quantiser = _quantiser(device, precision) if precision in FORMATS else None
     forget(folder)
@@ -67,8 +67,8 @@ def measure_load(
         seconds=report.seconds,
         disk=report.bytes / max(report.disk_seconds, 1e-9),
         quantiser=None if from_copy else quantiser,
-        peak_device=torch.cuda.max_memory_allocated(device) if card else None,
-        final_device=torch.cuda.memory_allocated(device) if card else None,
+        peak_device=torch.cuda.max_memory_allocated(device) if on_gpu else None,
+        final_device=torch.cuda.memory_allocated(device) if on_gpu else None,
         peak_host=host.bytes,
     ), checkpoint
 

@@ -1,14 +1,13 @@
-"""The mid-size model on one CPU thread: this engine against the plain way of running the same weights.
+"""The mid-size model on one CPU thread: this engine against the plain way to run the same weights.
 
-256x256 pixels, text guidance at every update, float32, then bfloat16. Results are compared first: what
-isn't the same is not worth timing. Seconds are processor seconds of the one thread.
+256x256 pixels, text guidance at every update, float32, then bfloat16. The results are compared first, and
+timed only if they agree. Seconds are processor seconds of the one thread.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import torch
 
 from benchmarks import plain
 from benchmarks.models import midsize
-from benchmarks.table import Row, at_least, in_turns, options, show
+from benchmarks.table import Row, at_least, show, time_alternately
 from engine.checkpoints.reader import load_checkpoint
 from engine.inference.decoding import EagerDecoder
 from engine.inference.flow import Guidance, sample
@@ -89,29 +88,36 @@ def measure(folder: Path, repeats: int) -> list[Row]:
     if gap > AGREES or one.write() != one.write_plainly():
         raise RuntimeError(f"the two ways disagree (latents by {gap:.1e}); their times can't be compared")
     updates = POINTS - 1
-    drawn = in_turns(
+    drawn = time_alternately(
         {
             "here": one.draw,
-            "in turn": lambda: one.draw(sequential_guidance=True),
+            "sequential": lambda: one.draw(sequential_guidance=True),
             "plain": one.draw_plainly,
         },
         repeats,
         time.process_time,
     )
-    written = in_turns({"here": one.write, "plain": one.write_plainly}, repeats, time.process_time)
+    written = time_alternately({"here": one.write, "plain": one.write_plainly}, repeats, time.process_time)
     points = 25
-    drafted = in_turns(
-        {"final": lambda: one.draw(points), "draft": lambda: one.draw(draft_timesteps(points), extrapolate=True)},
+    drafted = time_alternately(
+        {
+            "final": lambda: one.draw(points),
+            "draft": lambda: one.draw(draft_timesteps(points), extrapolate=True),
+        },
         max(1, repeats // 3),
         time.process_time,
     )
-    decoded = in_turns({"here": one.decode}, repeats, time.process_time)["here"]
+    decoded = time_alternately({"here": one.decode}, repeats, time.process_time)["here"]
     rows = [
         Row("largest difference of a latent, both ways", gap, "", f"≤ {AGREES:g}", gap <= AGREES),
         Row("one guided update", drawn["here"] / updates, "s"),
         Row("one guided update, the plain way", drawn["plain"] / updates, "s"),
         at_least("updates: times as fast as the plain way", drawn["plain"] / drawn["here"], 1.0),
-        Row("updates: branches at once against in turn", drawn["in turn"] / drawn["here"], "×"),
+        Row(
+            "updates: guidance in one pass against sequential",
+            drawn["sequential"] / drawn["here"],
+            "×",
+        ),
         Row("text", TOKENS / written["here"], "tokens/s"),
         Row("text, the plain way", TOKENS / written["plain"], "tokens/s"),
         at_least("text: times as fast as the plain way", written["plain"] / written["here"], 1.5),
@@ -122,7 +128,7 @@ def measure(folder: Path, repeats: int) -> list[Row]:
     if not _has_bfloat16():
         return [*rows, Row(what, None, remark="this CPU has no bfloat16 instructions")]
     two = Subject(folder, "bf16")
-    halved = in_turns({"float32": one.draw, "bfloat16": two.draw}, repeats, time.process_time)
+    halved = time_alternately({"float32": one.draw, "bfloat16": two.draw}, repeats, time.process_time)
     return [*rows, at_least(what, halved["float32"] / halved["bfloat16"], 1.8)]
 
 
@@ -131,14 +137,10 @@ def _has_bfloat16() -> bool:
     return flags.exists() and any(name in flags.read_text() for name in ("avx512_bf16", "amx_bf16"))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    wish = options("midsize", __doc__.splitlines()[0], repeats=5).parse_args(arguments)
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the table. Returns the exit code."""
     torch.set_num_threads(1)
-    with midsize(wish.checkpoint) as folder:
-        rows = measure(folder, wish.repeats)
-    show("Mid-size model, 256x256, one CPU thread", rows, wish.json)
+    with midsize(arguments.checkpoint) as folder:
+        rows = measure(folder, arguments.repeats)
+    show("Mid-size model, 256x256, one CPU thread", rows, arguments.json)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

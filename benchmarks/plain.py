@@ -1,6 +1,6 @@
-"""The plain way to run the same model, to compare with: nothing shared, nothing kept ready.
+"""The plain way to run the same model, to compare with: nothing shared, nothing prepared.
 
-Every guidance branch is a pass of its own over a copied cache; every pass joins past and new keys into
+Every context of guidance is a pass of its own over a copied cache; every pass joins past and new keys into
 new tensors, layer by layer, and so does every token of a text. It is written here from the format's
 description and is nobody's published code. Same weights, same results to rounding.
 """
@@ -46,19 +46,19 @@ def forward(model: Bagel, rows: Tensor, gen: Tensor, positions: Tensor, cache: C
     experts = [(UND, ~gen), (GEN, gen)] if gen.any() else [(UND, ~gen)]
     joined = []
 
-    def each(parts: str, module: object, x: Tensor, size: int) -> Tensor:
+    def each(layer_name: str, module: object, x: Tensor, size: int) -> Tensor:
         out = x.new_zeros(len(x), size)
         for expert, mine in experts:
-            out[mine] = getattr(module, parts + expert)(x[mine])
+            out[mine] = getattr(module, layer_name + expert)(x[mine])
         return out
 
     for layer, (past_keys, past_values) in zip(language.model.layers, cache, strict=True):
         attn, width = layer.self_attn, config.hidden_size
         x = each("input_layernorm", layer, rows, width)
         shape = (len(rows), -1, config.head_dim)
-        stores = config.num_kv_heads * config.head_dim
+        kv_size = config.num_kv_heads * config.head_dim
         q = each("q_proj", attn, x, width).view(shape)
-        k, v = (each(name, attn, x, stores).view(shape) for name in ("k_proj", "v_proj"))
+        k, v = (each(name, attn, x, kv_size).view(shape) for name in ("k_proj", "v_proj"))
         normed = []
         for name, heads in (("q_norm", q), ("k_norm", k)):
             out = torch.zeros_like(heads)
@@ -125,12 +125,13 @@ def draw(
 @torch.inference_mode()
 def write(model: Bagel, tokens: SpecialTokens, context: Context, count: int) -> list[int]:
     """``count`` greedy tokens, whatever they are."""
-    cache, fed, made = copied(model, context), tokens.bos, []
-    for step in range(count):
-        rows = model.embed_text(torch.tensor([fed], device=model.device))
-        position = torch.tensor([context.rope + step], device=model.device)
-        nobody = torch.zeros(1, dtype=torch.bool, device=model.device)
-        states, cache = forward(model, rows, nobody, position, cache)
-        fed = int(model.language_model.logits(states)[0].argmax())
-        made.append(fed)
-    return made
+    cache, token = copied(model, context), tokens.bos
+    written: list[int] = []
+    for number in range(count):
+        rows = model.embed_text(torch.tensor([token], device=model.device))
+        position = torch.tensor([context.rope + number], device=model.device)
+        none = torch.zeros(1, dtype=torch.bool, device=model.device)
+        states, cache = forward(model, rows, none, position, cache)
+        token = int(model.language_model.logits(states)[0].argmax())
+        written.append(token)
+    return written

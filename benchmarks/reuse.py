@@ -8,8 +8,8 @@ The checkpoint runs as the studio would run it here. Its words are those of tune
 
 from __future__ import annotations
 
+import argparse
 import itertools
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from PIL import Image as Pictures
 
-from benchmarks.table import Row, at_least, in_turns, options, show
+from benchmarks.table import Row, at_least, show, time_alternately
 from engine import protocols
 from engine.core.assets import default_checkpoint
 from engine.core.events import TextDelta
@@ -140,7 +140,7 @@ def measure(folder: Path, repeats: int) -> list[Row]:
         return run
 
     clock = time.process_time if device == "cpu" else time.perf_counter
-    seconds = in_turns({"reuse": way("reuse", keep), "alone": way("alone", forget)}, repeats, clock)
+    seconds = time_alternately({"reuse": way("reuse", keep), "alone": way("alone", forget)}, repeats, clock)
     rows = [
         Row(f"{ROUNDS} rounds: tokens read, reusing", tokens["reuse"], "tokens"),
         Row(f"{ROUNDS} rounds: tokens read, call by call", tokens["alone"], "tokens"),
@@ -181,7 +181,7 @@ def edited(
     first_token()
     warm_tokens = calls.prefilled
     # Warm goes second in each turn: the cold way has just read everything.
-    seconds = in_turns({"cold": cold, "warm": first_token}, repeats, clock)
+    seconds = time_alternately({"cold": cold, "warm": first_token}, repeats, clock)
     return [
         Row(f"edit at the last plan of {long} pictures: tokens read, warm", warm_tokens, "tokens"),
         Row("first token, warm", seconds["warm"] * 1000, "ms"),
@@ -190,14 +190,10 @@ def edited(
     ]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    wish = options("reuse", __doc__.splitlines()[0], repeats=3).parse_args(arguments)
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the table. Returns the exit code."""
     if not torch.cuda.is_available():
         torch.set_num_threads(1)
-    rows = measure(wish.checkpoint or default_checkpoint(), wish.repeats)
-    show("Contexts reused against read again", rows, wish.json)
+    rows = measure(arguments.checkpoint or default_checkpoint(), arguments.repeats)
+    show("Contexts reused against read again", rows, arguments.json)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

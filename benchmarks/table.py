@@ -1,8 +1,7 @@
-"""Rows of figures with their targets, printed as a table and written as JSON; fair timing in turns."""
+"""Rows of figures with their targets, as a table and as JSON; timing of alternatives, run alternately."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
 import statistics
@@ -17,7 +16,7 @@ import torch
 
 @dataclass(frozen=True)
 class Row:
-    """One line. ``target`` is in words; ``met`` says whether the figure reaches it, None when it has none.
+    """One line of the table. ``target`` is in words; ``met`` says whether the figure reaches it.
 
     ``value`` is None for what could not be measured here, and ``remark`` says why.
     """
@@ -41,7 +40,7 @@ def at_most(what: str, value: float, bound: float, unit: str, remark: str = "") 
 
 
 class Clock:
-    """The time that is left of the limit."""
+    """How much of a time limit is left, in seconds."""
 
     def __init__(self, limit: float) -> None:
         self.end = time.monotonic() + limit
@@ -55,7 +54,7 @@ class Clock:
 
 
 class Table:
-    """Rows so far. What fails becomes a row that says why, and the others stand."""
+    """Rows so far. A measurement that fails becomes a row that says why; the others go on."""
 
     def __init__(self, clock: Clock) -> None:
         self.rows: list[Row] = []
@@ -82,32 +81,21 @@ def first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:120]
 
 
-def in_turns(
+def time_alternately(
     ways: Mapping[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, float]:
-    """Median seconds of each way. All are run once to warm up, then again and again one after the other.
+    """Median seconds of each way. All run once to warm up, then ``repeats`` times one after the other.
 
     ``time.process_time`` as the clock leaves out the time in which a busy machine ran something else.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(repeats + 1):
+    for repeat in range(repeats + 1):
         for name, way in ways.items():
             began = clock()
             way()
-            if turn:
+            if repeat:
                 seconds[name].append(clock() - began)
     return {name: statistics.median(found) for name, found in seconds.items()}
-
-
-def options(name: str, sentence: str, repeats: int | None = None) -> argparse.ArgumentParser:
-    """The command line that all benchmarks share; ``repeats`` is the usual number of turns, if it has any."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=sentence)
-    parser.add_argument("--checkpoint", type=Path, help="a model folder to measure instead")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    if repeats:
-        sentence = "turns that are measured; the median counts"
-        parser.add_argument("--repeats", type=int, default=repeats, help=sentence)
-    return parser
 
 
 def show(title: str, rows: Sequence[Row], path: Path | None) -> None:
@@ -127,7 +115,7 @@ def show(title: str, rows: Sequence[Row], path: Path | None) -> None:
 
 
 def machine() -> str:
-    """What these figures hold for."""
-    card = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
+    """The machine that these figures are from."""
+    gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
     threads = torch.get_num_threads()
-    return f"{card}{platform.machine()}, {threads} thread{'s' * (threads > 1)}, torch {torch.__version__}"
+    return f"{gpu}{platform.machine()}, {threads} thread{'s' * (threads > 1)}, torch {torch.__version__}"

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 
+import app
 from benchmarks import gpu, midsize, plain, reuse
 from benchmarks.load_speed import LOOK_EVERY, HostPeak
 from benchmarks.models import MIDSIZE, random_model
-from engine.model.config import BAGEL_7B
-from benchmarks.table import Clock, Row, Table, at_least, at_most, in_turns, show
+from benchmarks.table import Clock, Row, Table, at_least, at_most, show, time_alternately
 from engine.inference.decoding import CudaGraphDecoder
 from engine.model.autoencoder import AutoencoderConfig
 from engine.model.bagel import Bagel
-from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
+from engine.model.config import BAGEL_7B, BagelConfig, LanguageConfig, VisionConfig
 from tests.tiny import CKPT
 
 TINY = BagelConfig(
@@ -61,11 +61,11 @@ def test_reuse_counts_what_each_way_reads(folder: Path) -> None:
     assert 0 < rows["edit at the last plan of 10 pictures: tokens read, warm"].value < 200
 
 
-def test_gpu_says_plainly_that_there_is_no_card(capsys) -> None:
+def test_without_a_gpu_nothing_is_measured(capsys) -> None:
     if torch.cuda.is_available():
-        pytest.skip("there is a card, and this would measure it")
-    assert gpu.main([]) == 0
-    assert "no graphics card" in capsys.readouterr().out
+        pytest.skip("there is a GPU, and this would measure it")
+    assert app.main(["bench", "gpu"]) == 0
+    assert "no GPU" in capsys.readouterr().out
 
 
 def test_what_gpu_measures_runs_on_any_device() -> None:
@@ -90,8 +90,8 @@ def test_gpu_measures_every_precision_in_one_table() -> None:
     rows = {row.what: row for row in table.rows}
     drawn = [row for what, row in rows.items() if what.startswith("1024²") and "bf16" in what]
     assert len(drawn) == 3 and all(row.value > 0 and row.target for row in drawn)
-    assert rows["branches in turn: share of the time of both at once"].value > 0
-    assert {"text, bf16", "text, nf4", "making the model on the card, fp8"} <= rows.keys()
+    assert rows["sequential guidance: share of the time in one pass"].value > 0
+    assert {"text, bf16", "text, nf4", "making the model on the GPU, fp8"} <= rows.keys()
     assert not [row for row in table.rows if row.value is None and "CUDA" not in row.remark]
 
 
@@ -138,7 +138,7 @@ def test_a_table_is_printed_and_written(tmp_path: Path, capsys) -> None:
     rows = [
         at_least("fast", 2.0, 1.5),
         at_most("large", 12.0, 11.0, "GiB"),
-        Row("far", None, remark="no card"),
+        Row("far", None, remark="no GPU"),
     ]
     show("Title", rows, tmp_path / "figures.json")
     out = capsys.readouterr().out
@@ -159,7 +159,7 @@ def test_a_row_that_fails_leaves_the_others_standing() -> None:
     assert "ZeroDivisionError" in table.rows[0].remark and "no time" in table.rows[2].remark
 
 
-def test_ways_are_run_in_turns() -> None:
+def test_ways_are_run_alternately() -> None:
     order: list[str] = []
-    seconds = in_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
+    seconds = time_alternately({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
     assert order == ["a", "b"] * 3 and set(seconds) == {"a", "b"}
