@@ -171,7 +171,7 @@ def _examined(
     protocol: Protocol | None = None,
     kept: Path | None = None,
 ) -> list[Row]:
-    """The rows of a variant. ``kept`` begins the name of their resume file, which is else beside the table."""
+    """The rows of a variant. ``kept`` begins the name of their resume file; else it is beside the table."""
     kept = kept or args.out / args.name
     kept.parent.mkdir(parents=True, exist_ok=True)
     request = Request(

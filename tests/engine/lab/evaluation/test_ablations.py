@@ -34,7 +34,7 @@ from engine.protocols.process import inspect_text
 from tests.engine.lab.command_line import parsed, restroke
 from tests.engine.lab.evaluation.small import small_checkpoint
 from tests.engine.lab.evaluation.test_steering import WorldPainter
-from tests.scripted import ScriptedPainter
+from tests.scripted import scripted_model
 
 CAT = Scene("meadow", (Thing("cat", "red", 0.2, 0.8, 0.29),))
 DOG = Scene("meadow", (Thing("dog", "red", 0.2, 0.8, 0.28),))
@@ -43,34 +43,36 @@ DOG = Scene("meadow", (Thing("dog", "red", 0.2, 0.8, 0.28),))
 @pytest.mark.parametrize("cause", ["plan", "sketch", ""])
 def test_an_inspector_that_is_off_is_not_heard(cause: str) -> None:
     raw = inspect_text(*critique_wrong(DOG, CAT, (), random.Random(1), cause))
-    fault = Inspectors("plan", "sketch").parse("inspect", raw)
+    fault = Inspectors(("plan", "sketch")).parse("inspect", raw)
     assert fault["correction"]
     whose = cause or "sketch"
-    assert Inspectors(whose).parse("inspect", raw) == fault
+    assert Inspectors((whose,)).parse("inspect", raw) == fault
     other = {"plan": "sketch", "sketch": "plan"}[whose]
-    assert Inspectors(other).parse("inspect", raw) == {"verdict": PASSED, "correction": ""}
+    assert Inspectors((other,)).parse("inspect", raw) == {"verdict": PASSED, "correction": ""}
     assert Inspectors().parse("inspect", raw)["correction"] == ""
     assert Inspectors().parse("inspect", inspect_text("All is right."))["verdict"] == "All is right."
 
 
 def test_with_no_inspector_nothing_is_refined() -> None:
     def kinds(protocol: Inspectors) -> list[str]:
-        painter, settings = ScriptedPainter(rounds=1, fault_rounds=(1,)), Settings(timesteps=3)
-        steps = carry_on(painter, [prompt_step("x", 0)], settings, Album(), 0, protocol=protocol).steps
+        model, settings = scripted_model(rounds=1, fault_rounds=(1,)), Settings(timesteps=3)
+        steps = carry_on(model, [prompt_step("x", 0)], settings, Album(), 0, protocol=protocol).steps
         return [step.kind for step in steps]
 
-    assert kinds(Inspectors("sketch")) == ["prompt", "plan", "sketch", "inspect", "refine"]
+    assert kinds(Inspectors(("sketch",))) == ["prompt", "plan", "sketch", "inspect", "refine"]
     assert kinds(Inspectors()) == ["prompt", "plan", "sketch", "inspect"]
 
 
 def test_a_run_of_four_turns_holds_the_shorter_ones_byte_for_byte() -> None:
     def images(turns: int) -> list[str | None]:
         settings = Settings(protocol="irg", timesteps=3, turns=turns)
-        outcome = carry_on(ScriptedPainter(), [prompt_step("a red cat", 0)], settings, Album(), 0)
+        outcome = carry_on(scripted_model(), [prompt_step("a red cat", 0)], settings, Album(), 0)
         return [step.image for step in outcome.steps if step.image]
 
     assert [images(turns) for turns in (1, 2, 3)] == [images(4)[:turns] for turns in (1, 2, 3)]
-    setup = Setup(WorldPainter(CAT), Settings(protocol="irg", timesteps=3, turns=4), 0, images=2)
+    setup = Setup(
+        scripted_model(WorldPainter(CAT)), Settings(protocol="irg", timesteps=3, turns=4), 0, images=2
+    )
     row = examine_turns(setup, Prompt("single object", 0, "a red cat", CAT))
     assert [one["cost"]["images"] for one in row["by_turn"]] == [2, 4, 6, 8]
     assert all(one["right"] == [True, True] for one in row["by_turn"])
@@ -86,10 +88,10 @@ def test_the_second_picture_is_guided_by_the_contexts_that_are_on_and_the_first_
 ) -> None:
     settings, asked = Settings(protocol=protocol, timesteps=3), []
     for variant in SWITCHES["guidance"].variants:
-        painter = ScriptedPainter(rounds=1, protocols=(protocol,))
-        grammar = variant.protocol(painter.grammars[protocol])
-        carry_on(painter, [prompt_step("a red cat", 0)], settings, Album(), 0, protocol=grammar)
-        first, second = (one["settings"] for one in painter.asked if one["call"] == "draw")
+        model = scripted_model(rounds=1, protocols=(protocol,))
+        grammar = variant.protocol(model.protocols[protocol])
+        carry_on(model, [prompt_step("a red cat", 0)], settings, Album(), 0, protocol=grammar)
+        first, second = (one["settings"] for one in model.painter.asked if one["call"] == "draw")
         assert first == settings
         asked.append(Guidance(second.guidance, second.image_guidance))
     begun = torch.tensor(1.0)
@@ -195,7 +197,8 @@ def test_a_variant_that_is_there_is_not_trained_again_and_a_failure_says_which(t
 @pytest.fixture
 def one_scene(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every checkpoint paints a red cat: the judge would look long at the noise of random weights."""
-    monkeypatch.setattr(options, "painter_of", lambda args: WorldPainter(CAT, rounds=1, fault_rounds=()))
+    painter = WorldPainter(CAT, rounds=1, fault_rounds=())
+    monkeypatch.setattr(options, "model_of", lambda args: scripted_model(painter))
 
 
 ABLATIONS = ("evaluate", "ablations")

@@ -12,6 +12,7 @@ from engine.core.settings import Settings
 from engine.inference.painter import open_painter
 from engine.lab.evaluation.cost import GIB
 from engine.lab.evaluation.public_benchmarks import RUNNERS, draw_all
+from engine.runs.opened_model import with_protocols
 from tests.engine.lab.command_line import restroke
 
 
@@ -44,9 +45,12 @@ def test_a_prompt_of_geneval_is_drawn_where_its_scorer_looks(tmp_path: Path) -> 
     line = {"tag": "colors", "prompt": "a photo of a red cat"}
     prompts, out, runner = tmp_path / "metadata.jsonl", tmp_path / "out", RUNNERS["geneval"]
     prompts.write_text(json.dumps(line) + "\n")
-    painter, quick = open_painter(default_checkpoint()), Settings(protocol="direct", timesteps=3)
-    assert draw_all(painter, quick, runner, runner.read(prompts), prompts, out, images=2, seed=0) == []
+    model, quick = (
+        with_protocols(open_painter(default_checkpoint())),
+        Settings(protocol="direct", timesteps=3),
+    )
+    assert draw_all(model, quick, runner, runner.read(prompts), prompts, out, images=2, seed=0) == []
     assert json.loads((out / "00000/metadata.jsonl").read_text()) == line
     first, second = (Image.open(out / f"00000/samples/000{number}.png") for number in range(2))
-    assert (first.height, first.width) == painter.canvas.usual
+    assert (first.height, first.width) == model.image_sizes.usual
     assert len(first.getcolors(first.width * first.height)) > 100 and first.tobytes() != second.tobytes()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +13,7 @@ from engine.lab.storybook.scene.scene import Scene
 from studio.examples import examples_of
 from tests.engine.lab.command_line import restroke
 from tests.engine.lab.evaluation.test_steering import WorldPainter
+from tests.scripted import scripted_model
 
 
 def row(text: str, right: int, things: int) -> dict:
@@ -38,9 +39,8 @@ def test_the_command_writes_what_the_studio_reads(
     able: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, text, scene = examples.cases(1, seed=0)[0]
-    painter = WorldPainter(scene if able else Scene("desert"), rounds=1, fault_rounds=())
-    painter.checkpoint = SimpleNamespace(folder=tmp_path)
-    monkeypatch.setattr(options, "painter_of", lambda args: painter)
+    model = scripted_model(WorldPainter(scene if able else Scene("desert"), rounds=1, fault_rounds=()))
+    monkeypatch.setattr(options, "model_of", lambda args: replace(model, folder=tmp_path))
     status = restroke("evaluate", "examples", "--prompts", "1", "--images", "2", "--workers", "1")
     assert status == (0 if able else 1)
     if able:

@@ -9,7 +9,7 @@ from copy import deepcopy
 import pytest
 
 from engine.core.settings import Settings
-from engine.inference.events import FlowUpdate
+from engine.inference.events import Drawn
 from engine.lab.evaluation import inspections, knowledge
 from engine.lab.evaluation.suite import Setup
 from engine.lab.evaluation.verdicts import MISTAKES, mistakes_of, named_in, one_mistake
@@ -20,6 +20,7 @@ from engine.lab.storybook.scene.sampling import sample_scene
 from engine.lab.storybook.scene.scene import Scene, Thing
 from engine.protocols.process import inspect_text
 from tests.engine.lab.evaluation.test_steering import WorldPainter
+from tests.scripted import scripted_model
 
 BOTH = Scene("meadow", (Thing("cat", "red", 0.2, 0.8, 0.29), Thing("house", "blue", 0.8, 0.8, 0.32)))
 
@@ -65,7 +66,7 @@ def test_cases_are_shown_what_they_say() -> None:
 
 
 def setup(painter: WorldPainter) -> Setup:
-    return Setup(painter, Settings(timesteps=3), seed=0)
+    return Setup(scripted_model(painter), Settings(timesteps=3), seed=0)
 
 
 def by_name(name: str, looks: int = 1) -> knowledge.Case:
@@ -156,7 +157,7 @@ def test_a_plan_against_the_prompt_is_a_fault_and_one_that_fits_is_none() -> Non
         painter = WorldPainter(BOTH, texts=[alarm if case is conflict else silence])
         rows.append(knowledge.examine(setup(painter), case))
         assert [asked["call"] for asked in painter.asked] == ["write"], "nothing is drawn"
-        shown_plan = painter.asked[0]["segments"][-2].text
+        shown_plan = painter.asked[0]["parts"][-2].text
         assert all(thing.kind in shown_plan for thing in case.planned.after.things)
     assert set(rows[0]["wrong"]) == mistakes_of(conflict.planned.after, conflict.step.after) != set()
     assert rows[1]["wrong"] == [] and [row["alarm"] for row in rows] == [True, False]
@@ -174,7 +175,7 @@ def test_an_own_sketch_is_held_against_its_plan_by_the_judge() -> None:
 
 
 class Fails(WorldPainter):
-    def draw(self, *args: object, **options: object) -> Iterator[FlowUpdate]:
+    def draw(self, *args: object, **options: object) -> Iterator[Drawn]:
         raise MemoryError
 
 

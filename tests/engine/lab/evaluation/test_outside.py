@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.core.settings import Settings
-from engine.inference.events import FlowUpdate
+from engine.inference.events import Drawn
 from engine.lab.evaluation.ablations.outside import Help, _Session, verdict_on
 from engine.lab.evaluation.ablations.switches import SWITCHES
 from engine.lab.evaluation.storyeval import Prompt
@@ -21,6 +21,7 @@ from engine.lab.storybook.drawing.render import render
 from engine.lab.storybook.judging.judge import judge
 from engine.lab.storybook.scene.scene import Relation, Scene, Thing
 from tests.engine.lab.evaluation.test_steering import WorldPainter
+from tests.scripted import scripted_model
 
 CAT, HOUSE = Thing("cat", "red", 0.2, 0.8, 0.29), Thing("house", "blue", 0.8, 0.8, 0.32)
 BOTH = Scene("meadow", (CAT, HOUSE), (Relation(0, "left of", 1),))
@@ -29,7 +30,7 @@ CASE = Prompt("position", 0, "a red cat left of a blue house", BOTH)
 
 
 def session(helped: Help, painter: WorldPainter) -> _Session:
-    found = _Session(helped, Setup(painter, Settings(timesteps=3), seed=0), CASE, 0)
+    found = _Session(helped, Setup(scripted_model(painter), Settings(timesteps=3), seed=0), CASE, 0)
     found.run()
     return found
 
@@ -94,18 +95,20 @@ def test_a_place_is_wrong_where_a_relation_is() -> None:
 class Moody(WorldPainter):
     """The first picture of a step is wrong, and so are all but one of the others."""
 
-    def draw(self, segments: Sequence[Any], **options: Any) -> Iterator[FlowUpdate]:
+    def draw(self, parts: Sequence[Any], **options: Any) -> Iterator[Drawn]:
         drawn = sum(asked["call"] == "draw" for asked in self.asked)
         self.scene = BOTH if drawn % 4 == 2 else Scene("meadow", (GREEN, HOUSE))
-        yield from super().draw(segments, **options)
+        yield from super().draw(parts, **options)
 
 
 def test_the_best_of_a_step_is_kept_and_all_of_them_are_paid() -> None:
     painter = Moody(BOTH, rounds=1, fault_rounds=())
-    row = Help(tries=4).examine(Setup(painter, Settings(timesteps=3), seed=0), CASE)
+    row = Help(tries=4).examine(Setup(scripted_model(painter), Settings(timesteps=3), seed=0), CASE)
     assert row["right"] == row["everything"] == [True]
     assert row["cost"]["images"] == 4
-    alone = Help().examine(Setup(Moody(BOTH, rounds=1, fault_rounds=()), Settings(timesteps=3), 0), CASE)
+    alone = Help().examine(
+        Setup(scripted_model(Moody(BOTH, rounds=1, fault_rounds=())), Settings(timesteps=3), 0), CASE
+    )
     assert alone["everything"] == [False] and alone["cost"]["images"] == 1
     seeds = [asked["seed"] for asked in painter.asked if asked["call"] == "draw"]
     assert len(set(seeds)) == 4

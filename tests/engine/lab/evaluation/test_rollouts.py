@@ -7,7 +7,7 @@ from engine.lab.evaluation.rollouts import Album, carry_on, held_out_scenes, pro
 from engine.lab.training.data.script import seen_in
 from engine.lab.training.data.split import graph_hash
 from engine.lab.training.shards import make_scripts
-from tests.scripted import ScriptedPainter
+from tests.scripted import scripted_model
 
 
 def test_held_out_scenes_are_not_in_the_training_data() -> None:
@@ -25,19 +25,15 @@ def test_held_out_scenes_are_the_same_every_time_and_come_one_by_one() -> None:
 
 def test_a_trajectory_of_well_formed_texts_counts_as_such() -> None:
     settings = Settings(timesteps=3)
-    outcome = carry_on(
-        ScriptedPainter(rounds=1, fault_rounds=()), [prompt_step("x", 0)], settings, Album(), 0
-    )
+    outcome = carry_on(scripted_model(rounds=1, fault_rounds=()), [prompt_step("x", 0)], settings, Album(), 0)
     assert outcome.finished
     assert outcome.well_formed
     assert [step.kind for step in outcome.steps] == ["prompt", "plan", "sketch", "inspect"]
 
 
 def test_a_text_that_needed_repair_is_not_well_formed() -> None:
-    painter = ScriptedPainter(
-        texts={"plan": ["no tags at all", "<ins>Add a house.</ins><des>A house.</des>"]}
-    )
-    outcome = carry_on(painter, [prompt_step("x", 0)], Settings(timesteps=3), Album(), 0)
+    model = scripted_model(texts={"plan": ["no tags at all", "<ins>Add a house.</ins><des>A house.</des>"]})
+    outcome = carry_on(model, [prompt_step("x", 0)], Settings(timesteps=3), Album(), 0)
     assert not outcome.well_formed
 
 

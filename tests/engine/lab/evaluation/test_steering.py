@@ -11,7 +11,7 @@ import pytest
 
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
-from engine.inference.events import FlowUpdate
+from engine.inference.events import Drawn
 from engine.lab.evaluation import simulated_artist, steering
 from engine.lab.evaluation.preservation import obeyed, preserved, share_kept, untouched
 from engine.lab.evaluation.rollouts import Album, carry_on, prompt_step, readable
@@ -34,7 +34,7 @@ from engine.lab.storybook.scene.edits import (
 )
 from engine.lab.storybook.scene.sampling import sample_scene
 from engine.lab.storybook.scene.scene import Relation, Scene, Thing
-from tests.scripted import ScriptedPainter
+from tests.scripted import ScriptedPainter, scripted_model
 
 CAT = Thing("cat", "red", 0.2, 0.8, 0.29)
 HOUSE = Thing("house", "blue", 0.8, 0.8, 0.32)
@@ -52,9 +52,9 @@ class WorldPainter(ScriptedPainter):
         super().__init__(**options)
         self.scene = scene
 
-    def draw(self, segments: Sequence[Any], **options: Any) -> Iterator[FlowUpdate]:
-        self._note("draw", segments, options["pixels"], seed=options["seed"])
-        yield FlowUpdate(1, 1, image=render(self.scene), forwards=2)
+    def draw(self, parts: Sequence[Any], **options: Any) -> Iterator[Drawn]:
+        self._note("draw", parts, options["pixels"], seed=options["seed"])
+        yield Drawn(render(self.scene), updates=1, forwards=2)
 
 
 def test_untouched_is_what_an_edit_does_not_mention() -> None:
@@ -153,7 +153,7 @@ def test_a_figure_painted_over_is_seen_and_nothing_else_has_changed() -> None:
 def made(painter: ScriptedPainter, rounds: int) -> tuple[list[Step], Album]:
     album = Album()
     settings = Settings(timesteps=3, max_rounds=rounds)
-    return carry_on(painter, [prompt_step("a red cat", 0)], settings, album, 0).steps, album
+    return carry_on(scripted_model(painter), [prompt_step("a red cat", 0)], settings, album, 0).steps, album
 
 
 def case(what: str, depth: int, kind: str) -> steering.Case:
@@ -194,13 +194,13 @@ def test_a_picture_of_nothing_cannot_be_edited() -> None:
     steps, album = made(WorldPainter(empty, rounds=1, fault_rounds=()), rounds=1)
     for what, step_in in (("critique", steering.write_critique), ("paint", steering.paint_over)):
         assert step_in(case(what, 1, "recolour"), steps, album) is None
-    setup = Setup(WorldPainter(empty, rounds=1, fault_rounds=()), Settings(timesteps=3), 0)
+    setup = Setup(scripted_model(WorldPainter(empty, rounds=1, fault_rounds=())), Settings(timesteps=3), 0)
     row = steering.examine(setup, case("critique", 1, "recolour"))
     assert row == {"what": "critique", "kind": "recolour", "possible": False}
 
 
 def test_a_model_that_never_changes_its_picture_preserves_and_disobeys() -> None:
-    setup = Setup(WorldPainter(BOTH, rounds=2), Settings(timesteps=3), 0)
+    setup = Setup(scripted_model(WorldPainter(BOTH, rounds=2)), Settings(timesteps=3), 0)
     for what, depth in (("critique", 1), ("plan", 2)):
         row = steering.examine(setup, case(what, depth, "recolour"))
         assert (row["obeyed"], row["preserved"], row["depth"]) == (False, True, depth)
@@ -250,7 +250,7 @@ def test_the_artist_does_not_mind_a_place_that_no_relation_names() -> None:
     ("draws", "edits", "reach"), [(BOTH, 0, True), (Scene("night"), simulated_artist.CAP, False)]
 )
 def test_the_artist_gives_up_at_the_cap(draws: Scene, edits: int, reach: bool) -> None:
-    setup = Setup(WorldPainter(draws, rounds=1, fault_rounds=()), Settings(timesteps=3), 0)
+    setup = Setup(scripted_model(WorldPainter(draws, rounds=1, fault_rounds=())), Settings(timesteps=3), 0)
     row = simulated_artist.examine(
         setup, simulated_artist.Case(0, "a red cat and a blue house", BOTH, random.Random(0))
     )

@@ -13,7 +13,7 @@ from engine.lab.evaluation.suite import Setup
 from engine.lab.storybook.drawing.render import render
 from engine.lab.storybook.judging.judge import Seen, SeenThing, judge
 from engine.lab.storybook.scene.scene import Relation, Scene, Thing
-from tests.scripted import ScriptedPainter
+from tests.scripted import scripted_model
 
 
 def thing(kind: str, colour: str, x: float = 0.5) -> Thing:
@@ -88,10 +88,10 @@ def test_the_true_picture_is_right_and_an_empty_one_is_wrong(prompt: Prompt) -> 
 
 
 def test_a_prompt_is_drawn_several_times_with_a_seed_each() -> None:
-    painter = ScriptedPainter()
-    row = examine(Setup(painter, Settings(protocol="direct", timesteps=3), seed=0, images=3), PROMPTS[0])
+    model = scripted_model()
+    row = examine(Setup(model, Settings(protocol="direct", timesteps=3), seed=0, images=3), PROMPTS[0])
     assert len(row["right"]) == len(row["shown"]) == 3
-    assert len({asked["seed"] for asked in painter.asked if asked["call"] == "draw"}) == 3
+    assert len({asked["seed"] for asked in model.painter.asked if asked["call"] == "draw"}) == 3
     assert row["cost"]["images"] == 3 and row["cost"]["updates"] == 12 and row["cost"]["forwards"] == 24
 
 

@@ -1,4 +1,4 @@
-"""Whole runs of the suites with a painter without a network: report files, going on, the page."""
+"""Whole runs of the suites with a model without a network: report files, going on, the page."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from engine.lab.evaluation.resume_file import gather, resume_path
 from engine.lab.evaluation.rollouts import Album, carry_on, prompt_step
 from engine.lab.evaluation.runner import SUITES, Request, rows_of, run_suite
 from engine.lab.evaluation.suite import Setup, Suite
+from engine.runs.opened_model import OpenedModel, with_protocols
 from tests.engine.lab.command_line import restroke
 from tests.engine.lab.evaluation.small import small_checkpoint
-from tests.scripted import ScriptedPainter
+from tests.scripted import scripted_model
 
 PROCESS = Settings(timesteps=3, max_rounds=2)
 DIRECT = replace(PROCESS, protocol="direct")
@@ -57,7 +58,7 @@ def figures_are_whole(figures: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("name", SUITES)
 def test_a_suite_runs_from_its_cases_to_its_figures(name: str, tmp_path: Path) -> None:
     request = Request(prompts=1, images=2, json=tmp_path / "r.json", command="x")
-    report, rows = run_suite(ScriptedPainter(), SUITES[name], PROCESS, request)
+    report, rows = run_suite(scripted_model(), SUITES[name], PROCESS, request)
     assert report == json.loads(request.json.read_text())
     assert figures_are_whole(report[name]["process"])
     about = report["runs"][name]["process"]
@@ -68,22 +69,22 @@ def test_a_suite_runs_from_its_cases_to_its_figures(name: str, tmp_path: Path) -
 
 def test_suites_and_protocols_are_merged_into_one_file(tmp_path: Path) -> None:
     request = Request(prompts=1, images=2, json=tmp_path / "r.json")
-    run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, request)
-    run_suite(ScriptedPainter(), SUITES["story"], DIRECT, request)
-    report, _ = run_suite(ScriptedPainter(rounds=1, fault_rounds=(1,)), SUITES["story"], PROCESS, request)
+    run_suite(scripted_model(), SUITES["cost"], PROCESS, request)
+    run_suite(scripted_model(), SUITES["story"], DIRECT, request)
+    report, _ = run_suite(scripted_model(rounds=1, fault_rounds=(1,)), SUITES["story"], PROCESS, request)
     assert set(report["cost"]) == {"process"}
     assert set(report["story"]) == {"direct", "process", "process over direct", comparisons.BEST_OF}
     about = report["runs"]["story"][comparisons.BEST_OF]
     assert about["pictures"] == 2 and "upper bound" in about["note"]
-    again, _ = run_suite(ScriptedPainter(), SUITES["cost"], PROCESS, replace(request, prompts=2))
+    again, _ = run_suite(scripted_model(), SUITES["cost"], PROCESS, replace(request, prompts=2))
     assert again["cost"]["process"]["images"]["n"] == 2
     assert set(again["story"]) == set(report["story"])
 
 
 def test_too_few_pictures_for_the_best_of_n_are_a_note(tmp_path: Path) -> None:
     request = Request(prompts=1, images=1, json=tmp_path / "r.json")
-    run_suite(ScriptedPainter(), SUITES["story"], DIRECT, request)
-    report, _ = run_suite(ScriptedPainter(rounds=2), SUITES["story"], PROCESS, request)
+    run_suite(scripted_model(), SUITES["story"], DIRECT, request)
+    report, _ = run_suite(scripted_model(rounds=2), SUITES["story"], PROCESS, request)
     assert comparisons.BEST_OF not in report["story"]
     assert "--images" in report["runs"]["story"][comparisons.BEST_OF]["note"]
     assert "--images" in page(report, {})
@@ -92,22 +93,22 @@ def test_too_few_pictures_for_the_best_of_n_are_a_note(tmp_path: Path) -> None:
 def test_an_interrupted_run_goes_on_after_its_last_case(tmp_path: Path) -> None:
     request = Request(prompts=3, json=tmp_path / "r.json")
 
-    def stop_at(number: int) -> ScriptedPainter:
+    def stop_at(number: int) -> OpenedModel:
         def on_update(index: int) -> None:
-            if index == 1 and sum(a["call"] == "draw" for a in painter.asked) == number:
+            if index == 1 and sum(a["call"] == "draw" for a in model.painter.asked) == number:
                 raise KeyboardInterrupt
 
-        painter = ScriptedPainter(on_update=on_update)
-        return painter
+        model = scripted_model(on_update=on_update)
+        return model
 
     with pytest.raises(KeyboardInterrupt):
         run_suite(stop_at(3), SUITES["cost"], DIRECT, request)
     (resume_file,) = tmp_path.glob("*.partial.jsonl")
     assert len(resume_file.read_text().splitlines()) == 2 and not request.json.exists()
-    rest = ScriptedPainter()
+    rest = scripted_model()
     report, _ = run_suite(rest, SUITES["cost"], DIRECT, request)
     assert report["cost"]["direct"]["images"]["n"] == 3
-    assert sum(asked["call"] == "draw" for asked in rest.asked) == 1
+    assert sum(asked["call"] == "draw" for asked in rest.painter.asked) == 1
     assert not resume_file.exists()
 
 
@@ -128,15 +129,15 @@ def test_figures_of_other_weights_do_not_stay_in_a_report() -> None:
 
 
 def test_several_processes_come_to_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
-    painter = open_painter(small_checkpoint(tmp_path))
+    model = with_protocols(open_painter(small_checkpoint(tmp_path)))
     request = Request(prompts=3, workers=2, profile="cpu")
     tiny = replace(DIRECT, timesteps=3)
     suite = replace(SUITES["cost"], alone=False)
     resume_file = tmp_path / "j.jsonl"
-    painter.show_at_most(5)  # as by a card that is less full than it will be for the others
-    alone = rows_of(painter, suite, tiny, replace(request, workers=1))
+    model = model.showing_at_most(5)  # as by a GPU that is less full than it will be for the others
+    alone = rows_of(model, suite, tiny, replace(request, workers=1))
     resume_file.write_text(json.dumps(alone[0]) + "\n")  # the first is there: only the others are examined
-    beside = rows_of(painter, suite, tiny, request, resume_file)
+    beside = rows_of(model, suite, tiny, request, resume_file)
     assert [json.loads(line) for line in resume_file.read_text().splitlines()] == beside
 
     def timeless(row: dict[str, Any]) -> dict[str, Any]:
@@ -147,10 +148,8 @@ def test_several_processes_come_to_the_same_rows_in_the_same_order(tmp_path: Pat
 
 
 def test_who_stops_asking_stops_the_case_under_way(tmp_path: Path) -> None:
-    painter = open_painter(small_checkpoint(tmp_path))
-    task = Task(
-        painter.checkpoint.folder, "cpu", None, dict(painter.fingerprint), ENDLESS, DIRECT, 3, 0, 1, 20
-    )
+    model = with_protocols(open_painter(small_checkpoint(tmp_path)))
+    task = Task(model.folder, "cpu", None, dict(model.fingerprint), ENDLESS, DIRECT, 3, 0, 1, 20)
     rows = side_by_side(task, 0, 3, 2)
     assert next(rows)["case"] == 0
     ending = threading.Thread(target=rows.close, daemon=True)
@@ -176,7 +175,7 @@ def test_another_seed_or_checkpoint_does_not_go_on_from_these_cases(tmp_path: Pa
 
 def test_a_suite_says_which_protocols_it_is_for(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--protocol process"):
-        run_suite(ScriptedPainter(), SUITES["knowledge"], DIRECT, Request(json=tmp_path / "r.json"))
+        run_suite(scripted_model(), SUITES["knowledge"], DIRECT, Request(json=tmp_path / "r.json"))
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
@@ -197,8 +196,8 @@ def test_the_cost_knows_the_most_memory_since_it_was_told_to_forget() -> None:
 
 
 def test_the_cost_counts_the_models_own_steps() -> None:
-    painter = ScriptedPainter(rounds=1, fault_rounds=(1,))
-    steps = carry_on(painter, [prompt_step("a red house", 0)], PROCESS, Album(), 0).steps
+    model = scripted_model(rounds=1, fault_rounds=(1,))
+    steps = carry_on(model, [prompt_step("a red house", 0)], PROCESS, Album(), 0).steps
     cost = cost_of(steps)
     assert (cost["images"], cost["updates"], cost["forwards"]) == (2, 8, 16)
     assert cost["tokens"] == sum(step.result["tokens"] for step in steps[1:]) > 0
@@ -241,8 +240,8 @@ def test_one_page_has_every_suite_of_a_command_with_its_own_pictures(
             summarise=lambda rows: {f"{name} figure": {"mean": 1.0, "ci95": [1.0, 1.0], "n": len(rows)}},
         )
 
-    painter = ScriptedPainter(protocols=("process", "direct"))
-    monkeypatch.setattr(options, "painter_of", lambda args: painter)
+    model = scripted_model(protocols=("process", "direct"))
+    monkeypatch.setattr(options, "model_of", lambda args: model)
     for name in ("story", "knowledge"):
         monkeypatch.delitem(SUITES, name)
     for name in ("steering", "cost"):
@@ -267,10 +266,10 @@ def test_of_all_suites_those_that_a_protocol_is_for_are_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = []
-    monkeypatch.setattr(options, "painter_of", lambda args: ScriptedPainter(protocols=("process", "direct")))
+    monkeypatch.setattr(options, "model_of", lambda args: scripted_model(protocols=("process", "direct")))
     monkeypatch.setattr(
         "engine.lab.evaluation.command.run_suite",
-        lambda painter, suite, settings, request, report: (
+        lambda model, suite, settings, request, report: (
             ran.append((suite.name, settings.protocol))
             or ({suite.name: {settings.protocol: {}}, "runs": {suite.name: {settings.protocol: {}}}}, [])
         ),

@@ -289,10 +289,10 @@ class TestTheUnifiedStage:
         plan = tmp_path / "plan.toml"
         plan.write_text("\n".join((stage, first, stage, own)))
         begin_from(default_checkpoint(), tmp_path, 0)
-        where = [f"--work={tmp_path}", f"--plan={plan}", "--device=cpu", "--shards=1", "--sessions=1"]
+        where = [f"--work={tmp_path}", f"--plan={plan}", "--device=cpu", "--shards=1"]
         assert restroke("train", "data", *where) == 0
         assert [folder.name for folder in (tmp_path / "shards").iterdir()] == ["varied_none"]
-        assert restroke("train", "unified", *where) == 0
+        assert restroke("train", "unified", *where, "--sessions=1") == 0
         assert json.loads((tmp_path / "unified.json").read_text())["steps"] == 2
         painted = [s for script in read_scripts(tmp_path / "sampled") for s in script.scenes]
         assert any(isinstance(shown, Painted) for shown in painted)

@@ -11,8 +11,9 @@ import PIL.Image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.core.events import Preview
 from engine.core.settings import Settings
-from engine.inference.events import FlowUpdate
+from engine.inference.events import Drawn
 from engine.lab.storybook.drawing.render import render
 from engine.lab.storybook.language.parse import parse_prompt
 from engine.lab.storybook.scene.differences import differences
@@ -33,7 +34,7 @@ from engine.lab.training.data.chains import ChainStep
 from engine.lab.training.data.script import Painted, Script
 from engine.lab.training.data.self_sampling import own_case, read_plan, sample_cases, settle
 from engine.lab.training.data.split import is_held_out
-from tests.scripted import ScriptedPainter
+from tests.scripted import ScriptedPainter, scripted_model
 
 SEEDS = st.integers(0, 2**32)
 HOUSE = Thing("house", "red", 0.17, 0.65, 0.32)
@@ -52,16 +53,16 @@ class OneHouse(ScriptedPainter):
 
     picture = Scene("night", (Thing("house", "red", 0.5, 0.65, 0.32),))
 
-    def draw(self, *args: Any, **more: Any) -> Iterator[FlowUpdate]:
+    def draw(self, *args: Any, **more: Any) -> Iterator[Preview | Drawn]:
         *before, last = super().draw(*args, **more)
         yield from before
         yield replace(last, image=render(self.picture))
 
 
-def test_a_painter_is_sampled_and_every_sketch_is_kept() -> None:
+def test_a_model_is_sampled_and_every_sketch_is_kept() -> None:
     kept: dict[str, PIL.Image.Image] = {}
-    painter = OneHouse(rounds=1, fault_rounds=())
-    cases = list(sample_cases(painter, Settings(timesteps=3), count=10, seed=0, keep=kept.__setitem__))
+    model = scripted_model(OneHouse(rounds=1, fault_rounds=()))
+    cases = list(sample_cases(model, Settings(timesteps=3), count=10, seed=0, keep=kept.__setitem__))
     assert len(cases) >= 5
     for case in cases:
         assert isinstance(case.sketch, Painted) and case.sketch.name in kept
@@ -71,7 +72,7 @@ def test_a_painter_is_sampled_and_every_sketch_is_kept() -> None:
         assert not [part for part in case.told.parts if part.loss]
     plans = [case.told.parts[-1].text for case in cases]
     assert any("Add a" in text and "The picture shows 1 things" in text for text in plans)
-    again = list(sample_cases(painter, Settings(timesteps=3), count=10, seed=0, keep=lambda *_: None))
+    again = list(sample_cases(model, Settings(timesteps=3), count=10, seed=0, keep=lambda *_: None))
     assert again == cases
 
 
