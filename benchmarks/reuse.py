@@ -120,7 +120,7 @@ def measure(folder: Path, repeats: int) -> list[Row]:
     model = open_placed(choose_placement(folder, profile=None, precision=None))
     painter, device = model.painter, model.fingerprint["device"]
     tokens_at_most = min(model.settings.max_tokens, 64)
-    settings = replace(model.settings, protocol="process", max_tokens=tokens_at_most, max_rounds=ROUNDS + 1)
+    settings = model.settings.replace(protocol="process", max_tokens=tokens_at_most, max_rounds=ROUNDS + 1)
     calls, path = Calls(model, settings), given_rounds(ROUNDS)
     tokens: dict[str, int] = {}
 

@@ -1,18 +1,22 @@
 """Settings of sessions that are begun while the model is still being opened.
 
 What a model recommends is known only once it is there. Until then such a session keeps what the person chose
-and a mark, so that the rest can be filled in later, after a restart too. Values only; nothing is stored here.
+and a mark, so that the rest can be filled in later, after a restart too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.core.image_sizes import ImageSizes
 from engine.core.settings import Settings
-from sessions import Session
+from engine.runs.opened_model import OpenedModel
+from engine.serving.worker import Worker
+from sessions import Session, Store, StoreError
+from studio.announcements import Announcer
+from studio.views import settings_of
 
 WAITING = "waits_for_model"
 
@@ -27,16 +31,44 @@ def waiting(chosen: Mapping[str, Any]) -> dict[str, Any]:
     return {**chosen, WAITING: True}
 
 
-def filled(kept: Mapping[str, Any], usual: Settings, offered: Sequence[str], canvas: ImageSizes) -> Settings:
+def filled(kept: Mapping[str, Any], model: OpenedModel) -> Settings:
     """The choices of :func:`waiting` with the model's own settings for the rest.
 
-    A way of working or a size that this model doesn't have was chosen for another one, and gives way.
+    A protocol or a size that this model doesn't have was chosen for another one, and gives way.
     """
+    usual = model.settings
     values = usual.as_dict()
     try:
-        wish = Settings.from_dict({**values, **{name: kept[name] for name in kept if name in values}})
+        settings = Settings.from_dict({**values, **{name: kept[name] for name in kept if name in values}})
     except (TypeError, ValueError):  # choices that fit one by one and not with this model's settings
         return usual
-    if wish.protocol not in offered:
-        wish = replace(wish, protocol=usual.protocol)
-    return replace(wish, height=usual.height, width=usual.width) if canvas.is_fixed else wish
+    if settings.protocol not in model.protocols:
+        settings = settings.replace(protocol=usual.protocol)
+    return (
+        settings.replace(height=usual.height, width=usual.width) if model.image_sizes.is_fixed else settings
+    )
+
+
+class SessionReader:
+    """Reads sessions, and completes the settings of those that waited for the model.
+
+    ``lock`` is held by whoever reads a session's settings to write them: the model may come at that moment.
+    """
+
+    def __init__(self, store: Store, worker: Worker, announcer: Announcer) -> None:
+        self._store, self._worker, self._announcer = store, worker, announcer
+        self.lock = threading.RLock()
+
+    def get(self, owner: str, sid: str) -> Session:
+        """A session, with all its settings once the model is there. Raises ``NotFound``."""
+        with self.lock:
+            session, model = self._store.sessions.get(owner, sid), self._worker.snapshot().model
+            if model is None or not waits(session):
+                return session
+            values = {**filled(session.settings, model).as_dict(), "seed": settings_of(session)[1]}
+            try:
+                session = self._store.sessions.update_settings(owner, sid, values)
+            except StoreError:  # a full disk: it opens all the same, and is filled in again next time
+                return replace(session, settings=values)
+            self._announcer.settings(owner, sid)
+            return session

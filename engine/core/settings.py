@@ -1,25 +1,15 @@
-"""What a person can set for a run, with the defaults the house recommends. Pure values."""
+"""What a person can set for a run, with the defaults that Restroke recommends."""
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-QUALITIES = ("final", "draft")
-MODES = ("auto", "pause_each", "pause_on_fault", "one_step")
-MOST_TURNS = 4
-"""More turns than this were never measured; IRG's own pictures get worse beyond two (arXiv 2509.06945)."""
-MOST_PIXELS_A_SIDE = 4096
-REFLECTIONS: Mapping[str, Mapping[str, Any]] = {
-    "gentle": {"guidance": 2.0, "image_guidance": 2.0, "renorm": "text_channel", "interval_low": 0.0},
-    "firm": {"guidance": 4.0, "image_guidance": 2.0, "renorm": "text_channel", "interval_low": 0.0},
-}
-"""How a picture is drawn after a reflection.
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-That is, how strongly the words are followed and how much of the picture before is kept. ``gentle`` are the
-scales that the paper reports, ``firm`` those of its released script (arXiv 2509.06945).
-"""
+from engine.core.reflection import MOST_TURNS, REFLECTIONS
+
 PUBLIC: Mapping[str, Any] = {
     "timesteps": 50,
     "guidance": 4.0,
@@ -31,84 +21,89 @@ PUBLIC: Mapping[str, Any] = {
 }
 """What suits a checkpoint of the public release, which recommends no settings itself.
 
-The defaults of its own scripts, no rejected sketches in its memory, and an hour for a run: its pictures may
+The defaults of its own scripts, no rejected sketches in its history, and an hour for a run: its pictures may
 take minutes each.
 """
 
+Number = int | float
+"""An int stays an int: the hash of a step tells 3 from 3.0."""
 
-@dataclass(frozen=True)
-class Settings:
+
+def _whole(default: int, low: int, high: int) -> Any:
+    return Field(default, ge=low, le=high, description=f"a whole number between {low} and {high}")
+
+
+def _number(default: float, low: float, high: float) -> Any:
+    return Field(default, ge=low, le=high, description=f"a number between {low:g} and {high:g}")
+
+
+def _one_of(default: str, *names: str) -> Any:
+    pattern = f"^({'|'.join(names)})$"
+    return Field(default, pattern=pattern, description=f"one of {', '.join(names)}")
+
+
+def _side() -> Any:
+    wish = "a multiple of 16 up to 4096, given with the other side, or neither is"
+    return Field(None, gt=0, le=4096, multiple_of=16, description=wish)
+
+
+class Settings(BaseModel):
     """Settings of one run; they travel whole into every step's recipe.
 
     ``timesteps`` counts schedule points as the reference does: N points make N - 1 flow updates.
     ``guidance`` and ``image_guidance`` are the text and image scales of classifier-free guidance,
-    active while ``lo < t <= hi`` of ``interval`` (t after the shift).
+    active while ``interval_low < t <= interval_high`` (t after the shift).
     ``quality`` "draft" draws in fewer updates and guesses two of three of the later ones; "final" is exact.
     ``turns`` counts the pictures of the irg protocol, the first one too; ``reflection`` names the scales
-    at which it draws again (:data:`REFLECTIONS`).
+    at which it draws again (:data:`engine.core.reflection.REFLECTIONS`).
     ``height`` and ``width`` are of the first picture, in pixels; None is the checkpoint's own size. Later
     pictures keep the size of the one before. ``keep_rejected``: sketches of earlier rounds that were
-    drawn again stay in the model's memory (:mod:`engine.protocols.history`).
+    drawn again stay in the history that the model is shown (:mod:`engine.protocols.history`).
     The caps (``max_*``) end a run with a sentence, never silently.
 
-    Raises ``ValueError`` naming the setting that is out of range.
+    Raises ``ValueError`` whose text names the setting and says what it must be. Types are strict: no text
+    is read as a number, and true is no 1.
     """
 
-    protocol: str = "process"
-    mode: str = "auto"
-    timesteps: int = 25
-    quality: str = "final"
-    guidance: float = 2.5
-    image_guidance: float = 1.0
-    interval_low: float = 0.0
-    interval_high: float = 1.0
-    shift: float = 1.0
-    renorm: str = "global"
-    renorm_min: float = 0.0
-    temperature: float = 0.0
-    turns: int = 2
-    reflection: str = "gentle"
-    height: int | None = None
-    width: int | None = None
-    keep_rejected: bool = True
-    max_rounds: int = 6
-    max_images: int = 12
-    max_tokens: int = 192
-    max_seconds: float = 600.0
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    def __post_init__(self) -> None:
-        def need(ok: bool, name: str, wish: str) -> None:
-            if not ok:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be {wish}")
+    protocol: str = Field("process", description="the name of a protocol")
+    mode: str = _one_of("auto", "auto", "pause_each", "pause_on_fault", "one_step")
+    timesteps: int = _whole(25, 2, 200)
+    quality: str = _one_of("final", "final", "draft")
+    guidance: Number = _number(2.5, 0, 20)
+    image_guidance: Number = _number(1.0, 0, 20)
+    interval_low: Number = _number(0.0, 0, 1)
+    interval_high: Number = _number(1.0, 0, 1)
+    shift: Number = Field(1.0, gt=0, le=20, description="a number above 0, at most 20")
+    renorm: str = _one_of("global", "global", "channel", "text_channel")
+    renorm_min: Number = _number(0.0, 0, 1)
+    temperature: Number = _number(0.0, 0, 2)
+    turns: int = _whole(2, 1, MOST_TURNS)
+    reflection: str = _one_of("gentle", *REFLECTIONS)
+    height: int | None = _side()
+    width: int | None = _side()
+    keep_rejected: bool = Field(True, description="true or false")
+    max_rounds: int = _whole(6, 1, 20)
+    max_images: int = _whole(12, 1, 50)
+    max_tokens: int = _whole(192, 8, 4096)
+    max_seconds: Number = _number(600.0, 1, 86400)
 
-        need(self.mode in MODES, "mode", f"one of {MODES}")
-        need(2 <= self.timesteps <= 200, "timesteps", "between 2 and 200")
-        need(self.quality in QUALITIES, "quality", f"one of {QUALITIES}")
-        need(0 <= self.guidance <= 20, "guidance", "between 0 and 20")
-        need(0 <= self.image_guidance <= 20, "image_guidance", "between 0 and 20")
-        need(
-            0 <= self.interval_low < self.interval_high <= 1,
-            "interval_low",
-            "below interval_high, both in [0, 1]",
-        )
-        need(0 < self.shift <= 20, "shift", "above 0, at most 20")
-        need(
-            self.renorm in ("global", "channel", "text_channel"), "renorm", "global, channel or text_channel"
-        )
-        need(0 <= self.renorm_min <= 1, "renorm_min", "between 0 and 1")
-        need(0 <= self.temperature <= 2, "temperature", "between 0 and 2")
-        need(self.reflection in REFLECTIONS, "reflection", f"one of {tuple(REFLECTIONS)}")
-        need((self.height is None) == (self.width is None), "height", "given with width, or neither is")
-        for name in ("height", "width"):
-            side = getattr(self, name)
-            fits = side is None or (type(side) is int and 0 < side <= MOST_PIXELS_A_SIDE and not side % 16)
-            need(fits, name, f"a multiple of 16 up to {MOST_PIXELS_A_SIDE}")
-        need(isinstance(self.keep_rejected, bool), "keep_rejected", "true or false")
-        need(1 <= self.turns <= MOST_TURNS, "turns", f"between 1 and {MOST_TURNS}")
-        need(1 <= self.max_rounds <= 20, "max_rounds", "between 1 and 20")
-        need(1 <= self.max_images <= 50, "max_images", "between 1 and 50")
-        need(8 <= self.max_tokens <= 4096, "max_tokens", "between 8 and 4096")
-        need(1 <= self.max_seconds <= 86400, "max_seconds", "between 1 and 86400")
+    if not TYPE_CHECKING:  # the signature is that of the fields
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise ValueError(_sentence(error)) from None
+
+    @model_validator(mode="after")
+    def _must_fit_together(self) -> Settings:
+        if self.interval_low >= self.interval_high:
+            raise ValueError(f"interval_low is {self.interval_low!r}; it must be below interval_high")
+        if (self.height is None) != (self.width is None):
+            raise ValueError(f"height is {self.height!r}; it must be given with width, or neither is")
+        return self
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -116,18 +111,33 @@ class Settings:
         return None if self.height is None or self.width is None else (self.height, self.width)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The settings by name, as they are stored."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+    def replace(self, **changes: Any) -> Settings:
+        """These settings with some changed, checked as all are."""
+        return Settings(**{**self.as_dict(), **changes})
 
     def with_preset(self, preset: Mapping[str, Any], usual: Settings) -> Settings:
-        """These settings with ``preset`` where the person left the ``usual`` ones: a wish of theirs wins."""
+        """These settings with ``preset`` where the person left the ``usual`` ones: their choice wins."""
         left = {name: value for name, value in preset.items() if getattr(self, name) == getattr(usual, name)}
-        return replace(self, **left)
+        return self.replace(**left)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
-        """Reads saved settings; a name this version doesn't know raises ``ValueError``."""
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(set(values) - known)
+        """Reads saved settings; those not named are the defaults. Raises ``ValueError`` for unknown names."""
+        unknown = sorted(set(values) - set(cls.model_fields))
         if unknown:
-            raise ValueError(f"unknown settings: {unknown}; known: {sorted(known)}")
+            raise ValueError(f"unknown settings: {unknown}; known: {sorted(cls.model_fields)}")
         return cls(**values)
+
+
+def _sentence(error: ValidationError) -> str:
+    """What is wrong with the first setting that doesn't fit."""
+    first = error.errors(include_url=False)[0]
+    if not first["loc"]:  # settings that don't fit together; the sentence is our own
+        return str(first["ctx"]["error"])
+    name = str(first["loc"][0])
+    if name not in Settings.model_fields:
+        return f"unknown settings: {[name]}; known: {sorted(Settings.model_fields)}"
+    return f"{name} is {reprlib.repr(first['input'])}; it must be {Settings.model_fields[name].description}"

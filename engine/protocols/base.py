@@ -9,12 +9,14 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engine.core.parts import ImagePart, Part, TextPart
-from engine.core.settings import Settings
 from engine.core.trajectory import TEXT_FIELDS, Step
 from engine.protocols.history import MAX_PICTURES, truncate_history
+
+if TYPE_CHECKING:
+    from engine.core.settings import Settings
 
 TAG = re.compile(r"<\s*(?P<slash>[/\\]?)\s*(?P<name>ins|des|refine)\s*[/\\]?\s*>", re.IGNORECASE)
 """A tag of the process's texts, as models write it."""
@@ -23,7 +25,7 @@ TAG = re.compile(r"<\s*(?P<slash>[/\\]?)\s*(?P<name>ins|des|refine)\s*[/\\]?\s*>
 COMPLETE = "The model thinks the picture is finished."
 """Why a run ended that the model itself ended; a person may ask for one more round then."""
 MODEL_ENDED = (COMPLETE, "The model says that the picture is complete.")
-"""The causes, as stored, of runs that the model ended: the sentence of now, and that of sessions before it."""
+"""The causes, as stored, of runs that the model ended: today's sentence, and that of older sessions."""
 
 
 @dataclass(frozen=True)

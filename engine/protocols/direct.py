@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.protocols.base import Draw, ParseError, Stop, images_spent, neutral
 from engine.protocols.edits import start_first, with_start
 from engine.protocols.process import Process
+
+if TYPE_CHECKING:
+    from engine.core.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

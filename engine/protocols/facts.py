@@ -7,13 +7,17 @@ Protocols are named here as in a session's settings. A name that this version do
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from engine import protocols
-from engine.core.settings import MOST_TURNS, Settings
+from engine.core.reflection import MOST_TURNS
 from engine.core.trajectory import Step, round_numbers
 from engine.protocols.base import Protocol, Stop
 from engine.protocols.irg import Irg, reflections
+
+if TYPE_CHECKING:
+    from engine.core.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def settings_after(trajectory: Sequence[Step], session: Settings, *, polish: boo
         )
     if session.protocol == Irg.name:
         turns = max(turns, session.turns)
-    return replace(session, protocol=Irg.name, turns=turns)
+    return session.replace(protocol=Irg.name, turns=turns)
 
 
 def _protocol(name: str) -> Protocol:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from engine.core.parts import ImagePart, Part, TextPart
-from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.protocols.base import Choose, Draw, ParseError, Stop, Write, neutral
 from engine.protocols.edits import EDIT
 from engine.protocols.lenient_parser import read_inspection, read_plan, says_done
 from engine.protocols.process import Process, rounds_spent
 from engine.protocols.prompts import short_name
+
+if TYPE_CHECKING:
+    from engine.core.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from engine.core.settings import REFLECTIONS, Settings
+from engine.core.reflection import REFLECTIONS
 from engine.core.trajectory import Step
 from engine.protocols.base import Draw, Stop, Write, images_spent
 from engine.protocols.edits import start_first
 from engine.protocols.think import Think
+
+if TYPE_CHECKING:
+    from engine.core.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from engine.core.assets import asset
-from engine.core.settings import Settings
 from engine.core.trajectory import Step, round_numbers
 from engine.protocols.base import (
     COMPLETE,
@@ -31,6 +31,9 @@ from engine.protocols.base import (
     unquoted,
 )
 from engine.protocols.thoughts import thought_text
+
+if TYPE_CHECKING:
+    from engine.core.settings import Settings
 
 
 @cache

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from engine.core.parts import Part, TextPart
-from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.protocols.base import Draw, ParseError, Stop, Write, images_spent, neutral
 from engine.protocols.edits import EDIT, start_first, with_start
 from engine.protocols.process import Process
 from engine.protocols.prompts import short_name
 from engine.protocols.thoughts import prompt_text, read_thought
+
+if TYPE_CHECKING:
+    from engine.core.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from engine.core.errors import CancelledError
 from engine.core.events import RunDone, RunPaused
-from engine.core.settings import Settings
 from engine.core.trajectory import NOUNS, Step
+
+if TYPE_CHECKING:
+    from engine.core.settings import Settings
 
 
 def after_step(

@@ -131,4 +131,4 @@ def recommended(sampling: Mapping[str, Any], offered: Mapping[str, Protocol]) ->
         raise CheckpointError(
             f"its config.json recommends settings that don't fit: {error}. Correct them there."
         ) from error
-    return usual if usual.protocol in offered else replace(usual, protocol=next(iter(offered)))
+    return usual if usual.protocol in offered else usual.replace(protocol=next(iter(offered)))

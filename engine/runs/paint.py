@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +153,7 @@ def paint(
         raise CannotPaintError(
             f"this model was not trained to work by {protocol}; it offers {', '.join(model.protocols)}"
         )
-    settings = replace(model.settings, protocol=protocol, mode="auto")
+    settings = model.settings.replace(protocol=protocol, mode="auto")
     painting = RunFolder(folder, prompt, protocol, seed, model.fingerprint)
     cancel = threading.Event()
     try:

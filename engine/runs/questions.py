@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import CancelledError, GenerationError
 from engine.core.events import Answered, Event, RunCancelled
-from engine.core.settings import Settings
 from engine.core.trajectory import Step, step_seed
 from engine.inference.events import Written
 from engine.protocols.base import Protocol
@@ -23,6 +22,7 @@ from engine.runs.limits import stopped_by
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from engine.core.settings import Settings
     from engine.runs.opened_model import OpenedModel
 
 NEXT_ACTION = "Ask again, in other words."

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import CancelledError, GenerationError
@@ -22,7 +22,6 @@ from engine.core.events import (
     StepStarted,
 )
 from engine.core.parts import ImagePart
-from engine.core.settings import Settings
 from engine.core.trajectory import NOUNS, Step, step_seed
 from engine.inference.events import Choice, Drawn, Reuse, Written
 from engine.protocols.base import COMPLETE, Choose, Draw, ParseError, Protocol, Stop, Write
@@ -32,6 +31,7 @@ from engine.runs.limits import after_step, stopped_by
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from engine.core.settings import Settings
     from engine.runs.opened_model import OpenedModel
 
 REPAIR_TEMPERATURE = 0.7
@@ -159,7 +159,7 @@ class _Making:
     def write(self, ask: Write) -> Iterator[Event]:
         settings = self.settings
         if self.attempt:
-            settings = replace(settings, temperature=max(settings.temperature, REPAIR_TEMPERATURE))
+            settings = settings.replace(temperature=max(settings.temperature, REPAIR_TEMPERATURE))
         seed = self._seed(ask.kind)
         raw = yield from self._decode(ask, settings, seed)
         try:
@@ -167,7 +167,7 @@ class _Making:
         except ParseError as first:
             self.result["repaired"] = str(first)
             yield StepStarted(ask.kind, len(self.trajectory), repair=True)
-            settings = replace(settings, temperature=max(settings.temperature, REPAIR_TEMPERATURE))
+            settings = settings.replace(temperature=max(settings.temperature, REPAIR_TEMPERATURE))
             seed = self._seed(f"{ask.kind} repair")
             raw = yield from self._decode(self.protocol.repair(ask, raw, str(first)), settings, seed)
             try:

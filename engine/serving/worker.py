@@ -187,7 +187,7 @@ class Worker:
             entry.seconds += seconds
             end = after_step(
                 event.step,
-                replace(job.settings, mode=entry.mode or job.settings.mode),
+                job.settings.replace(mode=entry.mode or job.settings.mode),
                 steps_made=entry.steps_made,
                 seconds=entry.seconds,
                 steps_limit=job.steps_limit if isinstance(job, RunJob) else None,

@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.checkpoints.errors import CheckpointError
@@ -90,7 +89,7 @@ def workers_of(args: argparse.Namespace, model: OpenedModel) -> int:
 
 def settings_of(model: OpenedModel, protocol: str) -> Settings:
     """What the checkpoint recommends, by the protocol, with nobody to wait for."""
-    return replace(model.settings, protocol=protocol, mode="auto")
+    return model.settings.replace(protocol=protocol, mode="auto")
 
 
 def count(text: str) -> int:

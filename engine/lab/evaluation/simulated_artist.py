@@ -51,7 +51,7 @@ def cases(prompts: int, scenes: Iterator[tuple[random.Random, Scene]]) -> list[C
 def examine(setup: Setup, case: Case) -> Row:
     """Both ways from the same first picture: edits on one branch, re-rolls with new seeds."""
     seed, album = step_seed(setup.seed, case.number, "artist"), Album()
-    setup = replace(setup, settings=replace(setup.settings, max_images=MANY_IMAGES))
+    setup = replace(setup, settings=setup.settings.replace(max_images=MANY_IMAGES))
     start = prompt_step(case.text, seed)
     first = carry_on(setup.model, [start], setup.settings, album, seed)
     seen = seen_at_end(first, album)

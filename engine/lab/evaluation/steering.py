@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,7 @@ def examine(setup: Setup, case: Case | simulated_artist.Case) -> Row:
     album, seed = Album(), step_seed(setup.seed, case.number, f"{case.what} {case.depth}")
     made = [prompt_step(sentences.prompt(case.scene, case.rng), seed)]
     if (case.what, case.depth) != ("plan", 1):
-        settings = replace(setup.settings, max_rounds=case.depth)
+        settings = setup.settings.replace(max_rounds=case.depth)
         made = carry_on(setup.model, made, settings, album, seed).steps
     step_in = {"plan": rewrite_plan, "critique": write_critique, "paint": paint_over}[case.what]
     change = step_in(case, made, album)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from engine.checkpoints.tokenizer import SpecialTokens
 from engine.lab.training import recipe
 from engine.lab.training.data.sampled import keep_picture, write_scripts
-from engine.lab.training.data.self_sampling import sample_cases
 from engine.lab.training.data.variants import DataVariant
 from engine.lab.training.export import export
 from engine.lab.training.samples import StorybookSampler
@@ -90,17 +89,19 @@ def write_variant(
 def sample_scripts(checkpoint: Path, folder: Path, *, count: int, seed: int, device: str) -> int:
     """Lets a checkpoint sketch in ``count`` sessions and writes scripts about what it drew; returns how many.
 
-    Raises ``RuntimeError`` when there are none.
+    Raises ``ValueError`` when there are none.
     """
+    # Only this runs the model as the studio does; the stages themselves need less installed.
     from engine.inference.painter import open_painter
+    from engine.lab.training.data.self_sampling import sample_cases
     from engine.runs.opened_model import with_protocols
 
     model = with_protocols(open_painter(checkpoint, device))
-    settings = replace(model.settings, protocol="process", mode="auto")
+    settings = model.settings.replace(protocol="process", mode="auto")
     keep = partial(keep_picture, folder)
     found = write_scripts(folder, sample_cases(model, settings, count=count, seed=seed, keep=keep), seed)
     if not found:
-        raise RuntimeError(
+        raise ValueError(
             f"{count} sessions of {checkpoint} made no script: its plans or pictures can't be read yet. "
             "Nothing was lost; train it for longer, or sample more sessions."
         )

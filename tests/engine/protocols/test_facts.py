@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from engine import protocols
-from engine.core.settings import MOST_TURNS, Settings
+from engine.core.reflection import MOST_TURNS
+from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.protocols.facts import (
     TurnsSpentError,

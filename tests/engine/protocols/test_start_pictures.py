@@ -6,7 +6,8 @@ import pytest
 
 from engine import protocols
 from engine.core.parts import ImagePart, TextPart
-from engine.core.settings import REFLECTIONS, Settings
+from engine.core.reflection import REFLECTIONS
+from engine.core.settings import Settings
 from engine.core.trajectory import Step, round_numbers
 from engine.protocols.base import Choose, Draw, Stop, Write
 from engine.protocols.edits import EDIT

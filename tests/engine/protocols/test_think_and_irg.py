@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from engine import protocols
 from engine.core.events import RunDone, StepFinished
 from engine.core.parts import ImagePart, TextPart
-from engine.core.settings import REFLECTIONS, Settings
+from engine.core.reflection import REFLECTIONS
+from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.protocols.base import Draw, ParseError, Stop, Write, neutral
 from engine.protocols.process import plan_text

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from engine.core.parts import ImagePart
-from engine.core.settings import REFLECTIONS, Settings
+from engine.core.reflection import REFLECTIONS
+from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.lab.storybook.language.critique import CAUSES
 from engine.protocols.base import Choose, Draw, Protocol, Stop, Write

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.core.settings import MOST_TURNS
+from engine.core.reflection import MOST_TURNS
 from engine.lab.evaluation import storyeval
 from engine.lab.evaluation.ablations.outside import TRIES, Help
 from engine.lab.evaluation.ablations.protocol_variants import GuidanceScales, Inspectors

@@ -30,7 +30,7 @@ from tests.engine.lab.evaluation.small import small_checkpoint
 from tests.scripted import scripted_model
 
 PROCESS = Settings(timesteps=3, max_rounds=2)
-DIRECT = replace(PROCESS, protocol="direct")
+DIRECT = PROCESS.replace(protocol="direct")
 
 
 def numbers(prompts: int, seed: int) -> list[int]:
@@ -131,7 +131,7 @@ def test_figures_of_other_weights_do_not_stay_in_a_report() -> None:
 def test_several_processes_come_to_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
     model = with_protocols(open_painter(small_checkpoint(tmp_path)))
     request = Request(prompts=3, workers=2, profile="cpu")
-    tiny = replace(DIRECT, timesteps=3)
+    tiny = DIRECT.replace(timesteps=3)
     suite = replace(SUITES["cost"], alone=False)
     resume_file = tmp_path / "j.jsonl"
     model = model.showing_at_most(5)  # as by a GPU that is less full than it will be for the others
