@@ -1,6 +1,6 @@
-"""A graphics card without numbers, for machines without one: the meta device, watched.
+"""A GPU without numbers, for machines without a real one: the meta device, watched.
 
-Its tensors know their shape and dtype only. What a real card refuses is refused here too: tensors of two
+Its tensors know their shape and dtype only. What a real GPU refuses is refused here too: tensors of two
 devices in one operation, factors of two dtypes, 8-bit products of unfit shape. What hangs on a value
 (which token, whether all is finite) can't be asked; inside a recording it mustn't be.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-CARD = torch.device("meta")
+GPU = torch.device("meta")
 TRAVELS = ("aten.to", "aten._to_copy", "aten.copy_")
 """Only these may see two devices."""
 PRODUCTS = tuple(
@@ -32,7 +32,7 @@ PRODUCTS = tuple(
 
 
 class ClashError(RuntimeError):
-    """What a card would have refused."""
+    """What a GPU would have refused."""
 
 
 class Watched(TorchDispatchMode):
@@ -43,15 +43,15 @@ class Watched(TorchDispatchMode):
         tensors = list(_tensors((*arguments, *named.values())))
         if name in TRAVELS:
             return _travel(operation, arguments, named)
-        # a card takes single numbers from the processor
-        places = {x.device for x in tensors if x.dim() or x.device == CARD}
+        # a GPU takes single numbers from the CPU
+        places = {x.device for x in tensors if x.dim() or x.device == GPU}
         if len(places) > 1:
             raise ClashError(f"{name} got tensors of {sorted(map(str, places))}")
-        if CARD in places and name in PRODUCTS:
+        if GPU in places and name in PRODUCTS:
             kinds = {x.dtype for x in tensors if x.is_floating_point()}
             if len(kinds) > 1:
                 raise ClashError(f"{name} got {sorted(map(str, kinds))}")
-        if CARD in places and name == "aten._scaled_mm":
+        if GPU in places and name == "aten._scaled_mm":
             _check_8bit(*arguments)
         return operation(*arguments, **named)
 
@@ -65,10 +65,10 @@ def _tensors(values) -> Iterator[Tensor]:
 
 
 def _travel(operation, arguments, named):
-    """Copies go anywhere; what comes from the card has no numbers, so it comes as zeros."""
+    """Copies go anywhere; what comes from the GPU has no numbers, so it comes as zeros."""
     source = next(x for x in reversed(arguments) if isinstance(x, Tensor))
     target = named.get("device") or arguments[0].device
-    if source.device != CARD or torch.device(target) == CARD:
+    if source.device != GPU or torch.device(target) == GPU:
         return operation(*arguments, **named)
     zeros = torch.zeros_like(source, device="cpu")
     return operation(*(zeros if x is source else x for x in arguments), **named)

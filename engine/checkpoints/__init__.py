@@ -1,1 +1,1 @@
-"""Checkpoint folders in the public layout: reading, checking, writing, and their tokenizer."""
+"""Checkpoint folders in the public layout: reading, validating, writing, quantising, and their tokenizer."""

@@ -1,6 +1,6 @@
 """Opens a folder's files safely: safetensors and JSON only, with an error for everything else.
 
-Reading the weights themselves is ``stream``; here are names, shapes and places only.
+It reads names, shapes and offsets; :mod:`engine.checkpoints.stream` reads the weights themselves.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from engine.checkpoints.errors import FETCH_AGAIN, CheckpointError, some
+from engine.checkpoints.errors import FETCH_AGAIN, CheckpointError, shortened
 
 WEIGHT_NAMES = ("ema.safetensors", "ema_bf16.safetensors", "model.safetensors")
 AUTOENCODER_NAME = "ae.safetensors"
@@ -61,7 +61,7 @@ def find_weights(folder: Path) -> list[Path]:
             return [folder / name]
     shards = sorted(path for path in folder.iterdir() if SHARD.fullmatch(path.name))
     if shards:
-        return _whole_set(shards)
+        return _all_shards(shards)
     pickled = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLED)
     hint = f" {pickled[0]} is a pickled file; those can run code and are never read." if pickled else ""
     raise CheckpointError(
@@ -70,8 +70,8 @@ def find_weights(folder: Path) -> list[Path]:
     )
 
 
-def _whole_set(shards: list[Path]) -> list[Path]:
-    """The shards, once it is certain that none is missing."""
+def _all_shards(shards: list[Path]) -> list[Path]:
+    """The shards in order. Raises ``CheckpointError`` when one is missing."""
     first = shards[0].name
     count = int(SHARD.fullmatch(first)[2])
     stem = first.split("-")[0]
@@ -80,7 +80,7 @@ def _whole_set(shards: list[Path]) -> list[Path]:
     missing = [name for name in wanted if name not in there]
     if missing:
         raise CheckpointError(
-            f"{shards[0].parent} lacks {some(missing)} of its {count} shards. Fetch what is missing."
+            f"{shards[0].parent} lacks {shortened(missing)} of its {count} shards. Fetch what is missing."
         )
     return [shards[0].parent / name for name in wanted]
 
@@ -116,7 +116,7 @@ def read_optional_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]
 
 @dataclass(frozen=True)
 class Stored:
-    """Where a tensor lies: its file, dtype and shape, and its first byte and its end in that file."""
+    """Where a tensor is stored: its file, dtype and shape, and where it begins and ends there, in bytes."""
 
     path: Path
     dtype: torch.dtype
@@ -140,7 +140,9 @@ class TensorFiles:
             twice = sorted(self.stored.keys() & found.keys())
             if twice:
                 earlier = self.stored[twice[0]].path.name
-                raise CheckpointError(f"{path} holds {some(twice)}, which {earlier} holds too. {FETCH_AGAIN}")
+                raise CheckpointError(
+                    f"{path} holds {shortened(twice)}, which {earlier} holds too. {FETCH_AGAIN}"
+                )
             self.stored |= found
 
     @property
@@ -149,7 +151,7 @@ class TensorFiles:
         return self.paths[0].name + (" and its other shards" if len(self.paths) > 1 else "")
 
     def shard_of(self, name: str) -> str:
-        """Where a tensor lies, to be put behind its name in a sentence; "" when there is only one file."""
+        """A tensor's file, to go behind its name in a sentence; "" when there is only one file."""
         return f" (in {self.stored[name].path.name})" if len(self.paths) > 1 else ""
 
     @property
@@ -190,7 +192,7 @@ def _stored(path: Path) -> dict[str, Stored]:
         ) from None
     except KeyError as error:
         raise CheckpointError(
-            f"{path} holds numbers of the kind {error}; only {some(list(DTYPES))} are read. Nothing was "
+            f"{path} holds numbers of the kind {error}; only {shortened(list(DTYPES))} are read. Nothing was "
             "loaded. Fetch or convert the weights in one of these."
         ) from None
     except (SafetensorError, OSError) as error:
@@ -199,7 +201,7 @@ def _stored(path: Path) -> dict[str, Stored]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The free words in a safetensors header. Raises ``CheckpointError`` as :class:`TensorFiles`."""
+    """The metadata in a safetensors header. Raises ``CheckpointError`` as :class:`TensorFiles`."""
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}

@@ -1,4 +1,4 @@
-"""The precisions a model can be loaded in, by name, and what is not quantised in each."""
+"""The precisions a model can be loaded in, and the dtype of what each leaves unquantised."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.quantise.convert import FORMATS
 
-WHOLE = {"float32": torch.float32, "bf16": torch.bfloat16}
-PRECISIONS = (*WHOLE, *FORMATS)
+UNQUANTISED = {"float32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = (*UNQUANTISED, *FORMATS)
 
 
 def compute_dtype(precision: str, device: str) -> torch.dtype:
@@ -19,11 +19,11 @@ def compute_dtype(precision: str, device: str) -> torch.dtype:
     """
     if precision not in PRECISIONS:
         raise CheckpointError(f"Precision {precision!r} is unknown; choose one of {', '.join(PRECISIONS)}.")
-    if precision in WHOLE:
-        return WHOLE[precision]
+    if precision in UNQUANTISED:
+        return UNQUANTISED[precision]
     return torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
 
 
-def label(precision: str, *, head: bool) -> str:
-    """The precision as a fingerprint names it: pictures of two labels are never the same to the byte."""
+def precision_label(precision: str, *, head: bool) -> str:
+    """The precision as a fingerprint names it; two labels never make the same picture to the byte."""
     return f"{precision}+head" if head and precision in FORMATS else precision

@@ -1,6 +1,6 @@
-"""How far the loading of a model has come: told by the thread that loads, read and cancelled from others.
+"""Progress of loading a model: reported by the thread that loads, read and cancelled from others.
 
-No torch here, so that whoever shows it need not wait for that.
+It imports no torch, so that it can be shown before torch is there.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from tqdm import tqdm
 
 SHORT = 1.0
-"""Seconds; a load that is over sooner shows no bar."""
+"""Seconds; shorter loads show no bar."""
 
 
 class LoadingCancelled(Exception):  # noqa: N818  an outcome, not an error
-    """Somebody asked to stop; nothing of the model was kept."""
+    """Loading was cancelled; nothing of the model was kept."""
 
 
 class Loading:
-    """Bytes done of a total. ``heard`` is called after every advance, on the loading thread."""
+    """Bytes loaded of a total. ``heard`` is called after every advance, on the loading thread."""
 
     def __init__(self, heard: Callable[[Loading], None] | None = None) -> None:
         self.done, self.total = 0, 0
@@ -38,7 +38,7 @@ class Loading:
         self.advance(0)
 
     def advance(self, count: int) -> None:
-        """Raises :class:`LoadingCancelled` once somebody asked to stop."""
+        """Counts bytes as loaded. Raises :class:`LoadingCancelled` after :meth:`cancel`."""
         if self._cancelled.is_set():
             raise LoadingCancelled("Loading was stopped. Nothing of the model was kept.")
         self.done += count
@@ -46,13 +46,13 @@ class Loading:
             self.heard(self)
 
     def cancel(self) -> None:
-        """Stops the load at its next piece."""
+        """Stops loading at the next piece."""
         self._cancelled.set()
 
 
 @contextmanager
 def terminal_bar(loading: Loading) -> Iterator[None]:
-    """Shows ``loading`` as a bar on a terminal, if it takes longer than a moment."""
+    """Shows ``loading`` as a progress bar on a terminal, if it takes longer than a moment."""
     bar = tqdm(
         desc="Loading the model",
         unit="B",

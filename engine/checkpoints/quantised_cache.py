@@ -1,8 +1,8 @@
-"""A quantised copy beside the original weights: loads to the same bytes without the quantising step.
+"""The quantised cache: a quantised copy beside the weights, which loads faster, to the same bytes.
 
-A copy belongs to exactly one set of weights. To know them again without reading all of them, it keeps
-their mark (:func:`mark`) beside their full digests. A copy that is damaged, or was made from others, stops
-nothing: it is left alone, and a note says so.
+A copy belongs to exactly one set of weights. It recognises them by a hash of samples of each file
+(:func:`sampled_hash`), without reading all of them. A copy that is damaged, or was made from other weights,
+is ignored, and a note says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import nn
 
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import TensorFiles, read_metadata
-from engine.checkpoints.precision import label
+from engine.checkpoints.precision import precision_label
 from engine.checkpoints.sizes import LM_HEAD, check_tensors
 from engine.checkpoints.tensor_writer import write_tensors
 
@@ -28,18 +28,19 @@ DAMAGED = "is cut short or damaged"
 
 @dataclass(frozen=True)
 class QuantisedCache:
-    """A copy that fits: its tensors, and the digests of the weights it was made from, by file name."""
+    """A copy that belongs to the weights: its tensors, and the weights' digests by file name."""
 
     files: TensorFiles
     digests: dict[str, str]
 
 
 def cache_path(folder: Path, precision: str, *, head: bool) -> Path:
-    return folder / f"quantised-{label(precision, head=head)}.safetensors"
+    """The file of the quantised copy of a folder's weights in a precision."""
+    return folder / f"quantised-{precision_label(precision, head=head)}.safetensors"
 
 
-def mark(path: Path) -> str:
-    """Hash (hex) of a file's size and of samples from all over it: 4 MiB are read, however large it is."""
+def sampled_hash(path: Path) -> str:
+    """SHA-256 (hex) of a file's size and of samples from all over it: reads 4 MiB, whatever its size."""
     size = path.stat().st_size
     found = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:
@@ -52,39 +53,39 @@ def mark(path: Path) -> str:
 def find_cache(
     weights: TensorFiles, precision: str, *, head: bool, notes: list[str]
 ) -> QuantisedCache | None:
-    """The copy of these weights in this form, if there is one; ``notes`` says why one is left alone."""
+    """The copy of these weights in this form, if there is one. ``notes`` gets why one was ignored."""
     path = cache_path(weights.paths[0].parent, precision, head=head)
     if not path.is_file():
         return None
     try:
-        said = json.loads(read_metadata(path)[KEY])
-        digests = {str(name): str(digest) for name, digest in said["digests"].items()}
-        fits = said["marks"] == _marks(weights)
+        stored = json.loads(read_metadata(path)[KEY])
+        digests = {str(name): str(digest) for name, digest in stored["digests"].items()}
+        fits = stored["marks"] == _sampled_hashes(weights)
         files = TensorFiles([path])
     except CheckpointError:
-        notes.append(_left_alone(path.name, DAMAGED))
+        notes.append(_ignored(path.name, DAMAGED))
         return None
     except (KeyError, TypeError, AttributeError, ValueError):
         fits = False
     if not fits:
-        notes.append(_left_alone(path.name, "was not made from the weights beside it"))
+        notes.append(_ignored(path.name, "was not made from the weights beside it"))
         return None
     return QuantisedCache(files, digests)
 
 
-def holds_all(copy: QuantisedCache, model: nn.Module, *, tied: bool, notes: list[str]) -> bool:
-    """Whether a copy holds what the quantised ``model`` needs; ``notes`` says so when it doesn't."""
+def is_complete(cache: QuantisedCache, model: nn.Module, *, tied: bool, notes: list[str]) -> bool:
+    """Whether a copy has all that the quantised ``model`` needs; ``notes`` gets it when it hasn't."""
     state = model.state_dict()
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     quantised = {name: value.dtype for name, value in state.items() if not value.dtype.is_floating_point}
     try:
-        check_tensors(copy.files, shapes, (LM_HEAD,) if tied else ())
-        whole = all(copy.files.stored[name].dtype == dtype for name, dtype in quantised.items())
+        check_tensors(cache.files, shapes, (LM_HEAD,) if tied else ())
+        complete = all(cache.files.stored[name].dtype == dtype for name, dtype in quantised.items())
     except CheckpointError:
-        whole = False
-    if not whole:
-        notes.append(_left_alone(copy.files.name, DAMAGED))
-    return whole
+        complete = False
+    if not complete:
+        notes.append(_ignored(cache.files.name, DAMAGED))
+    return complete
 
 
 def save_cache(
@@ -101,20 +102,20 @@ def save_cache(
     if size > free:
         raise CheckpointError(
             f"The quantised copy needs {size / 2**30:.1f} GiB and {path.parent} has {free / 2**30:.1f} free. "
-            "Free some space; the model runs without the copy, it only takes longer to load."
+            "Free some space. The model runs without the copy; it only takes longer to load."
         )
-    said = {"precision": precision, "head": head, "digests": digests, "marks": _marks(weights)}
+    stored = {"precision": precision, "head": head, "digests": digests, "marks": _sampled_hashes(weights)}
     outline = {name: (value.dtype, tuple(value.shape)) for name, value in state.items()}
-    write_tensors(path, outline, iter(state.items()), {"format": "pt", KEY: json.dumps(said)})
+    write_tensors(path, outline, iter(state.items()), {"format": "pt", KEY: json.dumps(stored)})
     return path
 
 
-def _left_alone(name: str, why: str) -> str:
+def _ignored(name: str, why: str) -> str:
     return (
-        f"{name} {why}, so it was left alone: the model loads from its own weights, only more slowly. Delete "
-        "the copy, or save it again with the command quantise."
+        f"{name} {why}, so it was ignored: the model loads from its own weights, more slowly. Delete this "
+        "quantised copy, or save it again with restroke quantise."
     )
 
 
-def _marks(weights: TensorFiles) -> dict[str, str]:
-    return {path.name: mark(path) for path in weights.paths}
+def _sampled_hashes(weights: TensorFiles) -> dict[str, str]:
+    return {path.name: sampled_hash(path) for path in weights.paths}

@@ -1,8 +1,8 @@
-"""Loads a folder in the public layout: checked against its own configs, then streamed piece by piece.
+"""Loads a model folder: checks it against its own configs, then streams the weights in, piece by piece.
 
-Weights are cast or quantised on the wanted device while they are read, so the peak there is the model in
-its final form and one piece, and the host holds a few pieces. Nothing is ever put on a disk, and nothing
-on another device than the one asked for. Choosing precision and device is ``engine.placement.planner``.
+Weights are cast or quantised on the device while they are read, so the peak there is the model in its
+final form and one piece, and the host holds a few pieces. Nothing goes to a disk, or to another device
+than the one asked for. :mod:`engine.placement.planner` chooses precision and device.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from torch import nn
 
 from engine.checkpoints.files import TensorFiles, folder_digest
 from engine.checkpoints.layer_placement import LayerPlacement
-from engine.checkpoints.precision import label, compute_dtype
+from engine.checkpoints.precision import compute_dtype, precision_label
 from engine.checkpoints.progress import Loading
 from engine.checkpoints.quantise.convert import FORMATS, convert
-from engine.checkpoints.quantised_cache import QuantisedCache, find_cache, holds_all, save_cache
+from engine.checkpoints.quantised_cache import QuantisedCache, find_cache, is_complete, save_cache
 from engine.checkpoints.sizes import EMBEDDING, POSITION_TABLES
-from engine.checkpoints.stream import Reading, stream
+from engine.checkpoints.stream import ReadStats, stream
 from engine.checkpoints.tokenizer import Tokenizer
 from engine.checkpoints.validated_folder import ValidatedFolder, validate_folder
 from engine.checkpoints.weight_loader import WeightLoader
@@ -50,7 +50,7 @@ class LoadReport:
 class Checkpoint:
     """A loaded folder. ``extras`` is ``config.json`` ({} when absent), ``notes`` are remarks for a log.
 
-    ``precision`` is what a fingerprint names: :func:`engine.checkpoints.precision.label`, and the tiles.
+    ``precision`` is as a fingerprint names it: :func:`~engine.checkpoints.precision.precision_label`, tiles.
     """
 
     folder: Path
@@ -76,69 +76,70 @@ def load_checkpoint(
     copy: bool = False,
     loading: Loading | None = None,
 ) -> Checkpoint:
-    """Loads model, autoencoder and tokenizer, ready to run.
+    """Loads model, autoencoder and tokenizer, ready to run. Raises ``CheckpointError``.
 
     Args:
-        folder: a folder, or one that is open already.
+        folder: a folder, or one that was validated already.
         precision: one of :data:`engine.checkpoints.precision.PRECISIONS`.
-        head: quantise the word head too, where the precision is a quantised one.
-        embeddings_on_host: keep the word table in host memory.
+        head: quantise the LM head too, if the precision is a quantised one.
+        embeddings_on_host: keep the token embeddings in host memory.
         tile: pixels a side of the tiles that the autoencoder works in; None takes pictures whole.
-        layers: where each layer lies, when several devices share them; everything else goes to ``device``,
+        layers: the device of each layer, when several share them; everything else goes to ``device``,
             which must be its home.
         copy: save a quantised copy beside the weights, unless there is one.
         loading: told of every piece; cancelling it raises ``LoadingCancelled``.
 
     The autoencoder stays float32 on CPUs, where bf16 convolutions gain nothing; elsewhere it has the
-    precision of what is not quantised. Raises ``CheckpointError`` with a sentence for everything wrong.
+    precision of what is not quantised.
     """
     began, dtype = time.perf_counter(), compute_dtype(precision, device)
-    opened = folder if isinstance(folder, ValidatedFolder) else validate_folder(folder)
-    quantised, head = precision in FORMATS, head and opened.head_fits
+    validated = folder if isinstance(folder, ValidatedFolder) else validate_folder(folder)
+    quantised, head = precision in FORMATS, head and validated.head_fits
     notes: list[str] = []
     model, autoencoder = build_on_meta(
-        opened, precision, head=head, embeddings_on_host=embeddings_on_host, tile=tile
+        validated, precision, head=head, embeddings_on_host=embeddings_on_host, tile=tile
     )
-    ready = find_cache(opened.weights, precision, head=head, notes=notes) if quantised else None
-    if ready and not holds_all(ready, model, tied=opened.tied, notes=notes):
-        ready = None
-    source = ready.files if ready else opened.weights
+    cache = find_cache(validated.weights, precision, head=head, notes=notes) if quantised else None
+    if cache and not is_complete(cache, model, tied=validated.tied, notes=notes):
+        cache = None
+    source = cache.files if cache else validated.weights
     loading = loading or Loading()
-    loading.begin(source.bytes + opened.ae_file.bytes)
-    reading = Reading()
-    filler = WeightLoader(model, _placing(device, model, layers), dtype, quantised=ready is not None)
-    filler.fill(stream(source, reading), loading)
-    for name, side in zip(POSITION_TABLES, (opened.config.latent_side, opened.config.vit_side), strict=True):
+    loading.begin(source.bytes + validated.ae_file.bytes)
+    stats = ReadStats()
+    loader = WeightLoader(model, _devices(device, model, layers), dtype, quantised=cache is not None)
+    loader.load(stream(source, stats), loading)
+    config = validated.config
+    for name, side in zip(POSITION_TABLES, (config.latent_side, config.vit_side), strict=True):
         if name not in source.shapes:
-            filler.put(name, sincos_table(side, opened.config.language.hidden_size))
-    if opened.tied:
+            loader.put(name, sincos_table(side, config.language.hidden_size))
+    if validated.tied:
         model.language_model.lm_head.weight = model.language_model.model.embed_tokens.weight
-    WeightLoader(autoencoder, lambda _: device, dtype_of_autoencoder(precision, device)).fill(
-        stream(opened.ae_file, reading), loading
+    WeightLoader(autoencoder, lambda _: device, dtype_of_autoencoder(precision, device)).load(
+        stream(validated.ae_file, stats), loading
     )
-    digests = _digests(reading, ready, opened.ae_file)
-    if copy and quantised and not ready:
-        own = {path.name: digests[path.name] for path in opened.weights.paths}
-        save_cache(opened.weights, own, model, precision, head=head, tied=opened.tied)
+    digests = _digests(stats, cache, validated.ae_file)
+    if copy and quantised and not cache:
+        own = {path.name: digests[path.name] for path in validated.weights.paths}
+        save_cache(validated.weights, own, model, precision, head=head, tied=validated.tied)
     if layers:
         layers.connect(model)
     checkpoint = Checkpoint(
-        opened.folder,
+        validated.path,
         model.eval(),
         autoencoder.eval(),
-        opened.tokenizer,
-        opened.extras,
-        label(precision, head=head) + (f"+tiles{tile}" if tile else ""),
-        folder_digest(opened.folder, digests),
-        LoadReport(loading.total, time.perf_counter() - began, reading.seconds, ready is not None),
+        validated.tokenizer,
+        validated.extras,
+        precision_label(precision, head=head) + (f"+tiles{tile}" if tile else ""),
+        folder_digest(validated.path, digests),
+        LoadReport(loading.total, time.perf_counter() - began, stats.seconds, cache is not None),
         notes,
     )
-    _fit_vocabulary(checkpoint)
+    _extend_vocabulary(checkpoint)
     return checkpoint
 
 
 def build_on_meta(
-    opened: ValidatedFolder,
+    folder: ValidatedFolder,
     precision: str,
     *,
     head: bool,
@@ -146,16 +147,16 @@ def build_on_meta(
     tile: int | None,
 ) -> tuple[Bagel, Autoencoder]:
     """Both networks on the meta device, as ``load_checkpoint`` fills them."""
-    model, autoencoder = opened.on_meta(tile)
+    model, autoencoder = folder.on_meta(tile)
     if precision in FORMATS:
-        convert(model, precision, head=head and opened.head_fits)
-    if embeddings_on_host and not opened.tied:
+        convert(model, precision, head=head and folder.head_fits)
+    if embeddings_on_host and not folder.tied:
         _embeddings_to_host(model)
     return model, autoencoder
 
 
 def is_on_host(model: Bagel, name: str) -> bool:
-    """Whether a tensor of the model stays in the computer's own memory, whatever the device."""
+    """Whether a tensor of the model stays in host memory, whatever the device."""
     return name == EMBEDDING and isinstance(model.language_model.model.embed_tokens, HostEmbedding)
 
 
@@ -170,26 +171,26 @@ def _embeddings_to_host(model: Bagel) -> None:
         model.language_model.model.embed_tokens = HostEmbedding(table.num_embeddings, table.embedding_dim)
 
 
-def _placing(device: str, model: Bagel, layers: LayerPlacement | None) -> Callable[[str], str]:
-    """On which device a tensor of a name belongs."""
+def _devices(device: str, model: Bagel, layers: LayerPlacement | None) -> Callable[[str], str]:
+    """A function that gives the device of the tensor of a name."""
 
-    def place(name: str) -> str:
+    def device_of(name: str) -> str:
         if is_on_host(model, name):
             return "cpu"
         return layers.device_of(name) if layers else device
 
-    return place
+    return device_of
 
 
-def _digests(reading: Reading, ready: QuantisedCache | None, ae_file: TensorFiles) -> dict[str, str]:
-    """The digests of the original files; a copy knows those of the weights it was made from."""
-    if ready is None:
-        return reading.digests
-    return {**ready.digests, ae_file.paths[0].name: reading.digests[ae_file.paths[0].name]}
+def _digests(stats: ReadStats, cache: QuantisedCache | None, ae_file: TensorFiles) -> dict[str, str]:
+    """The digests of the original files; a quantised copy knows those of the weights it was made from."""
+    if cache is None:
+        return stats.digests
+    return {**cache.digests, ae_file.paths[0].name: stats.digests[ae_file.paths[0].name]}
 
 
-def _fit_vocabulary(checkpoint: Checkpoint) -> None:
-    """Gives framing tokens that the folder's tokenizer lacked a row each when the matrices are too short."""
+def _extend_vocabulary(checkpoint: Checkpoint) -> None:
+    """Adds rows to the embeddings and the head for tokens that the folder's tokenizer lacked."""
     language = checkpoint.model.language_model
     rows, needed = language.config.vocab_size, checkpoint.tokenizer.size
     if checkpoint.tokenizer.added:

@@ -1,4 +1,4 @@
-"""Works out a model's sizes from tensor shapes and the folder's JSON files, and says where they disagree."""
+"""Derives a model's sizes from tensor shapes and the folder's JSON files, and says where they disagree."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from engine.checkpoints.errors import FETCH_AGAIN, TAKE_ANOTHER, CheckpointError, some
+from engine.checkpoints.errors import FETCH_AGAIN, TAKE_ANOTHER, CheckpointError, shortened
 from engine.checkpoints.files import AUTOENCODER_NAME, TensorFiles
 from engine.model.autoencoder import AutoencoderConfig
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
@@ -41,7 +41,7 @@ def _count(weights: TensorFiles, prefix: str) -> int:
 
 
 def _square(value: int, weights: TensorFiles, name: str) -> int:
-    """The side of a square of ``value`` places, which the shape of the tensor ``name`` tells."""
+    """The side of a square grid of ``value`` positions, read from the shape of the tensor ``name``."""
     side = math.isqrt(value)
     if side * side != value:
         raise CheckpointError(
@@ -58,14 +58,14 @@ def _side(weights: TensorFiles, table: str, otherwise: int) -> int:
     return _square(_shape(weights, table, 2)[0], weights, table)
 
 
-def _agree(file: str, said: Mapping[str, Any], found: Mapping[str, int]) -> None:
-    wrong = [f"{k} is {said[k]} but the tensors say {v}" for k, v in found.items() if said.get(k, v) != v]
+def _agree(file: str, stated: Mapping[str, Any], found: Mapping[str, int]) -> None:
+    wrong = [f"{k} is {stated[k]} but the tensors say {v}" for k, v in found.items() if stated.get(k, v) != v]
     if wrong:
         raise CheckpointError(f"{file} does not fit the weights: {'; '.join(wrong)}. {FETCH_AGAIN}")
 
 
-def language_sizes(weights: TensorFiles, said: Mapping[str, Any], *, tied: bool) -> LanguageConfig:
-    """Sizes of the language model; ``said`` is ``llm_config.json``."""
+def language_sizes(weights: TensorFiles, stated: Mapping[str, Any], *, tied: bool) -> LanguageConfig:
+    """Sizes of the language model; ``stated`` is ``llm_config.json``."""
     vocab, hidden = _shape(weights, EMBEDDING, 2)
     attention = f"{LAYERS}0.self_attn."
     (head_dim,) = _shape(weights, attention + "q_norm.weight", 1)
@@ -76,13 +76,17 @@ def language_sizes(weights: TensorFiles, said: Mapping[str, Any], *, tied: bool)
         "num_key_value_heads": _shape(weights, attention + "k_proj.weight", 2)[0] // head_dim,
         "intermediate_size": _shape(weights, f"{LAYERS}0.mlp.gate_proj.weight", 2)[0],
     }
-    _agree("llm_config.json", said, found)
-    if said.get("hidden_act", "silu") != "silu" or said.get("rope_scaling") or said.get("use_sliding_window"):
+    _agree("llm_config.json", stated, found)
+    if (
+        stated.get("hidden_act", "silu") != "silu"
+        or stated.get("rope_scaling")
+        or stated.get("use_sliding_window")
+    ):
         raise CheckpointError(
             "llm_config.json asks for another activation, RoPE scaling or a sliding window; not supported. "
             f"{TAKE_ANOTHER}"
         )
-    rope = said.get("rope_parameters") or {}
+    rope = stated.get("rope_parameters") or {}
     if head_dim * found["num_attention_heads"] != hidden:
         raise CheckpointError(
             f"By {weights.name} heads of {head_dim} do not divide the hidden size {hidden}; not supported. "
@@ -95,15 +99,15 @@ def language_sizes(weights: TensorFiles, said: Mapping[str, Any], *, tied: bool)
         num_kv_heads=found["num_key_value_heads"],
         intermediate_size=found["intermediate_size"],
         vocab_size=vocab,
-        rope_theta=float(said.get("rope_theta") or rope.get("rope_theta") or 1e6),
-        rms_norm_eps=float(said.get("rms_norm_eps", 1e-6)),
+        rope_theta=float(stated.get("rope_theta") or rope.get("rope_theta") or 1e6),
+        rms_norm_eps=float(stated.get("rms_norm_eps", 1e-6)),
         tie_word_embeddings=tied,
-        max_positions=int(said.get("max_position_embeddings", 32768)),
+        max_positions=int(stated.get("max_position_embeddings", 32768)),
     )
 
 
-def vision_sizes(weights: TensorFiles, said: Mapping[str, Any]) -> VisionConfig:
-    """Sizes of the vision encoder; ``said`` is ``vit_config.json``, whose layer count is one too high."""
+def vision_sizes(weights: TensorFiles, stated: Mapping[str, Any]) -> VisionConfig:
+    """Sizes of the vision encoder; ``stated`` is ``vit_config.json``, whose layer count is one too high."""
     embedding = VIT + "embeddings.patch_embedding.weight"
     hidden, inputs = _shape(weights, embedding, 2)
     patch = _square(inputs // 3, weights, embedding)
@@ -112,35 +116,35 @@ def vision_sizes(weights: TensorFiles, said: Mapping[str, Any]) -> VisionConfig:
         "patch_size": patch,
         "intermediate_size": _shape(weights, VIT + "encoder.layers.0.mlp.fc1.weight", 2)[0],
     }
-    _agree("vit_config.json", said, found)
-    if said.get("hidden_act", "gelu_pytorch_tanh") != "gelu_pytorch_tanh":
+    _agree("vit_config.json", stated, found)
+    if stated.get("hidden_act", "gelu_pytorch_tanh") != "gelu_pytorch_tanh":
         raise CheckpointError(
-            f"vit_config.json asks for hidden_act {said['hidden_act']!r}; not supported. {TAKE_ANOTHER}"
+            f"vit_config.json asks for hidden_act {stated['hidden_act']!r}; not supported. {TAKE_ANOTHER}"
         )
-    if "num_attention_heads" not in said:
+    if "num_attention_heads" not in stated:
         raise CheckpointError(
             f"vit_config.json lacks num_attention_heads, which no tensor shape tells. {FETCH_AGAIN}"
         )
     return VisionConfig(
         hidden_size=hidden,
         num_layers=_count(weights, VIT + "encoder.layers."),
-        num_heads=int(said["num_attention_heads"]),
+        num_heads=int(stated["num_attention_heads"]),
         intermediate_size=found["intermediate_size"],
         patch_size=patch,
         positions=_shape(weights, VIT_POSITIONS, 2)[0],
-        layer_norm_eps=float(said.get("layer_norm_eps", 1e-6)),
+        layer_norm_eps=float(stated.get("layer_norm_eps", 1e-6)),
     )
 
 
-def autoencoder_sizes(shapes: Shapes, said: Mapping[str, Any]) -> AutoencoderConfig:
+def autoencoder_sizes(shapes: Shapes, stated: Mapping[str, Any]) -> AutoencoderConfig:
     """Sizes of the autoencoder; only scale, shift and groups come from ``config.json``, if they are there."""
-    said = said.get("vae_config") or {}
+    stated = stated.get("vae_config") or {}
     try:
         return AutoencoderConfig.from_shapes(
             shapes,
-            float(said.get("scale_factor", 0.3611)),
-            float(said.get("shift_factor", 0.1159)),
-            int(said.get("norm_groups", 32)),
+            float(stated.get("scale_factor", 0.3611)),
+            float(stated.get("shift_factor", 0.1159)),
+            int(stated.get("norm_groups", 32)),
         )
     except (KeyError, IndexError) as error:
         raise CheckpointError(
@@ -195,8 +199,8 @@ def check_tensors(files: TensorFiles, expected: Shapes, optional: tuple[str, ...
         for k in expected
         if k in found and found[k].shape != expected[k]
     )
-    said = [("missing", missing), ("unknown", unknown), ("mis-shaped", shaped)]
-    wrong = [f"{word}: {some(names)}" for word, names in said if names]
+    problems = [("missing", missing), ("unknown", unknown), ("mis-shaped", shaped)]
+    wrong = [f"{word}: {shortened(names)}" for word, names in problems if names]
     if wrong:
         raise CheckpointError(
             f"The tensors of {files.name} do not fit the model. {'; '.join(wrong)}. {FETCH_AGAIN}"

@@ -1,7 +1,7 @@
-"""Reads weights from disk piece by piece, ahead of whoever uses them, and hashes them on the way.
+"""Reads weights from disk piece by piece, ahead of their use, and hashes them on the way.
 
 A reading thread keeps a few pieces ahead and a hashing thread follows it, so that neither waits for the
-card. Memory is bounded by :data:`AHEAD` pieces of :data:`PIECE` bytes, whatever the size of the file.
+GPU. Memory is bounded by :data:`AHEAD` pieces of :data:`PIECE` bytes, whatever the size of the file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AHEAD = 4
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows of a tensor as stored, from row ``first`` on; ``last`` when the tensor ends with them."""
+    """Rows of a tensor as stored, from row ``first`` on; ``last`` if the tensor ends with them."""
 
     name: str
     first: int
@@ -39,14 +39,14 @@ class Piece:
 
 
 @dataclass
-class Reading:
-    """What became known while a stream was read: seconds in the disk, and each file's SHA-256 (hex)."""
+class ReadStats:
+    """What a stream found out while it was read: seconds spent on the disk, and each file's SHA-256 (hex)."""
 
     seconds: float = 0.0
     digests: dict[str, str] = field(default_factory=dict)
 
 
-def stream(files: TensorFiles, reading: Reading) -> Iterator[Piece]:
+def stream(files: TensorFiles, stats: ReadStats) -> Iterator[Piece]:
     """Every tensor of ``files`` in the order they lie on disk. Stop iterating to stop reading.
 
     Raises ``CheckpointError`` when a file gets shorter meanwhile, or the disk fails.
@@ -67,7 +67,7 @@ def stream(files: TensorFiles, reading: Reading) -> Iterator[Piece]:
     def read() -> None:
         try:
             for path in files.paths:
-                for piece in _read_file(path, files, reading):
+                for piece in _read_file(path, files, stats):
                     if not put(piece):
                         return
             put(None)
@@ -86,7 +86,7 @@ def stream(files: TensorFiles, reading: Reading) -> Iterator[Piece]:
         thread.join()
 
 
-def _read_file(path: Path, files: TensorFiles, reading: Reading) -> Iterator[Piece]:
+def _read_file(path: Path, files: TensorFiles, stats: ReadStats) -> Iterator[Piece]:
     """The pieces of one file; its digest is known once the last one is out."""
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file, ThreadPoolExecutor(1, "restroke-hasher") as hasher:
@@ -94,12 +94,12 @@ def _read_file(path: Path, files: TensorFiles, reading: Reading) -> Iterator[Pie
         here = [(name, stored) for name, stored in files.stored.items() if stored.path == path]
         for name, stored in here:
             if stored.begin > at:  # the header
-                digest.update(_bytes(file, at, stored.begin, reading).numpy())
+                digest.update(_bytes(file, at, stored.begin, stats).numpy())
             for first, count in _slices(stored):
                 row = (stored.end - stored.begin) // max(stored.shape[0], 1) if stored.shape else 0
                 begin = stored.begin + first * row
                 end = begin + count * row if stored.shape else stored.end
-                raw = _bytes(file, begin, end, reading)
+                raw = _bytes(file, begin, end, stats)
                 if pending:
                     pending.result()
                 pending = hasher.submit(digest.update, raw.numpy())
@@ -109,8 +109,8 @@ def _read_file(path: Path, files: TensorFiles, reading: Reading) -> Iterator[Pie
             at = stored.end
         if pending:
             pending.result()
-        digest.update(_bytes(file, at, path.stat().st_size, reading).numpy())
-    reading.digests[path.name] = digest.hexdigest()
+        digest.update(_bytes(file, at, path.stat().st_size, stats).numpy())
+    stats.digests[path.name] = digest.hexdigest()
 
 
 def _slices(stored: Stored) -> Iterator[tuple[int, int]]:
@@ -125,7 +125,7 @@ def _slices(stored: Stored) -> Iterator[tuple[int, int]]:
         yield first, min(step, count - first)
 
 
-def _bytes(file, begin: int, end: int, reading: Reading) -> Tensor:
+def _bytes(file, begin: int, end: int, stats: ReadStats) -> Tensor:
     """Bytes [end - begin] of an open file."""
     started = time.perf_counter()
     raw = torch.empty(end - begin, dtype=torch.uint8)
@@ -141,5 +141,5 @@ def _bytes(file, begin: int, end: int, reading: Reading) -> Tensor:
         if not got:
             raise CheckpointError(f"{file.name} was cut short while it was being read. Fetch it again.")
         at += got
-    reading.seconds += time.perf_counter() - started
+    stats.seconds += time.perf_counter() - started
     return raw

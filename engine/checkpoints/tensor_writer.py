@@ -1,4 +1,4 @@
-"""Writes one safetensors file tensor by tensor: the memory needed is that of the largest tensor."""
+"""Writes one safetensors file tensor by tensor, in the memory of the largest tensor."""
 
 from __future__ import annotations
 

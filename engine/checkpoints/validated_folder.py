@@ -1,4 +1,4 @@
-"""A model folder whose files were checked and whose weights were not read yet."""
+"""Checks every file of a model folder without reading its weights."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ NEEDED_IF_STATED = ("vae_config", "latent_patch_size", "max_latent_size", "inter
 
 @dataclass(frozen=True)
 class ValidatedFolder:
-    """A folder whose files were checked and whose weights were not read yet."""
+    """A model folder whose files were checked and whose weights were not read yet."""
 
-    folder: Path
+    path: Path
     config: BagelConfig
     autoencoder: AutoencoderConfig
     extras: dict[str, Any]
@@ -50,21 +50,22 @@ class ValidatedFolder:
 
     @property
     def tied(self) -> bool:
+        """Whether the token embeddings are the LM head too."""
         return self.config.language.tie_word_embeddings
 
     @property
     def head_fits(self) -> bool:
-        """Whether the head may be quantised: it is a matrix of its own, with a row for every token."""
+        """Whether the LM head may be quantised: it is a matrix of its own, with a row for every token."""
         return not self.tied and self.tokenizer.size <= self.config.language.vocab_size
 
     def on_meta(self, tile: int | None = None) -> tuple[Bagel, Autoencoder]:
-        """Both networks without weights. Raises ``CheckpointError`` when the sizes make no model."""
+        """Both networks on the meta device. Raises ``CheckpointError`` when the sizes make no model."""
         try:
             with torch.device("meta"):
                 pixels = TiledAutoencoder(self.autoencoder, tile) if tile else Autoencoder(self.autoencoder)
                 return Bagel(self.config), pixels
         except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
-            raise _impossible(self.folder, error) from error
+            raise _impossible(self.path, error) from error
 
 
 def validate_folder(folder: Path | str) -> ValidatedFolder:
@@ -77,7 +78,7 @@ def validate_folder(folder: Path | str) -> ValidatedFolder:
 
 
 def validate_files(folder: Path, weight_files: Sequence[Path], tokenizer_files: Path) -> ValidatedFolder:
-    """A folder with weights and tokenizer files of other names or places. Raises as :func:`validate_folder`."""
+    """A folder with weights and tokenizer files elsewhere. Raises as :func:`validate_folder`."""
     weights, ae_file = TensorFiles(weight_files), TensorFiles([folder / AUTOENCODER_NAME])
     llm, vit = read_json(folder / "llm_config.json"), read_json(folder / "vit_config.json")
     extras = read_optional_json(folder / "config.json", NEEDED_IF_STATED)
@@ -86,20 +87,20 @@ def validate_files(folder: Path, weight_files: Sequence[Path], tokenizer_files: 
         config = model_sizes(weights, ae_config, llm, vit, extras, tied=_is_tied(weights, llm))
     except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise _impossible(folder, error) from error
-    opened = ValidatedFolder(
+    validated = ValidatedFolder(
         folder, config, ae_config, extras, weights, ae_file, Tokenizer.load(tokenizer_files)
     )
-    model, autoencoder = opened.on_meta()
-    optional = (*POSITION_TABLES, LM_HEAD) if opened.tied else POSITION_TABLES
+    model, autoencoder = validated.on_meta()
+    optional = (*POSITION_TABLES, LM_HEAD) if validated.tied else POSITION_TABLES
     check_tensors(weights, _shapes(model), optional)
     check_tensors(ae_file, _shapes(autoencoder))
-    return opened
+    return validated
 
 
 def read_sizes(folder: Path) -> tuple[BagelConfig, AutoencoderConfig]:
     """The sizes of a folder's model and autoencoder. Raises as :func:`validate_folder`."""
-    opened = validate_folder(folder)
-    return opened.config, opened.autoencoder
+    validated = validate_folder(folder)
+    return validated.config, validated.autoencoder
 
 
 def _impossible(folder: Path, error: Exception) -> CheckpointError:
@@ -109,7 +110,7 @@ def _impossible(folder: Path, error: Exception) -> CheckpointError:
 
 
 def _is_tied(weights: TensorFiles, llm: dict[str, Any]) -> bool:
-    """Whether words come out through the embedding matrix: no head is stored, or a copy of it is."""
+    """Whether the token embeddings are the LM head too: no head is stored, or a copy of them is."""
     if LM_HEAD not in weights.shapes:
         return True
     if not llm.get("tie_word_embeddings") or weights.shapes[LM_HEAD] != weights.shapes.get(EMBEDDING):

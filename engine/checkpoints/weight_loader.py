@@ -1,8 +1,8 @@
-"""Puts what streams by into a model's places, cast or quantised on the way, one piece at a time."""
+"""Loads streamed weights into a model, cast or quantised on the way, one piece at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -13,31 +13,38 @@ from engine.checkpoints.stream import Piece
 
 
 class WeightLoader:
-    """Fills ``module``, which lies on the meta device.
+    """Fills ``module``, which is on the meta device.
 
-    ``place`` says on which device a parameter or buffer of a name belongs; ``dtype`` is that of everything
-    that is not quantised. ``quantised`` says that the pieces come from a quantised copy, ready as they are.
+    ``device_of`` gives the device of a parameter or buffer by its name; ``dtype`` is that of everything
+    that is not quantised. ``quantised`` says that the pieces come from a quantised copy and need no work.
     """
 
-    def __init__(self, module: nn.Module, place, dtype: torch.dtype, *, quantised: bool = False) -> None:
-        self._module, self._place, self._dtype = module, place, dtype
+    def __init__(
+        self,
+        module: nn.Module,
+        device_of: Callable[[str], str],
+        dtype: torch.dtype,
+        *,
+        quantised: bool = False,
+    ) -> None:
+        self._module, self._device_of, self._dtype = module, device_of, dtype
         self._quantised = quantised
         self._allocated: set[str] = set()
 
-    def fill(self, pieces: Iterable[Piece], loading: Loading) -> None:
-        """Raises ``LoadingCancelled`` between two pieces when ``loading`` was cancelled."""
+    def load(self, pieces: Iterable[Piece], loading: Loading) -> None:
+        """Loads every piece. Raises ``LoadingCancelled`` once ``loading`` was cancelled."""
         for piece in pieces:
             self._take(piece)
             loading.advance(piece.rows.nbytes)
 
     def put(self, name: str, tensor: Tensor) -> None:
-        """One whole tensor that comes from elsewhere."""
+        """Loads one whole tensor that is not in the files."""
         self._take(Piece(name, 0, tensor, True))
 
     def _take(self, piece: Piece) -> None:
         owner_name, _, leaf = piece.name.rpartition(".")
         owner = self._module.get_submodule(owner_name)
-        device = self._place(piece.name)
+        device = self._device_of(piece.name)
         if isinstance(owner, QuantisedLinear):
             if owner_name not in self._allocated:
                 self._allocated.add(owner_name)
@@ -57,7 +64,7 @@ class WeightLoader:
                 whole.copy_(piece.rows)
 
     def _allocate(self, owner: nn.Module, leaf: str, device: torch.device | str) -> None:
-        """An empty tensor in the place of the one on the meta device."""
+        """Replaces a tensor on the meta device by an empty one on ``device``."""
         empty = torch.empty(getattr(owner, leaf).shape, dtype=self._dtype, device=device)
         if leaf in owner._parameters:
             owner._parameters[leaf] = nn.Parameter(empty, requires_grad=False)

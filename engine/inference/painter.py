@@ -7,7 +7,7 @@ steps or protocols. One painter belongs to one thread; stop iterating to cancel.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ class Painter:
         temperature: float,
         seed: int,
         check: Check = go_on,
-    ) -> Iterator[TextDelta | Written]:
+    ) -> Generator[TextDelta | Written]:
         """Writes what comes after ``parts``: a piece for each token, perhaps empty, and ``Written`` at last.
 
         ``max_tokens`` caps it. Raises :class:`GenerationError`.
@@ -176,7 +176,7 @@ class Painter:
         seed: int,
         size: tuple[int, int] | None = None,
         check: Check = go_on,
-    ) -> Iterator[events.Preview | Drawn]:
+    ) -> Generator[events.Preview | Drawn]:
         """Draws the picture that comes after ``parts``: a preview for each flow update, ``Drawn`` at last.
 
         ``size`` is (height, width) in pixels; None takes that of the newest picture in ``parts``, else the

@@ -1,7 +1,7 @@
-"""``restroke check``: whether a checkpoint can run here, how, what it takes, and how long a picture takes.
+"""``restroke check``: says whether and how a checkpoint runs here, the memory it takes, and how fast it is.
 
-Nothing is loaded; a stand-in of two layers with the real widths is timed. Exit code 1, with the reason,
-when it can't run.
+It loads no weights; a stand-in of two layers with the real widths is timed. Exit code 1, with the reason,
+when the checkpoint can't run. ``restroke quantise`` saves a quantised copy beside the weights.
 """
 
 from __future__ import annotations
@@ -19,19 +19,23 @@ if TYPE_CHECKING:
 
 
 def add_to(commands: Any) -> None:
-    """Adds ``check`` and ``quantise`` with their options to the engine's commands."""
+    """Adds ``check`` and ``quantise`` with their options to the commands."""
     parser = commands.add_parser(
         "check",
-        help="say whether and how a checkpoint runs on this machine",
-        description=__doc__.replace("``", ""),
+        help="say whether and how a model runs on this machine",
+        description="Says whether and how a checkpoint runs on this machine, how much memory it takes and "
+        "how long a picture takes. Loads no weights. Exits with 1 when it can't run.",
+        epilog="Profiles: "
+        + "; ".join(f"{name}: {profile.sentence}" for name, profile in PROFILES.items())
+        + ".",
     )
     add_placement_options(parser)
     parser.set_defaults(call=check)
     parser = commands.add_parser(
         "quantise",
-        help="save a quantised copy beside a checkpoint's weights",
-        description="Loads a checkpoint in its quantised form and saves that beside the weights, so that it "
-        "loads without quantising from then on.",
+        help="save a quantised copy of a model, which loads faster",
+        description="Quantises a checkpoint and saves the quantised copy beside its weights. From then on it "
+        "loads without quantising.",
     )
     add_placement_options(parser)
     parser.set_defaults(call=quantise)
@@ -61,9 +65,9 @@ def check(arguments: argparse.Namespace) -> int:
 
     try:
         folder = arguments.checkpoint or default_checkpoint()
-        found = choose_placement(folder, profile=arguments.profile, precision=arguments.precision)
-        print(report(found))
-        print(_speed(found))
+        placement = choose_placement(folder, profile=arguments.profile, precision=arguments.precision)
+        print(report(placement))
+        print(_speed(placement))
     except (CheckpointError, FileNotFoundError) as error:
         print(f"check: {error}", file=sys.stderr)
         return 1
@@ -73,36 +77,36 @@ def check(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def report(found: Placement) -> str:
-    """Validity, card, choice and memory by part, as lines."""
+def report(placement: Placement) -> str:
+    """Files, GPUs, profile and memory by use, as lines."""
     from engine.checkpoints.quantise.convert import FORMATS, SLOW
     from engine.checkpoints.quantised_cache import find_cache
     from engine.placement.memory_estimate import GIB
 
-    opened, profile, notes = found.opened, found.profile, list(found.notes)
-    weights, head = opened.weights, profile.head and opened.head_fits  # as load and quantise take it
+    folder, profile, notes = placement.folder, placement.profile, list(placement.notes)
+    weights, head = folder.weights, profile.head and folder.head_fits  # as load and quantise do
     files = weights.name if len(weights.paths) == 1 else f"{len(weights.paths)} shards"
     lines = [
-        f"folder     {opened.folder}: whole; {len(weights.stored)} tensors in {files}, "
+        f"folder     {folder.path}: complete; {len(weights.stored)} tensors in {files}, "
         f"{weights.bytes / GIB:.2f} GiB",
-        f"tokenizer  {opened.tokenizer.size} tokens",
+        f"tokenizer  {folder.tokenizer.size} tokens",
     ]
     lines += [
-        f"card       {card.name} ({card.device}): {card.free / GIB:.1f} of {card.total / GIB:.1f} GiB free"
-        for card in found.cards
-    ] or ["card       none; it runs on the processor"]
+        f"GPU        {gpu.name} ({gpu.device}): {gpu.free / GIB:.1f} of {gpu.total / GIB:.1f} GiB free"
+        for gpu in placement.gpus
+    ] or ["GPU        none; it runs on the CPU"]
     lines.append(f"profile    {profile.name}: {profile.sentence}")
     lines.append(
-        f"precision  {profile.precision}{' with the word head' if head else ''}; "
+        f"precision  {profile.precision}{' with the LM head' if head else ''}; "
         f"autoencoder {f'in tiles of {profile.tile} pixels' if profile.tile else 'whole'}; "
-        f"guidance branches {'in turn' if profile.sequential_guidance else 'at once'}"
+        f"guidance {'sequential' if profile.sequential_guidance else 'in one pass'}"
     )
     if profile.precision in FORMATS:
-        there = find_cache(weights, profile.precision, head=head, notes=notes)
-        lines.append(f"copy       {there.files.name if there else 'none: quantised while loading'}")
-    lines += [f"memory     {_size(size)}  {use}" for use, size in found.need.card.items()]
-    lines.append(f"memory     {_size(found.need.bytes)}  together, expected at most")
-    lines += [f"host       {_size(size)}  {use}" for use, size in found.need.host.items()]
+        cached = find_cache(weights, profile.precision, head=head, notes=notes)
+        lines.append(f"copy       {cached.files.name if cached else 'none: quantised while loading'}")
+    lines += [f"memory     {_size(size)}  {use}" for use, size in placement.memory.on_device.items()]
+    lines.append(f"memory     {_size(placement.memory.bytes)}  together, expected at most")
+    lines += [f"host       {_size(size)}  {use}" for use, size in placement.memory.on_host.items()]
     if profile.precision in SLOW:
         notes.append(f"{profile.precision} is slow: {SLOW[profile.precision]}.")
     return "\n".join([*lines, *(f"note       {note}" for note in notes)])
@@ -112,18 +116,21 @@ def _size(count: int) -> str:
     return f"{count / 2**30:8.2f} GiB" if count >= 2**30 / 10 else f"{count / 2**20:8.1f} MiB"
 
 
-def _speed(found: Placement) -> str:
+def _speed(placement: Placement) -> str:
     from engine.core.settings import PUBLIC, Settings
     from engine.placement.memory_estimate import picture_size
     from engine.placement.open import said
     from engine.placement.speed_probe import seconds_per_picture, stand_in
 
-    settings = Settings.from_dict({**Settings().as_dict(), **found.opened.extras.get("sampling", PUBLIC)})
-    height, width = picture_size(found.opened)
-    model, autoencoder, tokens = stand_in(found.opened, found.profile, found.device)
-    layers = found.opened.config.language.num_layers
+    folder, profile = placement.folder, placement.profile
+    settings = Settings.from_dict({**Settings().as_dict(), **folder.extras.get("sampling", PUBLIC)})
+    height, width = picture_size(folder)
     seconds = seconds_per_picture(
-        model, autoencoder, tokens, settings, (height, width), layers=layers, sequential_guidance=found.profile.sequential_guidance
+        *stand_in(folder, profile, placement.device),
+        settings,
+        (height, width),
+        layers=folder.config.language.num_layers,
+        sequential_guidance=profile.sequential_guidance,
     )
     return (
         f"speed      about {said(seconds)} a picture of {width}x{height} with {settings.timesteps} timesteps "
@@ -132,7 +139,7 @@ def _speed(found: Placement) -> str:
 
 
 def quantise(arguments: argparse.Namespace) -> int:
-    """Saves the copy. Returns the exit code."""
+    """Saves the quantised copy. Returns the exit code."""
     from engine.checkpoints.errors import CheckpointError
     from engine.checkpoints.progress import Loading, LoadingCancelled, terminal_bar
     from engine.checkpoints.quantise.convert import FORMATS
@@ -143,21 +150,21 @@ def quantise(arguments: argparse.Namespace) -> int:
     loading = Loading()
     try:
         folder = arguments.checkpoint or default_checkpoint()
-        found = choose_placement(folder, profile=arguments.profile, precision=arguments.precision)
-        profile = found.profile
+        placement = choose_placement(folder, profile=arguments.profile, precision=arguments.precision)
+        profile = placement.profile
         if profile.precision not in FORMATS:
             raise CheckpointError(
                 f"{profile.precision} is not quantised, so there is nothing to save. Give --precision "
                 f"{' or '.join(FORMATS)}."
             )
         with terminal_bar(loading):
-            load_painter(found, copy=True, loading=loading)
+            load_painter(placement, copy=True, loading=loading)
     except (CheckpointError, FileNotFoundError, OSError, LoadingCancelled) as error:
         print(f"quantise: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("quantise: stopped; nothing was written", file=sys.stderr)
         return 130
-    head = profile.head and found.opened.head_fits
-    print(f"{cache_path(found.opened.folder, profile.precision, head=head)} is there")
+    head = profile.head and placement.folder.head_fits
+    print(f"The quantised copy is in {cache_path(placement.folder.path, profile.precision, head=head)}")
     return 0

@@ -1,6 +1,6 @@
-"""Several GPUs: the layers split over them by accelerate's device map, everything else on the first.
+"""Device map: the layers split over several GPUs by accelerate, everything else on the first of them.
 
-Never a disk, never the host.
+Nothing goes to a disk or the host.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.model.bagel import Bagel
 
 
 def place_layers(
-    opened: ValidatedFolder,
+    folder: ValidatedFolder,
     precision: str,
     room: Mapping[str, int],
     *,
@@ -28,38 +28,38 @@ def place_layers(
     embeddings_on_host: bool,
     tile: int | None,
 ) -> LayerPlacement:
-    """The placement of a checkpoint's layers on the GPUs of ``room`` (bytes each, the first one first).
+    """Which GPU each layer of a checkpoint goes to; ``room`` has the bytes of each, the first GPU first.
 
-    Raises ``CheckpointError`` when the layers don't fit one by one, however much is free in all.
+    Raises ``CheckpointError`` when the layers don't fit, however much is free in all.
     """
     home, *_ = room
     model, autoencoder = build_on_meta(
-        opened, precision, head=head, embeddings_on_host=embeddings_on_host, tile=tile
+        folder, precision, head=head, embeddings_on_host=embeddings_on_host, tile=tile
     )
-    each = dtype_of_autoencoder(precision, home).itemsize
-    taken = each * sum(value.numel() for value in autoencoder.state_dict().values())
-    return split_layers(model, room, compute_dtype(precision, home), taken=taken)
+    itemsize = dtype_of_autoencoder(precision, home).itemsize
+    reserved = itemsize * sum(value.numel() for value in autoencoder.state_dict().values())
+    return split_layers(model, room, compute_dtype(precision, home), reserved=reserved)
 
 
 def split_layers(
-    model: Bagel, room: Mapping[str, int], dtype: torch.dtype, *, taken: int = 0
+    model: Bagel, room: Mapping[str, int], dtype: torch.dtype, *, reserved: int = 0
 ) -> LayerPlacement:
     """Fills the GPUs of ``room`` (bytes each, in order) with the layers of a model on the meta device.
 
-    ``taken`` are bytes of the first GPU that something else will need. Raises ``CheckpointError`` when
+    ``reserved`` are bytes of the first GPU that something else will need. Raises ``CheckpointError`` when
     they don't fit.
     """
-    from accelerate import infer_auto_device_map  # a second to import, and only here of use
+    from accelerate import infer_auto_device_map  # takes a second, and only this needs it
 
     home, *_ = room
     layers = model.language_model.model.layers
-    apart = taken + sum(
+    beside = reserved + sum(
         _bytes(value, dtype)
         for name, value in _own_tensors(model).items()
         if not name.startswith(LAYERS + ".") and not is_on_host(model, name)
     )
     left = dict(enumerate(room.values()))
-    left[0] = max(0, left[0] - apart)
+    left[0] = max(0, left[0] - beside)
     # accelerate keeps room for one more layer on its main device, to bring back what it offloads. Nothing
     # is offloaded here: with an "mps" named, that is the main device, and no GPU loses room.
     found = infer_auto_device_map(
@@ -69,23 +69,23 @@ def split_layers(
         dtype=dtype,
     )
     names = list(room)
-    places = [found.get(str(number), found.get("", "disk")) for number in range(len(layers))]
-    if apart > room[home] or not all(isinstance(place, int) for place in places):
+    devices = [found.get(str(number), found.get("", "disk")) for number in range(len(layers))]
+    if beside > room[home] or not all(isinstance(device, int) for device in devices):
         sizes = ", ".join(f"{size / 2**30:.1f}" for size in room.values())
         raise CheckpointError(
-            f"The model doesn't fit on these GPUs ({sizes} GiB free). Choose a smaller profile; nothing "
-            "is put on a disk or the processor unasked."
+            f"The model doesn't fit on these GPUs ({sizes} GiB free). Choose a smaller profile. Restroke "
+            "puts nothing on a disk or the CPU unless you ask for it."
         )
-    return LayerPlacement(home, tuple(names[place] for place in places))
+    return LayerPlacement(home, tuple(names[device] for device in devices))
 
 
 def _own_tensors(model: Bagel) -> dict[str, Tensor]:
-    """What the model keeps, by name: a head that is the word table itself is there once."""
+    """The model's tensors by name; an LM head that is the embedding table itself counts once."""
     tied = model.config.language.tie_word_embeddings
     return {name: value for name, value in model.state_dict().items() if not (tied and name == LM_HEAD)}
 
 
 def _bytes(value: Tensor, dtype: torch.dtype) -> int:
-    """Size once loaded: floats get the wanted dtype, quantised weights stay as they are."""
+    """Size once loaded: floats get ``dtype``, quantised weights stay as they are."""
     size = dtype.itemsize if value.dtype == torch.float32 else value.dtype.itemsize
     return value.numel() * size

@@ -1,7 +1,7 @@
-"""What a model takes on a card: weights by part, counted; contexts and working memory, estimated.
+"""The memory a model takes on a device: weights are counted, contexts and working memory estimated.
 
-Counted means added up over every parameter and buffer in its final form. The estimates are arithmetic over
-sizes; the constants of the autoencoder come from tracing one at 1024x1024 pixels.
+Weights are counted over every parameter and buffer in its final form. The estimates are arithmetic over
+sizes; the autoencoder's constant comes from tracing one at 1024x1024 pixels.
 """
 
 from __future__ import annotations
@@ -23,81 +23,86 @@ from engine.model.config import BagelConfig
 from engine.placement.profiles import Profile
 
 GIB = 2**30
-PAST = 9000
+PAST_TOKENS = 9000
 """Tokens of context beside the picture being drawn: an edited 1024x1024 picture, and its prompt."""
 
-ROUND = 250
+TEXT_TOKENS_A_PICTURE = 250
 """Tokens of text that a context holds for each of its pictures: the plan and the inspection."""
 
-AUTOENCODER = 14
-"""Values at once for each pixel and channel of the first level, while a picture is encoded (decoded: 9)."""
+AUTOENCODER_VALUES = 14
+"""Values at once for each pixel and channel of the first level while a picture is encoded (decoded: 9)."""
+
+EMBEDDINGS = "token embeddings"
 
 
 @dataclass(frozen=True)
-class Need:
-    """Bytes by use, on the card and on the host, for one profile."""
+class MemoryEstimate:
+    """Bytes by use for one profile, on the device and in host memory."""
 
-    card: dict[str, int]
-    host: dict[str, int]
+    on_device: dict[str, int]
+    on_host: dict[str, int]
 
     @property
     def bytes(self) -> int:
-        return sum(self.card.values())
+        """Bytes on the device together."""
+        return sum(self.on_device.values())
 
 
-def need(opened: ValidatedFolder, profile: Profile, device: str) -> Need:
+def estimate_memory(folder: ValidatedFolder, profile: Profile, device: str) -> MemoryEstimate:
     """The memory that ``profile`` takes for the largest picture the checkpoint's own settings draw."""
-    weights = _weights(opened, profile, device)
-    host = {"word table": weights.pop("word table")} if _words_on_host(opened, profile) else {}
-    working = _working(opened, profile, device)
-    return Need({**weights, "contexts kept": profile.context_bytes, **working}, host)
+    weights = _weights(folder, profile, device)
+    on_host = {EMBEDDINGS: weights.pop(EMBEDDINGS)} if _embeddings_on_host(folder, profile) else {}
+    working = _working(folder, profile, device)
+    return MemoryEstimate({**weights, "contexts kept": profile.context_bytes, **working}, on_host)
 
 
-def pictures_that_fit(opened: ValidatedFolder, profile: Profile, device: str, room: int, most: int) -> int:
+def pictures_that_fit(folder: ValidatedFolder, profile: Profile, device: str, room: int, most: int) -> int:
     """How many pictures of the usual size, up to ``most``, a context may hold in ``room`` bytes."""
     counts = range(most, 0, -1)
-    return next((n for n in counts if room_for(opened, profile, device, pictures=n) <= room), 0)
+    return next((n for n in counts if working_memory(folder, profile, device, pictures=n) <= room), 0)
 
 
-def room_for(opened: ValidatedFolder, profile: Profile, device: str, *, pictures: int) -> int:
+def working_memory(folder: ValidatedFolder, profile: Profile, device: str, *, pictures: int) -> int:
     """Bytes beside the weights for a context of so many pictures of the usual size, and the next one.
 
-    While that is drawn, keys and values lie there twice: as they are kept, and in one piece with the new rows
-    of three branches at most. Nothing is coded meanwhile.
+    While that is drawn, keys and values are there twice: as segments, and in one piece with the new rows of
+    at most three contexts. No picture is encoded or decoded meanwhile.
     """
-    config, (height, width) = opened.config, picture_size(opened)
-    cells = height * width // config.latent_downsample**2 + 2
-    seen = min(height * width // config.vision.patch_size**2, config.vit_side**2) + 2
-    token = _a_token(opened, profile, device)
-    context = pictures * (cells + seen + ROUND) * token
-    drawing = _drawing(opened, profile, device, cells) + context + 3 * cells * token
-    return max(profile.context_bytes, context) + max(drawing, _coding(opened, profile, device))
+    config, (height, width) = folder.config, picture_size(folder)
+    vae_tokens = height * width // config.latent_downsample**2 + 2
+    vit_tokens = min(height * width // config.vision.patch_size**2, config.vit_side**2) + 2
+    token = _token_bytes(folder, profile, device)
+    context = pictures * (vae_tokens + vit_tokens + TEXT_TOKENS_A_PICTURE) * token
+    drawing = _drawing(folder, profile, device, vae_tokens) + context + 3 * vae_tokens * token
+    return max(profile.context_bytes, context) + max(drawing, _coding(folder, profile, device))
 
 
-def picture_size(opened: ValidatedFolder) -> tuple[int, int]:
-    """(height, width) in pixels of the picture that is drawn when nobody says otherwise."""
-    side = min(1024, opened.config.latent_side * opened.config.latent_downsample)
-    return tuple(opened.extras.get("default_image_size", (side, side)))
+def picture_size(folder: ValidatedFolder) -> tuple[int, int]:
+    """(height, width) in pixels of the picture that is drawn when nothing else is asked for."""
+    side = min(1024, folder.config.latent_side * folder.config.latent_downsample)
+    height, width = folder.extras.get("default_image_size", (side, side))
+    return height, width
 
 
-def _weights(opened: ValidatedFolder, profile: Profile, device: str) -> dict[str, int]:
+def _weights(folder: ValidatedFolder, profile: Profile, device: str) -> dict[str, int]:
     dtype = compute_dtype(profile.precision, device)
-    head = profile.head and opened.head_fits
+    head = profile.head and folder.head_fits
     found: dict[str, int] = {}
-    for name, count, kept in _tensors(opened.config, profile.precision, head):
-        if name == LM_HEAD and opened.tied:
+    for name, count, stored in _tensors(folder.config, profile.precision, head):
+        if name == LM_HEAD and folder.tied:
             continue
-        part = "word table" if name == EMBEDDING and _words_on_host(opened, profile) else component_of(name)
-        each = dtype.itemsize if kept == torch.float32 else kept.itemsize
-        found[part] = found.get(part, 0) + count * each
+        on_host = name == EMBEDDING and _embeddings_on_host(folder, profile)
+        component = EMBEDDINGS if on_host else component_of(name)
+        itemsize = dtype.itemsize if stored == torch.float32 else stored.itemsize
+        found[component] = found.get(component, 0) + count * itemsize
     with torch.device("meta"):
-        pixels = sum(value.numel() for value in Autoencoder(opened.autoencoder).state_dict().values())
-    return {**found, "autoencoder": pixels * _pixel_bytes(profile, device)}
+        values = sum(value.numel() for value in Autoencoder(folder.autoencoder).state_dict().values())
+    return {**found, "autoencoder": values * _autoencoder_itemsize(profile, device)}
 
 
-def _words_on_host(opened: ValidatedFolder, profile: Profile) -> bool:
-    """A table that is the word head too stays on the card: there it is multiplied with."""
-    return profile.embeddings_on_host and not opened.tied
+def _embeddings_on_host(folder: ValidatedFolder, profile: Profile) -> bool:
+    """Embeddings that are the LM head too stay on the GPU, which multiplies with them."""
+    return profile.embeddings_on_host and not folder.tied
 
 
 @lru_cache(maxsize=8)
@@ -110,46 +115,45 @@ def _tensors(config: BagelConfig, precision: str, head: bool) -> list[tuple[str,
     return [(name, value.numel(), value.dtype) for name, value in model.state_dict().items()]
 
 
-def _pixel_bytes(profile: Profile, device: str) -> int:
-    """The autoencoder stays float32 on processors."""
+def _autoencoder_itemsize(profile: Profile, device: str) -> int:
+    """The autoencoder stays float32 on CPUs."""
     return 4 if torch.device(device).type == "cpu" else compute_dtype(profile.precision, device).itemsize
 
 
-def _working(opened: ValidatedFolder, profile: Profile, device: str) -> dict[str, int]:
-    height, width = picture_size(opened)
-    tokens = height * width // opened.config.latent_downsample**2 + 2
-    past = min(PAST, 2 * tokens + 500)
-    key_values = _a_token(opened, profile, device)
+def _working(folder: ValidatedFolder, profile: Profile, device: str) -> dict[str, int]:
+    height, width = picture_size(folder)
+    tokens = height * width // folder.config.latent_downsample**2 + 2
+    past = min(PAST_TOKENS, 2 * tokens + 500)
+    token = _token_bytes(folder, profile, device)
     # A longer text has buffers of its own, no larger than a picture's, and no picture is drawn meanwhile.
-    writing = (
-        {"room for a text": TEXT_BUFFER_TOKENS * key_values} if torch.device(device).type == "cuda" else {}
-    )
-    # In turn too, each branch has a place for its new rows; what they go on from is shared.
-    rows = max(_branches(profile) * (tokens + past), past + 3 * tokens)
-    drawing = rows * key_values + _drawing(opened, profile, device, tokens)
+    on_cuda = torch.device(device).type == "cuda"
+    text = {"room for a text": TEXT_BUFFER_TOKENS * token} if on_cuda else {}
+    # Sequential guidance too has room for the new rows of each context; the past they go on from is shared.
+    rows = max(_contexts_at_once(profile) * (tokens + past), past + 3 * tokens)
+    drawing = rows * token + _drawing(folder, profile, device, tokens)
     # One after the other: drawing has given its memory back when the autoencoder begins.
-    return writing | {"drawing or coding a picture": max(drawing, _coding(opened, profile, device))}
+    return text | {"drawing or coding a picture": max(drawing, _coding(folder, profile, device))}
 
 
-def _branches(profile: Profile) -> int:
-    """How many branches of guidance run at once."""
+def _contexts_at_once(profile: Profile) -> int:
+    """How many contexts of guidance run in one pass."""
     return 1 if profile.sequential_guidance else 3
 
 
-def _drawing(opened: ValidatedFolder, profile: Profile, device: str, tokens: int) -> int:
-    language = opened.config.language
+def _drawing(folder: ValidatedFolder, profile: Profile, device: str, tokens: int) -> int:
+    language = folder.config.language
     inner = 8 * language.hidden_size + 3 * language.intermediate_size
-    return _branches(profile) * tokens * inner * compute_dtype(profile.precision, device).itemsize
+    return _contexts_at_once(profile) * tokens * inner * compute_dtype(profile.precision, device).itemsize
 
 
-def _coding(opened: ValidatedFolder, profile: Profile, device: str) -> int:
-    height, width = picture_size(opened)
+def _coding(folder: ValidatedFolder, profile: Profile, device: str) -> int:
+    height, width = picture_size(folder)
     pixels = min(height * width, profile.tile**2 if profile.tile else height * width)
-    return pixels * opened.autoencoder.ch * AUTOENCODER * _pixel_bytes(profile, device)
+    return pixels * folder.autoencoder.ch * AUTOENCODER_VALUES * _autoencoder_itemsize(profile, device)
 
 
-def _a_token(opened: ValidatedFolder, profile: Profile, device: str) -> int:
+def _token_bytes(folder: ValidatedFolder, profile: Profile, device: str) -> int:
     """Bytes of the keys and values of one token of a context."""
-    language = opened.config.language
-    each = compute_dtype(profile.precision, device).itemsize
-    return 2 * language.num_layers * language.num_kv_heads * language.head_dim * each
+    language = folder.config.language
+    itemsize = compute_dtype(profile.precision, device).itemsize
+    return 2 * language.num_layers * language.num_kv_heads * language.head_dim * itemsize

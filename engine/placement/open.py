@@ -27,7 +27,7 @@ def load_painter(found: Placement, *, copy: bool = False, loading: Loading | Non
     """
     profile = found.profile
     checkpoint = load_checkpoint(
-        found.opened.folder,
+        found.folder.path,
         found.device,
         profile.precision,
         head=profile.head,
@@ -52,10 +52,10 @@ def measured_line(found: Placement, painter: Painter, title: str, usual: Setting
         painter.default_size,
         sequential_guidance=painter.running.sequential_guidance,
     )
-    weights = sum(math.prod(shape) for shape in found.opened.weights.shapes.values())
-    height, width = picture_size(found.opened)
+    weights = sum(math.prod(shape) for shape in found.folder.weights.shapes.values())
+    height, width = picture_size(found.folder)
     size = f"{weights / 1e9:.1f} billion" if weights >= 1e9 else f"{weights / 1e6:.1f} M"
-    where = ", ".join(gpu.name for gpu in found.cards) or "the processor"
+    where = ", ".join(gpu.name for gpu in found.gpus) or "the CPU"
     return (
         f"{title} · {size} parameters · {painter.checkpoint.precision} on {where} "
         f"(profile {found.profile.name}) · about {said(seconds)} a picture of {width}x{height}"

@@ -1,7 +1,7 @@
-"""How a model is fitted to a card: the profiles, by the size of the card they are meant for.
+"""Profiles: ways to run a model, by the GPU memory they are meant for.
 
-A profile is a wish; what it takes is counted in ``engine.placement.memory_estimate``, and the choice by the
-memory that is really free is made in ``engine.placement.planner``.
+How much memory a profile takes is counted in :mod:`engine.placement.memory_estimate`; which one is chosen,
+by the memory that is really free, is decided in :mod:`engine.placement.planner`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Profile:
-    """Everything that is decided by the memory at hand.
+    """Everything that depends on how much memory there is.
 
     Args:
-        head: the word head is quantised too.
-        embeddings_on_host: the word table stays in the computer's own memory.
+        head: the LM head is quantised too.
+        embeddings_on_host: the token embeddings stay in host memory.
         tile: pixels a side of the autoencoder's tiles; None takes a picture whole.
-        sequential_guidance: guidance branches run one after the other rather than all at once.
-        context_bytes: what contexts may keep on the card.
+        sequential_guidance: the contexts of guidance run one after the other, not all in one pass.
+        context_bytes: what contexts may keep on the GPU.
     """
 
     name: str
@@ -36,19 +36,27 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("48gb", "nothing quantised, guidance branches at once", "bf16", context_bytes=4096 * MIB),
-        Profile("24gb", "8-bit floats, branches in turn", "fp8", sequential_guidance=True, context_bytes=1536 * MIB),
-        Profile("16gb", "4-bit, branches in turn", "nf4", sequential_guidance=True, context_bytes=1024 * MIB),
+        Profile("48gb", "nothing quantised", "bf16", context_bytes=4096 * MIB),
+        Profile(
+            "24gb",
+            "8-bit floats, sequential guidance",
+            "fp8",
+            sequential_guidance=True,
+            context_bytes=1536 * MIB,
+        ),
+        Profile(
+            "16gb", "4-bit, sequential guidance", "nf4", sequential_guidance=True, context_bytes=1024 * MIB
+        ),
         Profile(
             "12gb",
-            "4-bit with the word head, word table on the host, tiled pictures, branches in turn",
+            "4-bit with the LM head, token embeddings on the host, tiled pictures, sequential guidance",
             "nf4",
             head=True,
             embeddings_on_host=True,
             tile=512,
             sequential_guidance=True,
         ),
-        Profile("cpu", "on the processor, nothing quantised", "float32"),
+        Profile("cpu", "on the CPU, nothing quantised", "float32"),
     )
 }
 """From the best to the smallest. ``cpu`` is never chosen for a large model unless it is asked for."""

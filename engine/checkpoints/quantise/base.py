@@ -1,4 +1,4 @@
-"""What every quantised layer has in common: its sizes, and how its rows come in."""
+"""The base of every quantised layer: its sizes, and how it takes rows of weights."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 ROWS = 64
-"""Rows come in multiples of this, so that no block of any format lies across two pieces."""
+"""Rows come in multiples of this, so that no block of any format is split over two pieces."""
 
 
 class QuantisedLinear(nn.Module, ABC):
-    """A product with frozen quantised weights: [..., in_features] -> [..., out_features].
+    """A linear layer with frozen quantised weights: [..., in_features] -> [..., out_features].
 
-    Born on the meta device. :meth:`allocate` makes the buffers; then either every row goes through
+    It begins on the meta device. :meth:`allocate` makes the buffers; then either every row goes through
     :meth:`take`, in order, and :meth:`finish` is called, or the buffers are filled from a quantised copy.
     ``label`` says in a word what it is.
     """

@@ -1,4 +1,4 @@
-"""Puts quantised layers, still empty, in the places of a model's linear layers."""
+"""Replaces a model's linear layers by quantised ones, still empty."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SLOW = {"int8": "about half as fast as bf16; take fp8 or nf4 if you can"}
 
 
 def layer_of(precision: str) -> type[QuantisedLinear]:
-    """The layer of a format. bitsandbytes takes seconds to import, so only what is asked for is."""
+    """The layer class of a format, imported only now: bitsandbytes takes seconds to import."""
     if precision == "nf4":
         from engine.checkpoints.quantise.nf4 import Nf4Linear
 

@@ -1,6 +1,6 @@
 """8-bit floats on both sides of the product (e4m3), scaled per row: ``torch._scaled_mm``, nothing else.
 
-Needs a card of Ada's generation or newer; the same operation runs on CPUs, slowly, for the tests.
+Needs an Ada GPU or newer; the same operation runs on CPUs, slowly, for the tests.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from engine.checkpoints.quantise.base import QuantisedLinear
 FORMAT = torch.float8_e4m3fn
 LARGEST = torch.finfo(FORMAT).max
 ALIGNED = 16
-"""Cards want both sides in multiples of this; what is missing is filled with zeros."""
+"""GPUs need both sides in multiples of this; what is missing is filled with zeros."""
 
 
 def quantised_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     """Rows [n, k] -> e4m3 [n, k] and the float32 scales [n, 1] that bring them back.
 
-    In as few passes over the memory as can be, or they would cost a card more than the product saves. No
-    clamp is needed: by its own scale nothing is larger than the format's largest number.
+    In as few passes over the memory as possible, or they would cost a GPU more than the product saves. No
+    clamp is needed: with its own scale no row exceeds the format's largest number.
     """
     peak = torch.linalg.vector_norm(x, float("inf"), dim=-1, keepdim=True)
     scale = (peak.float() / LARGEST).clamp_(min=1e-12)

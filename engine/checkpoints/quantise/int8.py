@@ -1,4 +1,4 @@
-"""8-bit integers on both sides of the product, by bitsandbytes. About twice as slow as bf16 on cards.
+"""8-bit integers on both sides of the product, by bitsandbytes. About twice as slow as bf16 on GPUs.
 
 bitsandbytes casts what comes in to float16, which overflows at 65,504, and this kind of model goes beyond
 that inside. Each row is therefore brought to at most 1 first and scaled back afterwards; the format is

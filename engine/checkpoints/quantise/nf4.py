@@ -83,7 +83,7 @@ class Nf4Linear(QuantisedLinear):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.in_features % 2:  # for these bitsandbytes needs a C++ compiler on processors
+        if self.in_features % 2:  # for these bitsandbytes needs a C++ compiler on CPUs
             return F.linear(x, self.dense().to(x.dtype), self.bias)
         state = self._state(x.dtype, self.out_features, self.in_features)
         # before 0.50 bitsandbytes wants the bytes lying down, as its own layers give them

@@ -1,4 +1,4 @@
-"""Which layers are never quantised, with the reason for each."""
+"""Which layers are not quantised, with the reason for each."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ HEAD = "language_model.lm_head"
 
 @dataclass(frozen=True)
 class NotQuantised:
-    """Every module whose name is ``place`` or lies under it stays whole, because of ``reason``."""
+    """The module ``module`` and all inside it are not quantised, for a ``reason``."""
 
-    place: str
+    module: str
     reason: str
 
     def covers(self, name: str) -> bool:
-        return name == self.place or name.startswith(self.place + ".")
+        return name == self.module or name.startswith(self.module + ".")
 
 
 NOT_QUANTISED = (
@@ -42,6 +42,6 @@ def quantised_names(model: nn.Module, *, head: bool) -> list[str]:
         name
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear)
-        and not any(kept.covers(name) for kept in NOT_QUANTISED)
+        and not any(skipped.covers(name) for skipped in NOT_QUANTISED)
         and (head or name != HEAD)
     ]

@@ -20,7 +20,7 @@ from engine.checkpoints.progress import Loading, LoadingCancelled
 from engine.checkpoints.quantise.convert import FORMATS
 from engine.checkpoints.quantised_cache import cache_path
 from engine.checkpoints.reader import Checkpoint, load_checkpoint
-from engine.checkpoints.stream import Reading
+from engine.checkpoints.stream import ReadStats
 from engine.checkpoints.validated_folder import validate_folder
 from engine.inference.context_cache import ContextCache
 from engine.inference.prefill import TextTokens
@@ -125,13 +125,13 @@ def test_a_file_cut_while_it_is_read_is_named(folder: Path) -> None:
     path = folder / "ema.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(CheckpointError, match="cut short while it was being read"):
-        list(stream.stream(files, Reading()))
+        list(stream.stream(files, ReadStats()))
 
 
 def test_large_tensors_come_in_pieces_and_arrive_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "PIECE", 4096)
-    files, reading = TensorFiles(find_weights(folder)), Reading()
-    pieces = list(stream.stream(files, reading))
+    files, stats = TensorFiles(find_weights(folder)), ReadStats()
+    pieces = list(stream.stream(files, stats))
     assert max(piece.rows.nbytes for piece in pieces) < 64 * 1024  # 64 rows at least
     assert len(pieces) > 2 * len(files.stored)
     assert same(load_checkpoint(folder).model, checkpoint().model)
@@ -144,7 +144,7 @@ def test_the_reader_never_runs_far_ahead(folder: Path, monkeypatch: pytest.Monke
     read = []
     original = stream._bytes
     monkeypatch.setattr(stream, "_bytes", lambda *given: read.append(1) or original(*given))
-    coming = stream.stream(TensorFiles(find_weights(folder)), Reading())
+    coming = stream.stream(TensorFiles(find_weights(folder)), ReadStats())
     next(coming)
     coming.close()  # joins the reading thread
     assert len(read) <= stream.AHEAD + 3  # the queue, the one taken, the one in hand, the header

@@ -1,4 +1,4 @@
-"""The real code on a card without numbers (:mod:`tests.gpu`): nothing meets it that a card would refuse."""
+"""The real code on a GPU without numbers (:mod:`tests.gpu`): nothing meets it that a GPU would refuse."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from engine.inference.prefill import Context, Item, TextTokens, VaeImage, VitIma
 from engine.inference.runtime_config import RuntimeConfig
 from engine.model.bagel import Bagel
 from engine.placement.speed_probe import seconds_per_picture
-from tests.gpu import CARD, ClashError, Watched
+from tests.gpu import GPU, ClashError, Watched
 from tests.tiny import CKPT
 
 WORDS = TextTokens((5, 6, 7))
 
 
 @pytest.fixture(autouse=True)
-def card() -> Iterator[None]:
+def GPU() -> Iterator[None]:
     quantize_blockwise(torch.zeros(64))  # makes a table that bitsandbytes keeps: not one without numbers
     with Watched():
         yield
@@ -36,7 +36,7 @@ def card() -> Iterator[None]:
 
 @cache
 def load(precision: str = "bf16", **how) -> Checkpoint:
-    return load_checkpoint(CKPT, str(CARD), precision, **how)
+    return load_checkpoint(CKPT, str(GPU), precision, **how)
 
 
 def picture(checkpoint: Checkpoint) -> list[Item]:
@@ -73,7 +73,7 @@ def draw(
         extrapolate=draft,
         sequential_guidance=sequential_guidance,
     )
-    assert last.x.device == CARD and last.x.dtype == torch.float32
+    assert last.x.device == GPU and last.x.dtype == torch.float32
 
 
 def write(checkpoint: Checkpoint, context: Context) -> None:
@@ -82,7 +82,7 @@ def write(checkpoint: Checkpoint, context: Context) -> None:
         decoder = kind(checkpoint.model)
         decoder.begin(context, 2)
         logits = decoder.feed(3)
-        assert logits.device == CARD and logits.dtype == torch.float32
+        assert logits.device == GPU and logits.dtype == torch.float32
         decoder.end()
 
 
@@ -92,10 +92,10 @@ def test_a_round_of_reading_drawing_and_writing(precision: str) -> None:
     seen = [WORDS, *picture(checkpoint)]
     condition, text_free, image_free = read(checkpoint, [*seen, WORDS], seen, [WORDS])
     for segment in condition.segments:
-        assert segment.keys.device == segment.last_hidden.device == CARD
+        assert segment.keys.device == segment.last_hidden.device == GPU
         assert segment.keys.dtype == checkpoint.model.dtype == torch.bfloat16
     logits = checkpoint.model.language_model.logits(condition.segments[-1].last_hidden[None])
-    assert logits.dtype == torch.float32 and logits.device == CARD
+    assert logits.dtype == torch.float32 and logits.device == GPU
     draw(checkpoint, [condition, text_free, image_free], sequential_guidance=False, draft=False)
     write(checkpoint, condition)
 
@@ -111,7 +111,7 @@ def test_branches_in_turn_and_drafts() -> None:
 def test_the_autoencoder_codes_pictures_with_and_without_tiles(tile: int | None) -> None:
     checkpoint = load(tile=tile)
     latent = pictures.encode(checkpoint.autoencoder, Image.new("RGB", (48, 32)))
-    assert latent.shape == (16, 4, 6) and latent.device == CARD
+    assert latent.shape == (16, 4, 6) and latent.device == GPU
     decoded = checkpoint.autoencoder.decode(latent[None].bfloat16())
     assert decoded.shape == (1, 3, 32, 48) and decoded.dtype == torch.bfloat16
 
@@ -128,9 +128,9 @@ def test_the_word_table_may_lie_on_the_host() -> None:
 
 
 def test_a_painter_is_made_and_shows_previews() -> None:
-    painter = Painter(load(), str(CARD), RuntimeConfig(static_text=True))
+    painter = Painter(load(), str(GPU), RuntimeConfig(static_text=True))
     assert isinstance(painter.token_decoder, CudaGraphDecoder)
-    assert painter.preview.picture(torch.zeros(16, 4, 6, device=CARD)).size == (24, 16)
+    assert painter.preview.picture(torch.zeros(16, 4, 6, device=GPU)).size == (24, 16)
 
 
 def test_a_card_refuses_what_lies_elsewhere_and_other_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +141,6 @@ def test_a_card_refuses_what_lies_elsewhere_and_other_numbers(monkeypatch: pytes
         with pytest.raises(ClashError, match="cpu"):
             read(checkpoint, [WORDS])
     with pytest.raises(RuntimeError, match="BFloat16"):
-        checkpoint.autoencoder.decode(torch.zeros(1, 16, 4, 6, device=CARD))
+        checkpoint.autoencoder.decode(torch.zeros(1, 16, 4, 6, device=GPU))
     with pytest.raises(RuntimeError):
-        int(torch.zeros(3, device=CARD).argmax())
+        int(torch.zeros(3, device=GPU).argmax())

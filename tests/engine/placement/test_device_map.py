@@ -1,4 +1,4 @@
-"""Several cards: what is counted against each, and that a model in two places says what a whole one says."""
+"""Several gpus: what is counted against each, and that a model in two places says what a whole one says."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.layer_placement import LayerPlacement
 from engine.checkpoints.quantise.convert import FORMATS, convert
 from engine.checkpoints.reader import load_checkpoint
+from engine.checkpoints.validated_folder import validate_folder
 from engine.inference.context_cache import ContextCache
 from engine.inference.decoding import EagerDecoder
 from engine.inference.flow import Guidance, sample
 from engine.inference.prefill import Context, TextTokens
 from engine.model.bagel import Bagel
 from engine.model.host_embedding import HostEmbedding
-from engine.placement.device_map import split_layers
-from tests.gpu import CARD, ClashError, Watched
+from engine.placement.device_map import place_layers, split_layers
+from tests.gpu import GPU, ClashError, Watched
 from tests.tiny import CKPT, checkpoint, picture
 
 
-def test_layers_are_split_by_what_each_card_holds() -> None:
+def test_layers_are_split_by_what_each_gpu_holds() -> None:
     with torch.device("meta"):
         model = Bagel(checkpoint().model.config)
     layer = sum(p.numel() * 2 for p in model.language_model.model.layers[0].parameters())
@@ -38,13 +39,13 @@ def test_layers_are_split_by_what_each_card_holds() -> None:
     fits = {"cuda:0": rest + layer, "cuda:1": 2 * layer}
     assert split_layers(model, fits, torch.bfloat16).layers == ("cuda:0", "cuda:1", "cuda:1")
     with pytest.raises(CheckpointError, match="doesn't fit on these GPUs"):
-        split_layers(model, fits, torch.bfloat16, taken=1)
+        split_layers(model, fits, torch.bfloat16, reserved=1)
     for spare in (0, layer // 2, layer - 1):  # less than a layer is room for none, for the last one neither
         nearly = {"cuda:0": rest + 2 * layer + spare, "cuda:1": layer}
         assert split_layers(model, nearly, torch.bfloat16).layers == ("cuda:0", "cuda:0", "cuda:1")
 
 
-def test_words_that_lie_on_the_host_or_twice_in_one_place_take_no_card() -> None:
+def test_embeddings_on_the_host_or_tied_ones_take_no_gpu_twice() -> None:
     with torch.device("meta"):
         model = Bagel(checkpoint().model.config)
     words = model.language_model.model.embed_tokens.weight
@@ -64,7 +65,7 @@ def test_words_that_lie_on_the_host_or_twice_in_one_place_take_no_card() -> None
 
 
 def test_rows_travel_over_the_border_and_heads_come_home() -> None:
-    """The meta device stands for a second card: sending there works, sending back says that it was tried."""
+    """The meta device stands for a second GPU: sending there works, sending back says that it was tried."""
     model = load_checkpoint(CKPT).model
     layers = model.language_model.model.layers
     layers[1:].to("meta")
@@ -94,7 +95,10 @@ def two_places(first: str, second: str, precision: str) -> Bagel:
                      checkpoint().autoencoder)
     )  # fmt: skip
     room = {first: whole - all_layers + pixels + int(1.5 * layer), second: 3 * layer}
-    return load_checkpoint(CKPT, first, precision, cards=room).model
+    layers = place_layers(
+        validate_folder(CKPT), precision, room, head=False, embeddings_on_host=False, tile=None
+    )
+    return load_checkpoint(CKPT, first, precision, layers=layers).model
 
 
 def drawn(model: Bagel, context: Context) -> Tensor:
@@ -130,13 +134,13 @@ def test_a_model_in_two_places_reads_draws_and_writes_the_same(precision: str) -
 
 @pytest.mark.parametrize("precision", ["float32", "nf4"])
 def test_nothing_meets_what_lies_across_the_border(precision: str) -> None:
-    """The card without numbers refuses what lies elsewhere; here it is the second of two."""
+    """The GPU without numbers refuses what lies elsewhere; here it is the second of two."""
     quantize_blockwise(torch.zeros(64))  # makes a table that bitsandbytes keeps: not one without numbers
     with Watched():
-        model = two_places("cpu", str(CARD), precision)
+        model = two_places("cpu", str(GPU), precision)
         layers = model.language_model.model.layers
         places = [{value.device.type for value in layer.state_dict().values()} for layer in layers]
-        assert places == [{"cpu"}, {CARD.type}, {CARD.type}]
+        assert places == [{"cpu"}, {GPU.type}, {GPU.type}]
         items = [TextTokens((5, 6, 7)), *picture(1)]
         context, _ = ContextCache(model, checkpoint().tokenizer.tokens).build(items)
         assert all(segment.keys.device.type == "cpu" for segment in context.segments)
