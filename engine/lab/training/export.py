@@ -67,7 +67,7 @@ def export_begun(opened: ValidatedFolder, learned: TensorFiles, target: Path, ta
 
     ``config.json`` changes where protocols were ``taught``: they join those that it names.
     """
-    work, weights = opened.folder, opened.weights
+    work, weights = opened.path, opened.weights
     target.mkdir(parents=True, exist_ok=True)
     recipe.copy_files(work, target, recipe.CONFIGS)
     recipe.copy_files(work / "tokenizer", target, FILES)

@@ -19,7 +19,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from engine.checkpoints.files import AUTOENCODER_NAME, find_weights
-from engine.checkpoints.quantised_cache import mark
+from engine.checkpoints.quantised_cache import sampled_hash
 from engine.lab.evaluation.statistics import Summary
 from engine.lab.training import provenance, recipe
 from engine.lab.training.data.irg import MODES
@@ -171,7 +171,7 @@ class Budget:
         return TUNING if self.begin_from else PLAN
 
     def folder(self, variant: TrainedVariant) -> Path:
-        begun = f"-from-{mark(find_weights(self.begin_from)[0])[:8]}" if self.begin_from else ""
+        begun = f"-from-{sampled_hash(find_weights(self.begin_from)[0])[:8]}" if self.begin_from else ""
         return self.work / f"{self.steps}-{self.shards}-{self.seed}{begun}" / variant.name
 
     def checkpoint(self, variant: TrainedVariant) -> Path:
