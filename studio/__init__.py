@@ -1,4 +1,4 @@
-"""The room people see: the Gradio shell, the timeline, its live log, routes and commands.
+"""The studio that people see: the page, its commands and routes, and the live log that its tabs follow.
 
-Knows the engine and the sessions; nobody knows it but ``app.py``.
+It knows the engine and the sessions; only ``app.py`` knows it.
 """

@@ -1,4 +1,4 @@
-"""Who is asking: the one place that says so, and the signed tokens that pictures and streams carry.
+"""Who is asking, and the signed tokens that pictures, streams and uploads carry.
 
 Local mode: one trusted person, reached over the loopback address. ``<img>`` and ``EventSource`` can't
 send headers, so a page gets a token when it is opened and puts it into its addresses.
@@ -6,23 +6,24 @@ send headers, so a page gets a token when it is opened and puts it into its addr
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
-import json
 import secrets
-import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
+
+from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 
 from engine.core.atomic_write import atomic_write
 
-LIFETIME = 30 * 86400
+Purpose = Literal["page", "upload", "start"]
+LIFETIMES: dict[Purpose, int] = {"page": 30 * 86400, "upload": 3600, "start": 86400}
+"""Seconds for which a token holds."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class DeniedError(Exception):
-    """The asker may not; the message is a whole sentence."""
+    """A request that isn't allowed; the message is a whole sentence."""
 
 
 def owner_of(headers: Mapping[str, str], *, loopback_only: bool) -> str:
@@ -39,33 +40,34 @@ def owner_of(headers: Mapping[str, str], *, loopback_only: bool) -> str:
 
 
 class Tokens:
-    """Signs small values. The key is kept in the data directory, so that open tabs survive a restart."""
+    """Signs small values. The key is kept in the data folder, so that open tabs survive a restart."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._signers = {
+            purpose: URLSafeTimedSerializer(
+                key, salt=f"restroke {purpose}", signer_kwargs={"digest_method": hashlib.sha256}
+            )
+            for purpose in LIFETIMES
+        }
 
     @classmethod
     def of(cls, home: Path) -> Tokens:
-        """Reads or makes the key. Raises ``OSError`` when ``home`` can't be written."""
+        """Reads the key, or makes one. Raises ``OSError`` when ``home`` can't be written."""
         path = home / "studio.key"
         if not path.exists():
-            with atomic_write(path, mode=0o600) as file:  # never half a key, which could be guessed
+            with atomic_write(path, mode=0o600) as file:
                 file.write(secrets.token_hex(32).encode())
         return cls(path.read_bytes())
 
-    def mint(self, purpose: str, *values: str, lifetime: int = LIFETIME) -> str:
-        body = base64.urlsafe_b64encode(json.dumps([purpose, *values, int(time.time()) + lifetime]).encode())
-        return f"{body.decode()}.{self._sign(body)}"
+    def mint(self, purpose: Purpose, *values: str) -> str:
+        """A token that :meth:`read` takes for this purpose, for the time of :data:`LIFETIMES`."""
+        return self._signers[purpose].dumps(values)
 
-    def read(self, purpose: str, token: str) -> tuple[str, ...]:
+    def read(self, purpose: Purpose, token: str) -> tuple[str, ...]:
         """The values of a token. Raises :class:`DeniedError` when it is forged, old or for something else."""
-        body, _, signature = token.partition(".")
-        if not hmac.compare_digest(self._sign(body.encode()).encode(), signature.encode()):
-            raise DeniedError("This page is not known here any more. Load it again.")
-        what, *values, until = json.loads(base64.urlsafe_b64decode(body))
-        if what != purpose or until < time.time():
-            raise DeniedError("This page was open for too long. Load it again.")
-        return tuple(values)
-
-    def _sign(self, body: bytes) -> str:
-        return hmac.new(self._key, body, hashlib.sha256).hexdigest()
+        try:
+            return tuple(self._signers[purpose].loads(token, max_age=LIFETIMES[purpose]))
+        except SignatureExpired as error:
+            raise DeniedError("This page was open for too long. Load it again.") from error
+        except BadData as error:
+            raise DeniedError("This page is no longer known here. Load it again.") from error

@@ -1,8 +1,9 @@
-"""The prompts that the first page offers to begin with: the checkpoint's own, or the house's."""
+"""The prompts that the first page offers to begin with: the checkpoint's own, or our own."""
 
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 EXAMPLES = (
@@ -13,10 +14,11 @@ EXAMPLES = (
 )
 
 
+@cache
 def examples_of(folder: Path | None) -> tuple[str, ...]:
-    """The ``examples`` of ``examples.json``, which ``python -m engine.lab.evaluation examples`` writes.
+    """The ``examples`` of the folder's ``examples.json``, a file that the evaluation writes.
 
-    Those of the house where the folder has none, or none that can be read: they are only there to click.
+    Our own where the folder has none, or none that can be read: they are only there to click.
     """
     if folder is None:
         return EXAMPLES

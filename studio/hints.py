@@ -1,16 +1,17 @@
-"""A gentle hint about words that the storybook model has never seen. Never a refusal."""
+"""A gentle hint about words that a model of a small world has never seen. Never a refusal."""
 
 from __future__ import annotations
 
-from engine.lab.storybook.language.parse import unknown_words
+from engine.checkpoints.vocabulary import Vocabulary
 
 SHOWN = 4
 
 
-def unknown_words_hint(text: str) -> str:
-    """A sentence that names a few unknown words, or ""."""
-    found = unknown_words(text)
-    if not found:
+def unknown_words_hint(vocabulary: Vocabulary | None, text: str) -> str:
+    """A sentence that names a few unknown words, or "". Without a vocabulary there is nothing to say."""
+    found = vocabulary.unknown_words(text) if vocabulary else []
+    if not vocabulary or not found:
         return ""
-    names = ", ".join(f"“{word}”" for word in found[:SHOWN]) + (" …" if len(found) > SHOWN else "")
-    return f"The storybook model doesn't know {names}. It will do what it can with the rest."
+    words = ", ".join(f"“{word}”" for word in found[:SHOWN]) + (" …" if len(found) > SHOWN else "")
+    model = f"The {vocabulary.world} model" if vocabulary.world else "This model"
+    return f"{model} doesn't know {words}. It will do what it can with the rest."

@@ -44,9 +44,9 @@ def filled(kept: Mapping[str, Any], model: OpenedModel) -> Settings:
         return usual
     if settings.protocol not in model.protocols:
         settings = settings.replace(protocol=usual.protocol)
-    return (
-        settings.replace(height=usual.height, width=usual.width) if model.image_sizes.is_fixed else settings
-    )
+    if model.image_sizes.is_fixed:
+        settings = settings.replace(height=usual.height, width=usual.width)
+    return settings
 
 
 class SessionReader:

@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from sessions import NotFound, StoreError
 from studio.auth import DeniedError, owner_of
+from studio.commands.messages import LONGEST_TEXT
 from studio.event_log import EVERYONE, Event
 from studio.state import StudioState
 from studio.uploads import fit_picture, start_picture
@@ -44,7 +45,7 @@ class TooLargeError(Exception):
     """An upload over the limit; the message is a whole sentence."""
 
 
-def routes(room: StudioState) -> list[Route]:
+def routes(state: StudioState) -> list[Route]:
     """The routes, to be given to Gradio's app when it is launched."""
 
     def own(handler: Handler) -> Callable:
@@ -52,8 +53,8 @@ def routes(room: StudioState) -> list[Route]:
 
         async def endpoint(request: Request) -> Response:
             try:
-                owner = owner_of(request.headers, loopback_only=room.loopback_only)
-                if room.tokens.read("page", request.query_params.get("t", "")) != (owner,):
+                owner = owner_of(request.headers, loopback_only=state.loopback_only)
+                if state.tokens.read("page", request.query_params.get("t", "")) != (owner,):
                     raise DeniedError("This page belongs to somebody else.")
                 if asyncio.iscoroutinefunction(handler):
                     return await handler(request, owner)
@@ -73,32 +74,32 @@ def routes(room: StudioState) -> list[Route]:
         return endpoint
 
     def snapshot(request: Request, owner: str) -> Response:
-        return _json(room.session_snapshot(owner, request.path_params["sid"]))
+        return _json(state.session_snapshot(owner, request.path_params["sid"]))
 
     def home_snapshot(request: Request, owner: str) -> Response:
-        return _json(room.home_snapshot(owner))
+        return _json(state.home_snapshot(owner))
 
     def sessions(request: Request, owner: str) -> Response:
-        return _json({"sessions": room.summaries(owner, request.query_params.get("q", ""))})
+        return _json({"sessions": state.summaries(owner, request.query_params.get("q", "")[:LONGEST_TEXT])})
 
     def hint(request: Request, owner: str) -> Response:
-        return _json({"hint": room.hint(request.query_params.get("text", "")) if room.hint else ""})
+        return _json({"hint": state.hint(request.query_params.get("text", "")[:LONGEST_TEXT])})
 
     def image(request: Request, owner: str) -> Response:
-        path = room.store.pictures.path(owner, request.path_params["sid"], request.path_params["digest"])
+        path = state.store.pictures.path(owner, request.path_params["sid"], request.path_params["digest"])
         return FileResponse(path, media_type="image/png", headers=FOREVER)
 
     def preview(request: Request, owner: str) -> Response:
-        place = request.path_params
-        room.store.sessions.get(owner, place["sid"])
-        frame = room.previews.get(place["sid"], place["run"], place["number"])
+        wanted = request.path_params
+        state.store.sessions.get(owner, wanted["sid"])
+        frame = state.previews.get(wanted["sid"], wanted["run"], wanted["number"])
         if frame is None:
             raise NotFound("This preview is gone; a newer one is there.")
         return Response(frame, media_type="image/jpeg", headers=FOREVER)
 
     def export(request: Request, owner: str) -> Response:
         sid, step = request.path_params["sid"], request.path_params["step"]
-        data = room.store.pictures.export_png(owner, sid, step)
+        data = state.store.pictures.export_png(owner, sid, step)
         name = f"restroke-{step[:8]}.png"  # never from a title: a person's text is no file name
         return Response(
             data,
@@ -112,12 +113,12 @@ def routes(room: StudioState) -> list[Route]:
 
     def keep_upload(request: Request, owner: str, data: bytes) -> Response:
         sid = request.path_params["sid"]
-        step = room.store.tree.step(owner, sid, request.query_params.get("step", ""))
+        step = state.store.tree.step(owner, sid, request.query_params.get("step", ""))
         if step.image is None:
             raise NotFound("This card holds no picture.")
-        picture, remark = fit_picture(data, room.store.pictures.load(owner, sid, step.image).size)
-        digest = room.store.pictures.put(picture)
-        handle = room.tokens.mint("upload", owner, sid, digest, lifetime=3600)
+        picture, remark = fit_picture(data, state.store.pictures.load(owner, sid, step.image).size)
+        digest = state.store.pictures.put(picture)
+        handle = state.tokens.mint("upload", owner, sid, digest)
         return _json({"ok": True, "upload": handle, "remark": remark})
 
     async def begin(request: Request, owner: str) -> Response:
@@ -125,25 +126,25 @@ def routes(room: StudioState) -> list[Route]:
         return await run_in_threadpool(keep_start, owner, data)
 
     def keep_start(owner: str, data: bytes) -> Response:
-        picture, remark = start_picture(data, room.worker.snapshot().canvas)
-        digest = room.store.pictures.put(picture)
-        handle = room.tokens.mint("start", owner, digest, lifetime=86400)
+        picture, remark = start_picture(data, state.model.image_sizes if state.model else None)
+        digest = state.store.pictures.put(picture)
+        handle = state.tokens.mint("start", owner, digest)
         return _json({"ok": True, "upload": handle, "remark": remark})
 
     async def bring(request: Request, owner: str) -> Response:
         data = await _body(request)
-        session = await run_in_threadpool(room.store.pictures.import_png, owner, data)
-        room.tell_owner(owner)
+        session = await run_in_threadpool(state.store.pictures.import_png, owner, data)
+        state.announcer.session_list(owner)
         return _json({"ok": True, "session": session.id})
 
     async def events(request: Request, owner: str) -> Response:
         sid = request.path_params["sid"]
         channels = [EVERYONE, f"owner:{owner}"]
         if sid != "home":
-            await run_in_threadpool(room.store.sessions.get, owner, sid)
+            await run_in_threadpool(state.store.sessions.get, owner, sid)
             channels.append(sid)
         after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
-        stream = _stream(room, request, channels, int(after) if after.isdigit() else 0)
+        stream = _stream(state, request, channels, int(after) if after.isdigit() else 0)
         return StreamingResponse(
             stream,
             media_type="text/event-stream",
@@ -200,18 +201,18 @@ async def _body(request: Request) -> bytes:
     return bytes(data)
 
 
-async def _stream(room: StudioState, request: Request, channels: list[str], seq: int) -> AsyncIterator[str]:
+async def _stream(state: StudioState, request: Request, channels: list[str], seq: int) -> AsyncIterator[str]:
     """Events as they come, and a beat when none do, so that a tab notices a dead server.
 
     What others do wakes this too, so the silence is timed from the last word to this tab.
     """
-    async with room.log.follow() as changed:
+    async with state.log.follow() as changed:
         yield "retry: 1000\n\nevent: beat\ndata: 0\n\n"
         said = time.monotonic()
         while not await request.is_disconnected():
             changed.clear()
-            closed = room.log.closed
-            for event in room.log.after(channels, seq):
+            closed = state.log.closed
+            for event in state.log.after(channels, seq):
                 seq, said = event["seq"], time.monotonic()
                 yield _wire(event)
             if closed:

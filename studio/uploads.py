@@ -21,19 +21,19 @@ def fit_picture(data: bytes, size: tuple[int, int]) -> tuple[Image.Image, str]:
     return _fitted(picture, size, ", the size it replaces")
 
 
-def start_picture(data: bytes, canvas: ImageSizes | None) -> tuple[Image.Image, str]:
+def start_picture(data: bytes, image_sizes: ImageSizes | None) -> tuple[Image.Image, str]:
     """(a picture to start from, a remark or ""): at the size at which the model sees it.
 
-    ``canvas``: None while the model is being opened; then it stays as it is, and is fitted when the model
-    is first shown it. Raises ``UploadError``.
+    ``image_sizes``: None while the model is being opened; then the picture stays as it is, and is fitted when
+    the model is first shown it. Raises ``UploadError``.
     """
     picture = safe_picture(data)
-    return fit_start(picture, canvas) if canvas else (picture, "")
+    return fit_start(picture, image_sizes) if image_sizes else (picture, "")
 
 
-def fit_start(picture: Image.Image, canvas: ImageSizes) -> tuple[Image.Image, str]:
+def fit_start(picture: Image.Image, image_sizes: ImageSizes) -> tuple[Image.Image, str]:
     """(a picture to start from at the size at which the model sees it, a remark or ""); twice is fine."""
-    height, width = canvas.fitting(picture.height, picture.width)
+    height, width = image_sizes.fitting(picture.height, picture.width)
     return _fitted(picture, (width, height), ", the size this model sees it at")
 
 

@@ -76,7 +76,7 @@ def history_view(path: Sequence[Step], max_pictures: int) -> View:
 
 def next_round(path: Sequence[Step], kind: str) -> int:
     """The round that a step of this kind will belong to after the last one of ``path``."""
-    fields = {name: "" for name in TEXT_FIELDS.get(kind, ())}
+    fields = dict.fromkeys(TEXT_FIELDS.get(kind, ()), "")
     coming = Step(path[-1].id, kind, "model", fields, None if fields else "not drawn yet")
     return round_numbers([*path, coming])[-1]
 

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from sessions import Store
 from studio.routes import routes
 from studio.state import StudioState
-from tests.scripted import ScriptedPainter
+from tests.scripted import scripted_model
 from tests.studio.pages import Served, Tab, quiet_tab
 
 
@@ -38,15 +38,15 @@ def tab(served: Served, context: BrowserContext) -> Iterator[Tab]:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[StudioState]:
+def state(tmp_path: Path) -> Iterator[StudioState]:
     with Store.open(tmp_path) as store:
         made = StudioState.open(
-            store, lambda: ScriptedPainter(rounds=1, fault_rounds=(1,)), loopback_only=False
+            store, lambda: scripted_model(rounds=1, fault_rounds=(1,)), loopback_only=False
         )
         yield made
         made.worker.close()
 
 
 @pytest.fixture
-def client(room: StudioState) -> TestClient:
-    return TestClient(Starlette(routes=routes(room)))
+def client(state: StudioState) -> TestClient:
+    return TestClient(Starlette(routes=routes(state)))

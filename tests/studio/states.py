@@ -1,4 +1,4 @@
-"""A room with a real store, a real worker and the scripted painter, and commands to it. No browser."""
+"""A studio with a real store, a real worker and the scripted painter, and commands to it. No browser."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ PATIENCE = 60.0
 """Seconds for what a busy machine may be slow at."""
 
 
-def do(room: StudioState, action: str, owner: str = "local", **values: Any) -> dict[str, Any]:
-    return handle(room, owner, {"action": action, "nonce": "n", **values})
+def do(state: StudioState, action: str, owner: str = "local", **values: Any) -> dict[str, Any]:
+    return handle(state, owner, {"action": action, "nonce": "n", **values})
 
 
-def begin(room: StudioState, prompt: str = "a red house", owner: str = "local", **settings: Any) -> str:
+def begin(state: StudioState, prompt: str = "a red house", owner: str = "local", **settings: Any) -> str:
     """A session whose first run is over."""
     wish = {**Settings().as_dict(), **settings}
-    reply = do(room, "create", owner, sid=None, prompt=prompt, settings=wish, seed=7)
+    reply = do(state, "create", owner, sid=None, prompt=prompt, settings=wish, seed=7)
     assert reply["ok"], reply
-    settle(room, reply["session"], owner)
+    settle(state, reply["session"], owner)
     return reply["session"]
 
 
-def settle(room: StudioState, sid: str, owner: str = "local") -> str:
+def settle(state: StudioState, sid: str, owner: str = "local") -> str:
     """Waits until nothing runs; the state of the newest run."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        runs = room.store.runs.list(owner, sid)
+        runs = state.store.runs.list(owner, sid)
         if (
             runs
             and all(run.state not in ("queued", "running") for run in runs)
-            and not room.recorder.live(sid)
+            and not state.recorder.live(sid)
         ):
             return runs[0].state
         time.sleep(0.01)
-    raise AssertionError([run.state for run in room.store.runs.list(owner, sid)])
+    raise AssertionError([run.state for run in state.store.runs.list(owner, sid)])
 
 
 def wait(until: Callable[[], bool], seconds: float = PATIENCE) -> None:
@@ -56,9 +56,9 @@ def wait(until: Callable[[], bool], seconds: float = PATIENCE) -> None:
         time.sleep(0.01)
 
 
-def steps(room: StudioState, sid: str, branch: int = -1) -> list[Step]:
-    tip = room.store.tree.branches("local", sid)[branch].tip
-    return room.store.tree.trajectory("local", sid, tip)
+def steps(state: StudioState, sid: str, branch: int = -1) -> list[Step]:
+    tip = state.store.tree.branches("local", sid)[branch].tip
+    return state.store.tree.trajectory("local", sid, tip)
 
 
 def png(size: tuple[int, int] = (64, 64), colour: str = "red") -> bytes:
@@ -67,9 +67,9 @@ def png(size: tuple[int, int] = (64, 64), colour: str = "red") -> bytes:
     return file.getvalue()
 
 
-def stream(client: TestClient, room: StudioState, sid: str, after: int) -> list[dict[str, Any]]:
+def stream(client: TestClient, state: StudioState, sid: str, after: int) -> list[dict[str, Any]]:
     answer = client.get(
-        f"/studio/{sid}/events", params={"after": after, "t": room.tokens.mint("page", "local")}
+        f"/studio/{sid}/events", params={"after": after, "t": state.tokens.mint("page", "local")}
     )
     assert answer.headers["content-type"].startswith("text/event-stream")
     lines = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: {")]

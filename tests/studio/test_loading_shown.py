@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from engine.checkpoints.progress import Loading
 from engine.checkpoints.reader import load_checkpoint
 from engine.inference.painter import Painter
 from engine.inference.runtime_config import RuntimeConfig
+from engine.runs.opened_model import OpenedModel, with_protocols
 from sessions import Store
 from studio.commands import handle
 from studio.event_log import EVERYONE
@@ -31,54 +33,54 @@ class HeldAtHalf:
         if now.share > 0.5:
             self.go_on.wait(20)
 
-    def __call__(self) -> Painter:
-        return Painter(load_checkpoint(CKPT, loading=self.loading), "cpu", RuntimeConfig(context_bytes=2**20))
+    def __call__(self) -> OpenedModel:
+        checkpoint = load_checkpoint(CKPT, loading=self.loading)
+        return with_protocols(Painter(checkpoint, "cpu", RuntimeConfig(context_bytes=2**20)))
 
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[tuple[StudioState, HeldAtHalf]]:
     opener = HeldAtHalf()
     with Store.open(tmp_path) as store:
-        room = StudioState.open(store, opener, opener.loading)
-        wait(lambda: room.worker.snapshot().loaded > 0.5, seconds=60)
-        yield room, opener
+        state = StudioState.open(store, opener, opener.loading)
+        wait(lambda: state.worker.snapshot().loaded > 0.5, seconds=60)
+        yield state, opener
         opener.go_on.set()
-        room.worker.close()
+        state.worker.close()
 
 
 def test_tabs_hear_how_much_is_there_and_when_it_is_ready(held: tuple[StudioState, HeldAtHalf]) -> None:
-    room, opener = held
-    (event,) = room.log.after([EVERYONE], room.log.seq - 1)
+    state, opener = held
+    (event,) = state.log.after([EVERYONE], state.log.seq - 1)
     assert event["kind"] == "worker" and event["worker"]["state"] == "loading"
     assert 0.4 < event["worker"]["loaded"] < 1
-    assert 0.5 < room.home_snapshot("local")["worker"]["loaded"] < 1
+    assert 0.5 < state.home_snapshot("local")["worker"]["loaded"] < 1
     opener.go_on.set()
-    wait(lambda: room.worker.snapshot().state == "ready")
-    wait(lambda: room.log.after([EVERYONE], room.log.seq - 1)[-1]["worker"]["state"] == "ready")
-    assert room.log.after([EVERYONE], room.log.seq - 1)[-1]["worker"]["loaded"] == 1
+    wait(lambda: state.worker.snapshot().state == "ready")
+    wait(lambda: state.log.after([EVERYONE], state.log.seq - 1)[-1]["worker"]["state"] == "ready")
+    assert state.log.after([EVERYONE], state.log.seq - 1)[-1]["worker"]["loaded"] == 1
 
 
 def test_a_person_stops_the_load_from_the_page_but_a_visitor_of_a_public_studio_cannot(
     held: tuple[StudioState, HeldAtHalf],
 ) -> None:
-    room, opener = held
-    room.loopback_only = False
-    refused = handle(room, "somebody", {"action": "stop_loading", "sid": None, "nonce": 1})
-    assert not refused["ok"] and "Only whoever runs" in refused["error"]
-    room.loopback_only = True
-    assert handle(room, "local", {"action": "stop_loading", "sid": None, "nonce": 2})["ok"]
+    state, opener = held
+    public = replace(state, loopback_only=False)
+    refused = handle(public, "somebody", {"action": "stop_loading", "sid": None, "nonce": 1})
+    assert not refused["ok"] and "Only the person who runs this studio" in refused["error"]
+    assert handle(state, "local", {"action": "stop_loading", "sid": None, "nonce": 2})["ok"]
     opener.go_on.set()
-    wait(lambda: room.worker.snapshot().state == "failed")
-    working = room.worker.snapshot()
+    wait(lambda: state.worker.snapshot().state == "failed")
+    working = state.worker.snapshot()
     assert "Loading was stopped" in working.cause and "Start Restroke again" in working.next_action
     assert opener.loading.share < 0.95
 
 
 def test_closing_the_studio_stops_the_load(held: tuple[StudioState, HeldAtHalf]) -> None:
-    room, opener = held
-    closing = threading.Thread(target=room.worker.close)
+    state, opener = held
+    closing = threading.Thread(target=state.worker.close)
     closing.start()
     opener.go_on.set()
     closing.join()
-    assert not room.worker._thread.is_alive()
-    assert opener.loading.share < 0.95 and "stopped" in room.worker.snapshot().cause
+    assert not state.worker._thread.is_alive()
+    assert opener.loading.share < 0.95 and "stopped" in state.worker.snapshot().cause

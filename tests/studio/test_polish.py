@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from engine import protocols
+from engine.core.errors import GenerationError
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
-from engine.inference.events import GenerationError
 from sessions import Store
-from studio.protocol_choice import settings_after
-from studio.retries import broke_off_polishing
+from studio.commands.messages import RefusedError
+from studio.commands.protocol_choice import settings_for_run
+from studio.commands.retries import broke_off_polishing
 from studio.state import StudioState
-from studio.validation import RefusedError
-from tests.scripted import ScriptedPainter
+from tests.scripted import ScriptedPainter, scripted_model
 from tests.studio.states import begin, do, settle, steps
 
 PROCESS = ["prompt", "plan", "sketch", "inspect", "refine"]
@@ -26,26 +26,28 @@ POLISHED = [*PROCESS, "reflect", "image"]
 
 @pytest.fixture
 def painter() -> ScriptedPainter:
-    return ScriptedPainter(rounds=1, fault_rounds=(1,), protocols=protocols.NAMES)
+    return ScriptedPainter(rounds=1, fault_rounds=(1,))
 
 
 @pytest.fixture
 def all_ways(tmp_path: Path, painter: ScriptedPainter) -> Iterator[StudioState]:
     with Store.open(tmp_path / "all") as store:
-        made = StudioState.open(store, lambda: painter, loopback_only=False)
+        made = StudioState.open(
+            store, lambda: scripted_model(painter, protocols=protocols.NAMES), loopback_only=False
+        )
         yield made
         made.worker.close()
 
 
-def kinds(room: StudioState, sid: str, branch: int = -1) -> list[str]:
-    return [step.kind for step in steps(room, sid, branch)]
+def kinds(state: StudioState, sid: str, branch: int = -1) -> list[str]:
+    return [step.kind for step in steps(state, sid, branch)]
 
 
-def polished(room: StudioState) -> str:
+def polished(state: StudioState) -> str:
     """A session of the process whose picture was polished."""
-    sid = begin(room)
-    assert do(room, "polish", sid=sid, step=steps(room, sid)[-1].id)["ok"]
-    assert settle(room, sid) == "done"
+    sid = begin(state)
+    assert do(state, "polish", sid=sid, step=steps(state, sid)[-1].id)["ok"]
+    assert settle(state, sid) == "done"
     return sid
 
 
@@ -132,17 +134,17 @@ class TestPolish:
 
 
 class TestOffered:
-    def test_what_the_model_was_not_trained_for_is_refused_and_leaves_nothing(self, room: StudioState):
-        sid = begin(room)
-        refused = do(room, "polish", sid=sid, step=steps(room, sid)[-1].id)
-        assert "“Think and reflect”" in refused["error"] and len(room.store.tree.branches("local", sid)) == 1
+    def test_what_the_model_was_not_trained_for_is_refused_and_leaves_nothing(self, state: StudioState):
+        sid = begin(state)
+        refused = do(state, "polish", sid=sid, step=steps(state, sid)[-1].id)
+        assert "“Think and reflect”" in refused["error"] and len(state.store.tree.branches("local", sid)) == 1
         wish = {**Settings().as_dict(), "protocol": "think"}
-        assert "“Think first”" in do(room, "create", sid=None, prompt="a", settings=wish, seed=1)["error"]
-        assert len(room.store.sessions.list("local")) == 1
+        assert "“Think first”" in do(state, "create", sid=None, prompt="a", settings=wish, seed=1)["error"]
+        assert len(state.store.sessions.list("local")) == 1
 
-    def test_the_page_hears_only_of_what_is_offered(self, room: StudioState, all_ways: StudioState):
-        begin(room), begin(all_ways)  # the models are open then
-        names = [[p["name"] for p in r.about()["protocols"]] for r in (room, all_ways)]
+    def test_the_page_hears_only_of_what_is_offered(self, state: StudioState, all_ways: StudioState):
+        begin(state), begin(all_ways)  # the models are open then
+        names = [[p["name"] for p in r.about()["protocols"]] for r in (state, all_ways)]
         assert names == [["process", "direct"], list(protocols.NAMES)]
 
 
@@ -159,13 +161,13 @@ class TestTurns:
         [(0, Settings(), 2), (1, Settings(turns=4), 3), (0, Settings(protocol="irg", turns=3), 3)],
     )
     def test_one_more_than_there_are(self, reflections: int, session: Settings, turns: int):
-        found = settings_after(self.path(reflections), session, polish=True)
+        found = settings_for_run(self.path(reflections), session, None, polish=True)
         assert (found.protocol, found.turns) == ("irg", turns)
 
     def test_the_fifth_picture_is_refused(self):
         with pytest.raises(RefusedError, match="as many as Restroke makes"):
-            settings_after(self.path(3), Settings(), polish=True)
+            settings_for_run(self.path(3), Settings(), None, polish=True)
 
     def test_other_runs_go_by_the_session(self):
         for session in (Settings(), Settings(protocol="direct"), Settings(protocol="irg", turns=1)):
-            assert settings_after(self.path(1), session) is session
+            assert settings_for_run(self.path(1), session, None) is session

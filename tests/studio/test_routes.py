@@ -12,14 +12,14 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from studio import routes
-from studio.auth import DeniedError, Tokens, owner_of
+from studio.auth import LIFETIMES, DeniedError, Tokens, owner_of
 from studio.state import StudioState
 from tests.studio.states import begin, png, steps, stream
 
 
 class TestRoutes:
-    def paths(self, room: StudioState, sid: str) -> list[str]:
-        sketch = steps(room, sid)[2]
+    def paths(self, state: StudioState, sid: str) -> list[str]:
+        sketch = steps(state, sid)[2]
         return [
             f"/studio/{sid}/snapshot",
             f"/studio/{sid}/events",
@@ -28,21 +28,29 @@ class TestRoutes:
             f"/studio/{sid}/export/{sketch.id}",
         ]
 
-    def test_no_token_a_forged_and_an_old_one_are_refused(self, room: StudioState, client: TestClient):
-        sid = begin(room)
-        good = room.tokens.mint("page", "local")
-        bad = ["", "x", good[:-1] + ("0" if good[-1] != "0" else "1"), good.replace(".", "", 1)]
-        bad += [room.tokens.mint("page", "local", lifetime=-1), room.tokens.mint("upload", "local")]
-        bad += [Tokens(b"another key").mint("page", "local"), room.tokens.mint("page", "somebody")]
+    def test_no_token_a_forged_and_an_old_one_are_refused(
+        self, state: StudioState, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    ):
+        sid = begin(state)
+        good = state.tokens.mint("page", "local")
+        payload, time, signature = good.split(".")
+        forged = ("B" if signature[0] == "A" else "A") + signature[1:]
+        bad = ["", "x", f"{payload}.{time}.{forged}", f"{payload}.{time}", f"{payload}.{signature}"]
+        bad += [state.tokens.mint("upload", "local"), state.tokens.mint("page", "somebody")]
+        bad += [Tokens(b"another key").mint("page", "local")]
         for token in bad:
-            for path in self.paths(room, sid):
+            for path in self.paths(state, sid):
                 assert client.get(path, params={"t": token}).status_code == 401, (token, path)
+        assert client.get(self.paths(state, sid)[0], params={"t": good}).status_code == 200
+        monkeypatch.setitem(LIFETIMES, "page", -1)
+        for path in self.paths(state, sid):
+            assert client.get(path, params={"t": good}).status_code == 401, path
 
-    def test_another_owners_session_is_not_found(self, room: StudioState, client: TestClient):
-        mine = begin(room)
-        theirs = begin(room, "a green tree", "somebody")
-        token = room.tokens.mint("page", "local")
-        picture = next(s.image for s in room.store.tree.steps("somebody", theirs).values() if s.image)
+    def test_another_owners_session_is_not_found(self, state: StudioState, client: TestClient):
+        mine = begin(state)
+        theirs = begin(state, "a green tree", "somebody")
+        token = state.tokens.mint("page", "local")
+        picture = next(s.image for s in state.store.tree.steps("somebody", theirs).values() if s.image)
         for path in (
             f"/studio/{theirs}/snapshot",
             f"/studio/{theirs}/events",
@@ -52,7 +60,7 @@ class TestRoutes:
         assert client.get(f"/studio/{mine}/image/{'0' * 64}", params={"t": token}).status_code == 404
 
     def test_a_tab_hears_a_beat_while_others_are_busy(
-        self, room: StudioState, monkeypatch: pytest.MonkeyPatch
+        self, state: StudioState, monkeypatch: pytest.MonkeyPatch
     ):
         monkeypatch.setattr(routes, "BEAT_SECONDS", 0.2)
 
@@ -62,11 +70,11 @@ class TestRoutes:
 
         async def chatter() -> None:
             while True:
-                room.log.append("another session", "run")
+                state.log.append("another session", "run")
                 await asyncio.sleep(0.02)
 
         async def listen() -> str:
-            stream = routes._stream(room, Here(), ["mine"], room.log.seq)
+            stream = routes._stream(state, Here(), ["mine"], state.log.seq)
             await anext(stream)
             others = asyncio.create_task(chatter())
             said = await asyncio.wait_for(anext(stream), 20)
@@ -76,38 +84,38 @@ class TestRoutes:
         with ThreadPoolExecutor(1) as apart:  # the browser's tests leave a loop in this thread
             assert apart.submit(asyncio.run, listen()).result().startswith("event: beat")
 
-    def test_pictures_have_a_fixed_type_and_are_kept(self, room: StudioState, client: TestClient):
-        sid = begin(room)
-        sketch = steps(room, sid)[2]
+    def test_pictures_have_a_fixed_type_and_are_kept(self, state: StudioState, client: TestClient):
+        sid = begin(state)
+        sketch = steps(state, sid)[2]
         answer = client.get(
-            f"/studio/{sid}/image/{sketch.image}", params={"t": room.tokens.mint("page", "local")}
+            f"/studio/{sid}/image/{sketch.image}", params={"t": state.tokens.mint("page", "local")}
         )
         assert answer.headers["content-type"] == "image/png"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "immutable" in answer.headers["cache-control"]
 
-    def test_a_download_comes_back_as_a_session(self, room: StudioState, client: TestClient):
-        sid = begin(room, "a red house 🦊 </ins>")
-        token = {"t": room.tokens.mint("page", "local")}
-        file = client.get(f"/studio/{sid}/export/{steps(room, sid)[-1].id}", params=token)
+    def test_a_download_comes_back_as_a_session(self, state: StudioState, client: TestClient):
+        sid = begin(state, "a red house 🦊 </ins>")
+        token = {"t": state.tokens.mint("page", "local")}
+        file = client.get(f"/studio/{sid}/export/{steps(state, sid)[-1].id}", params=token)
         assert file.headers["content-disposition"].startswith('attachment; filename="restroke-')
         brought = client.post("/studio/import", params=token, content=file.content).json()
         assert brought["ok"] and brought["session"] != sid
-        assert [s.id for s in steps(room, brought["session"])] == [s.id for s in steps(room, sid)]
+        assert [s.id for s in steps(state, brought["session"])] == [s.id for s in steps(state, sid)]
 
     @pytest.mark.parametrize("data", [b"", b"no picture", png()])
     def test_a_file_without_a_recipe_gets_a_sentence(
-        self, room: StudioState, client: TestClient, data: bytes
+        self, state: StudioState, client: TestClient, data: bytes
     ):
-        answer = client.post("/studio/import", params={"t": room.tokens.mint("page", "local")}, content=data)
+        answer = client.post("/studio/import", params={"t": state.tokens.mint("page", "local")}, content=data)
         assert answer.status_code == 400
         assert answer.json()["error"].endswith(".")
 
     @pytest.mark.parametrize("kind", ["thin", "cut off", "animated", "no picture", "empty"])
     def test_a_picture_that_cannot_be_used_gets_a_sentence(
-        self, room: StudioState, client: TestClient, kind: str
+        self, state: StudioState, client: TestClient, kind: str
     ):
-        sid = begin(room)
+        sid = begin(state)
         data = {
             "thin": png((1, 20_000)),
             "cut off": png((300, 300))[:200],
@@ -115,25 +123,25 @@ class TestRoutes:
             "no picture": b"<svg onload=alert(1)>",
             "empty": b"",
         }[kind]
-        query = {"t": room.tokens.mint("page", "local"), "step": steps(room, sid)[2].id}
+        query = {"t": state.tokens.mint("page", "local"), "step": steps(state, sid)[2].id}
         answer = client.post(f"/studio/{sid}/upload", params=query, content=data)
         assert answer.status_code == 400
         assert answer.json()["error"].endswith(".")
 
-    def test_a_cmyk_photo_becomes_a_picture(self, room: StudioState, client: TestClient):
-        sid = begin(room)
+    def test_a_cmyk_photo_becomes_a_picture(self, state: StudioState, client: TestClient):
+        sid = begin(state)
         file = io.BytesIO()
         Image.new("CMYK", (200, 200), (0, 200, 200, 0)).save(file, "JPEG")
-        query = {"t": room.tokens.mint("page", "local"), "step": steps(room, sid)[2].id}
+        query = {"t": state.tokens.mint("page", "local"), "step": steps(state, sid)[2].id}
         answer = client.post(f"/studio/{sid}/upload", params=query, content=file.getvalue()).json()
         assert answer["ok"] and "scaled" in answer["remark"]
 
     def test_an_endless_upload_is_cut_off(
-        self, room: StudioState, client: TestClient, monkeypatch: pytest.MonkeyPatch
+        self, state: StudioState, client: TestClient, monkeypatch: pytest.MonkeyPatch
     ):
         monkeypatch.setattr("studio.routes.LARGEST_BODY", 1000)
         answer = client.post(
-            "/studio/import", params={"t": room.tokens.mint("page", "local")}, content=b"x" * 5000
+            "/studio/import", params={"t": state.tokens.mint("page", "local")}, content=b"x" * 5000
         )
         assert answer.status_code == 413
 
@@ -155,16 +163,16 @@ class TestRoutes:
         for name in ("%2e%2e/b.js", "sub/%2e%2e/%2e%2e/b.js", "..%2fb.js", f"%2f{tmp_path}%2fb.js", "sub"):
             assert client.get(f"/studio/assets/{name}").status_code == 404
 
-    def test_a_stream_begins_after_what_the_tab_has(self, room: StudioState, client: TestClient):
-        start = room.log.seq
-        sid = begin(room)
-        room.log.close()  # the streams end once they have sent what is there
-        everything = stream(client, room, sid, start)
+    def test_a_stream_begins_after_what_the_tab_has(self, state: StudioState, client: TestClient):
+        start = state.log.seq
+        sid = begin(state)
+        state.log.close()  # the streams end once they have sent what is there
+        everything = stream(client, state, sid, start)
         assert [event["seq"] for event in everything] == sorted(event["seq"] for event in everything)
         assert {"run", "step", "sessions"} <= {event["kind"] for event in everything}
         half = everything[len(everything) // 2]["seq"]
-        assert stream(client, room, sid, half) == [event for event in everything if event["seq"] > half]
-        assert [event["kind"] for event in stream(client, room, sid, start - 5)] == ["resync"]
+        assert stream(client, state, sid, half) == [event for event in everything if event["seq"] > half]
+        assert [event["kind"] for event in stream(client, state, sid, start - 5)] == ["resync"]
 
 
 def animation() -> bytes:

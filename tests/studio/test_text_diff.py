@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.trajectory import Step
-from studio.hints import unknown_words_hint
 from studio.text_diff import branch_name, changed_things, edit_name, marks
 
 RED = "Paint a meadow at night and add a red house left of a green tree."
@@ -59,9 +58,3 @@ def test_an_accepted_inspection_is_named_so():
     old = Step("p", "inspect", "model", {"verdict": "Pale.", "correction": "Make it stronger."})
     assert edit_name(old, {"verdict": "Pale.", "correction": ""}) == "accepted as it is"
     assert edit_name(old, {"verdict": "Pale.", "correction": "Make it weaker."}) == "weaker"
-
-
-def test_words_the_storybook_model_never_saw_get_a_gentle_hint():
-    assert unknown_words_hint("a red house left of a green tree at night") == ""
-    assert "“zeppelin”" in unknown_words_hint("a red zeppelin")
-    assert unknown_words_hint("q w e r t z u").endswith("the rest.")
