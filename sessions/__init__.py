@@ -1,7 +1,7 @@
-"""The memory: sessions, their steps, branches, runs and pictures, kept in one folder.
+"""The store: sessions with their steps, branches, runs, notes and pictures, saved in one folder.
 
-A SQLite database holds the rows, content-addressed PNG files lie beside it. This package knows
-``engine.core.trajectory`` and nothing else of the engine; it paints nothing and shows nothing.
+A SQLite database holds the rows; the pictures are PNG files beside it, named by their hash. Of the engine,
+this package knows ``engine.core`` alone; it draws nothing and shows nothing.
 """
 
 from __future__ import annotations

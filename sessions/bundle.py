@@ -1,4 +1,4 @@
-"""A PNG that carries its whole recipe: the trajectory that led to the picture, and its pictures.
+"""A PNG with its whole recipe: the trajectory that led to the picture, and the pictures on the way.
 
 The file is the newest picture's own bytes with one private chunk before their end, so any viewer
 shows it, and taking the chunk out again gives back the very bytes the step's hash is over.
@@ -38,14 +38,14 @@ _KIND = b"rsTK"
 _MAGIC = b"restroke\x01"
 _STEP_KEYS = {"id", "parent", "kind", "author", "fields", "image", "recipe", "result"}
 _NO_RECIPE = (
-    "This PNG carries no Restroke recipe; programs that re-save or share pictures often drop it. Nothing was "
+    "This PNG has no Restroke recipe; programs that save it again or share it often remove it. Nothing was "
     "changed. Use the file as it was downloaded, or start a new session."
 )
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A trajectory that ends one way, with every picture it refers to (digest → plain PNG bytes)."""
+    """A trajectory with every picture that it refers to (digest → plain PNG bytes)."""
 
     title: str
     settings: Mapping[str, Any]
@@ -77,8 +77,8 @@ def write_png(bundle: Bundle) -> bytes:
     # The packing may add a little to what can't be packed; the margin is far more than that.
     if len(payload) + len(carrier) > MAX_BYTES - 2**20 or len(bundle.steps) > MAX_STEPS:
         raise BundleError(
-            f"This idea with all its pictures is larger than the {MAX_BYTES >> 20} MB one PNG may carry. "
-            "Nothing is lost. Download an earlier picture of it instead."
+            f"This branch with all its pictures is larger than the {MAX_BYTES >> 20} MB that one PNG can "
+            "hold. Nothing is lost. Download an earlier picture of it instead."
         )
     return _with_chunk(carrier, _MAGIC + zlib.compress(payload, 6))
 
@@ -90,7 +90,7 @@ def read_png(data: bytes) -> Bundle:
     """
     if len(data) > MAX_BYTES:
         raise BundleError(
-            f"This file has {len(data) >> 20} MB; a picture with its recipe has at most {MAX_BYTES >> 20}. "
+            f"This file is {len(data) >> 20} MB; a picture with its recipe is at most {MAX_BYTES >> 20} MB. "
             "Nothing was changed. Use the file as it was downloaded."
         )
     try:
@@ -106,7 +106,7 @@ def read_png(data: bytes) -> Bundle:
         return Bundle(title, clean_settings(settings), seed, steps, pictures)
     except (ValueError, KeyError, RecursionError) as error:
         raise BundleError(
-            f"The recipe inside this PNG isn't sound: {_reason(error)}. Nothing was changed or kept. "
+            f"The recipe in this PNG can't be used: {_reason(error)}. Nothing was changed. "
             "Use the file as it was downloaded, or start a new session."
         ) from error
 
@@ -134,7 +134,7 @@ def _without_chunk(data: bytes) -> tuple[bytes, bytes]:
         raise BundleError(_NO_RECIPE)
     if not bodies[0].startswith(_MAGIC):
         raise BundleError(
-            "The recipe inside this PNG was written by a newer Restroke. Nothing was changed. Open it with "
+            "The recipe in this PNG was written by a newer Restroke. Nothing was changed. Open it with "
             "that version."
         )
     return b"".join(kept), bodies[0].removeprefix(_MAGIC)
@@ -165,7 +165,7 @@ def _head(payload: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"it holds the number {name}")
+    raise ValueError(f"it has the number {name}")
 
 
 def _typed(value: Any, *kinds: type) -> Any:
@@ -207,7 +207,7 @@ _IN_RESULTS = {
 
 def _step_in(value: dict[str, Any]) -> Step:
     if set(value) != _STEP_KEYS:
-        raise ValueError("one of its steps has other parts than a step has")
+        raise ValueError("one of its steps has the wrong parts")
     fields = _typed(value["fields"], dict)
     for text in [value["kind"], value["author"], *fields.values()]:
         _typed(text, str)
@@ -222,7 +222,7 @@ def _step_in(value: dict[str, Any]) -> Step:
     try:
         sound = clean_step(step).id == value["id"]
     except InvalidInput as error:
-        raise ValueError("one of its steps holds what can't be kept") from error
+        raise ValueError("one of its steps has content that can't be saved") from error
     if not sound:
         raise ValueError(f"the hash of one of its steps ({step.kind}) doesn't fit its content")
     return step

@@ -11,6 +11,7 @@ import argparse
 import json
 import sqlite3
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -80,7 +81,7 @@ def examine(home: Path) -> list[Check]:
         )
     with closing(read_only(path)) as sql:
         sql.row_factory = sqlite3.Row
-        looks = {
+        looks: dict[str, Callable[[Check, sqlite3.Connection], None]] = {
             "database": _database,
             "step hashes": _steps,
             "parents": _parents,

@@ -1,4 +1,4 @@
-"""What can go wrong in the memory, each as a type with whole sentences for a person.
+"""What can go wrong in the store: a type each, with whole sentences for a person.
 
 ``str(error)`` says what happened, what is safe and what to do next, so that a caller may show it
 as it is. This module also turns the operating system's and SQLite's own errors into these.
@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 
 class StoreError(RuntimeError):
-    """Any failure of the memory; its text is meant for a person.
+    """Any failure of the store; its text is meant for a person.
 
     ``next_action`` is for a run that it ends (:func:`engine.runs.failures.explain` reads it).
     """
@@ -26,19 +26,19 @@ class StoreError(RuntimeError):
 
 
 class NotFound(StoreError):
-    """No such thing, or it is somebody else's, or it lies in the bin."""
+    """There is no such thing, it is somebody else's, or it is in the bin."""
 
 
 class Conflict(StoreError):
-    """The branch moved on since the caller looked at it."""
+    """The branch has moved since the caller looked at it."""
 
 
 class InvalidInput(StoreError, ValueError):
-    """What was asked for can't be kept as it is (empty, too long, out of range)."""
+    """What was given can't be saved (empty, too long, out of range)."""
 
 
 class DiskFull(StoreError):
-    """There was no room left to write."""
+    """The disk is full."""
 
 
 class NotWritable(StoreError):
@@ -54,11 +54,11 @@ class NewerDatabase(StoreError):
 
 
 class DamagedDatabase(StoreError):
-    """The database can't be read as one."""
+    """The database can't be read."""
 
 
 class DamagedImage(StoreError):
-    """A picture's file is gone or isn't what its name says; ``why`` has it in a few words."""
+    """A picture's file is gone or was changed; ``why`` says which in a few words."""
 
     def __init__(self, digest: str, why: str) -> None:
         self.why = why
@@ -69,11 +69,11 @@ class DamagedImage(StoreError):
 
 
 class BundleError(StoreError):
-    """A PNG doesn't carry a sound recipe."""
+    """A PNG has no recipe, or one that can't be used."""
 
 
 class UploadError(StoreError):
-    """A person's file can't be taken as a picture."""
+    """A person's file can't be used as a picture."""
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -82,23 +82,22 @@ _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, 
 
 def disk_full(home: Path) -> DiskFull:
     return DiskFull(
-        f"There is no room left on the disk that holds {home}. Everything kept before is safe; the newest "
-        "piece was not kept. Free some space, then do it again."
+        f"The disk that holds {home} is full. Everything saved before is safe; the newest change was not "
+        "saved. Free some space, then try again."
     )
 
 
 def not_writable(home: Path, why: object) -> NotWritable:
     return NotWritable(
-        f"The folder {home} can't be written ({why}). Nothing in it was changed. Give yourself the right "
-        "to write there, or choose another folder with RESTROKE_HOME."
+        f"The folder {home} can't be written ({why}). Nothing in it was changed. Change its permissions, or "
+        "choose another folder with RESTROKE_HOME."
     )
 
 
 def damaged_database(home: Path, why: object) -> DamagedDatabase:
     return DamagedDatabase(
         f"The database in {home} can't be read ({why}). The pictures beside it are untouched and nothing "
-        "was changed. Run `restroke doctor` to see what is wrong; older copies lie in the "
-        "folder 'backups'."
+        "was changed. Run `restroke doctor` to see what is wrong; older copies are in the folder 'backups'."
     )
 
 
@@ -121,8 +120,8 @@ def _from_system(home: Path, error: OSError) -> StoreError:
     if error.errno in _DENIED:
         return not_writable(home, error.strerror)
     return StoreError(
-        f"Reading or writing in {home} failed ({error.strerror or error}). What was kept before is not "
-        "affected. Look at the disk, then do it again."
+        f"Reading or writing in {home} failed ({error.strerror or error}). Everything saved "
+        "before is safe. Check the disk, then try again."
     )
 
 
@@ -136,10 +135,10 @@ def _from_sqlite(home: Path, said: str) -> StoreError:
         return damaged_database(home, said)
     if "locked" in low:
         return StoreError(
-            f"The database in {home} is held by another program ({said}). Nothing was changed. Close that "
-            "program, then do it again."
+            f"The database in {home} is in use by another program ({said}). Nothing was changed. Close that "
+            "program, then try again."
         )
     return StoreError(
-        f"The database in {home} refused ({said}). Nothing was changed. Do it again; if it comes back, run "
-        "`restroke doctor`."
+        f"The database in {home} reported an error ({said}). Nothing was changed. Try again; if it happens "
+        "again, run `restroke doctor`."
     )

@@ -1,4 +1,4 @@
-"""The folder that everything is kept in: where it is, what lies in it, and who has it open.
+"""The folder that everything is saved in: where it is, what is in it, and which process has it open.
 
 ::
 
@@ -26,7 +26,7 @@ HOLDER = "lock.pid"
 
 
 def default_home() -> Path:
-    """``RESTROKE_HOME`` if it is set, else the place this system keeps a program's data."""
+    """``RESTROKE_HOME`` if it is set, else the folder where this system keeps a program's data."""
     chosen = os.environ.get("RESTROKE_HOME", "").strip()
     return Path(chosen).expanduser().absolute() if chosen else user_data_path("restroke", appauthor=False)
 
@@ -60,5 +60,5 @@ class HomeLock:
                 raise
 
     def release(self) -> None:
-        """Lets go; twice is fine."""
+        """Releases the folder; twice is fine."""
         self._lock.release()

@@ -1,7 +1,7 @@
 """The picture files: named by the SHA-256 of their bytes, whole or not at all.
 
 Who may see which picture isn't decided here; ``Store`` asks the database first. Digests come from
-our own rows or are checked to be one, so a path is never built from a person's text.
+the database or are checked to be one, so a path is never built from a person's text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ImageFiles:
         self.folder = home / IMAGES
 
     def path(self, digest: str) -> Path:
-        """Where the picture lies, whether or not it does. ``ValueError`` for what isn't a digest."""
+        """Where the picture is or would be. ``ValueError`` for what isn't a digest."""
         if not _DIGEST.match(digest):
             raise ValueError("a picture's name is 64 hexadecimal digits")
         return self.folder / digest[:2] / f"{digest[2:]}.png"
@@ -42,7 +42,7 @@ class ImageFiles:
         return bool(_DIGEST.match(digest)) and self.path(digest).is_file()
 
     def put(self, data: bytes) -> str:
-        """Keeps a plain PNG and gives its digest; one that is there already is not written again.
+        """Saves a plain PNG and gives its digest; one that is there already is not written again.
 
         After a crash at any moment the file is whole or absent. Raises ``DiskFull``, ``NotWritable``.
         """
@@ -55,7 +55,7 @@ class ImageFiles:
         return digest
 
     def load(self, digest: str) -> Image.Image:
-        """The picture as RGB, decoded and held against its digest; never a damaged one."""
+        """The picture as RGB. Raises :class:`DamagedImage`, as :meth:`read` does."""
         data = self.read(digest)
         try:
             return png.decode_plain(data)
@@ -63,7 +63,7 @@ class ImageFiles:
             raise DamagedImage(digest, str(error)) from error
 
     def read(self, digest: str) -> bytes:
-        """The file's bytes, held against the digest."""
+        """The file's bytes. Raises :class:`DamagedImage` when they don't fit the digest or are gone."""
         try:
             data = self.path(digest).read_bytes()
         except FileNotFoundError as error:
@@ -82,19 +82,19 @@ class ImageFiles:
         return path
 
     def digests(self) -> Iterator[str]:
-        """Every picture in the folder, by name alone; files that aren't ours are passed over."""
+        """The digest of every picture in the folder, by name alone; other files are skipped."""
         for path in self._files():
             if _FOLDER.match(path.parent.name) and _FILE.match(path.name):
                 yield path.parent.name + path.stem
 
     def strangers(self) -> Iterator[Path]:
-        """Files in the folder that are no pictures of ours, half-written ones among them."""
+        """Files in the folder that aren't such pictures, half-written ones among them."""
         for path in self._files():
             if not (_FOLDER.match(path.parent.name) and _FILE.match(path.name)):
                 yield path
 
     def sweep(self, wanted: Callable[[str], bool]) -> int:
-        """Deletes the pictures that aren't wanted; gives how many. Touches no file that isn't ours."""
+        """Deletes the pictures that aren't wanted and gives how many. Leaves other files alone."""
         gone = 0
         for digest in list(self.digests()):
             if not wanted(digest):
@@ -104,7 +104,7 @@ class ImageFiles:
         return gone
 
     def clear_parts(self) -> None:
-        """Removes what a crash left half-written. Only for whoever holds the home's lock."""
+        """Removes half-written files that a crash left. Only for the holder of the home's lock."""
         for path in list(self.strangers()):
             if path.suffix == PART:
                 with suppress(OSError):
@@ -116,18 +116,18 @@ class ImageFiles:
 
 
 def as_plain_png(picture: Image.Image | bytes) -> bytes:
-    """What is kept of a picture. Bytes must be a plain PNG already, or :class:`InvalidInput`."""
+    """The picture as a plain PNG. Bytes must be one already, or :class:`InvalidInput` is raised."""
     if not isinstance(picture, bytes):
         return png.encode(picture)
     try:
         png.decode_plain(picture)
     except ValueError as error:
-        raise InvalidInput(f"This isn't a picture of ours: {error}. It was not kept.") from error
+        raise InvalidInput(f"This isn't a plain PNG: {error}. It was not saved.") from error
     return picture
 
 
 def _holds(path: Path, data: bytes) -> bool:
-    """True when the file is there, whole. A damaged one is written anew: we have its bytes here."""
+    """True when the file is there, whole. A damaged one is written again."""
     try:
         return path.stat().st_size == len(data) and path.read_bytes() == data
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """Notes beside a step: what a person asked about its picture and what the model answered.
 
-A note is no step: it is in no trajectory, changes no hash and is never shown to the model again. It goes
-away with its session. Nothing is asked here.
+A note isn't a step: it is in no trajectory, changes no hash and is never shown to the model again. It is
+deleted with its session. Nothing is asked here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session as Sql
 
 from sessions.database import Database
 from sessions.errors import InvalidInput
-from sessions.records import NOTE_OVER, NOTE_STATES, Note
+from sessions.records import NOTE_STATES, OVER, Note
 from sessions.rows import find_session, find_step, new_id, next_number, not_found, now
 from sessions.schema import NoteRow, SessionRow
 from sessions.store_base import StoreBase
@@ -28,7 +28,7 @@ class Notes(StoreBase):
     """Notes: ``store.notes``."""
 
     def add(self, owner: str, sid: str, step_id: str, question: str) -> Note:
-        """A queued question about a step's picture. Make it before it is asked: a crash leaves a trace.
+        """Adds a queued question about a step's picture. Call it first, so that a crash leaves a trace.
 
         Raises :class:`InvalidInput` for an empty or over-long question and a step without a picture.
         """
@@ -41,7 +41,7 @@ class Notes(StoreBase):
         with self._db.transaction() as sql:
             session = find_session(sql, owner, sid)
             if find_step(sql, sid, step_id).image is None:
-                raise InvalidInput("This card holds no picture to ask about. Nothing was changed.")
+                raise InvalidInput("This card has no picture to ask about. Nothing was changed.")
             moment = now()
             row = NoteRow(
                 id=new_id(),
@@ -75,12 +75,12 @@ class Notes(StoreBase):
         recipe: Mapping[str, Any] | None = None,
         result: Mapping[str, Any] | None = None,
     ) -> Note:
-        """Moves a note to a state and gives it as it is then; one that is over keeps its first end."""
+        """Sets a note's state and gives it as it is then; one that is over keeps its first end."""
         if state not in NOTE_STATES:
             raise InvalidInput(f"There is no state {state!r} of a note; there are {', '.join(NOTE_STATES)}.")
         with self._db.transaction() as sql:
             row = _find(sql, owner, note_id)
-            if row.state not in NOTE_OVER:
+            if row.state not in OVER:
                 row.state, row.updated_at = state, now()
                 row.cause, row.next_action = clean_text(cause), clean_text(next_action)
                 if answer is not None:
@@ -103,20 +103,20 @@ class Notes(StoreBase):
             return [row.record() for row in sql.scalars(rows)]
 
     def delete(self, owner: str, note_id: str) -> Note:
-        """Takes a note away for good; gives what it was."""
+        """Deletes a note for good and gives what it was."""
         with self._db.transaction() as sql:
             row = _find(sql, owner, note_id)
-            find_session(sql, owner, row.session_id)  # what lies in the bin stays as it is
+            find_session(sql, owner, row.session_id)  # what is in the bin stays as it is
             record = row.record()
             sql.delete(row)
             return record
 
 
 def mark_lost(database: Database) -> None:
-    """Every question that a dead process left unanswered becomes lost."""
+    """Marks the questions that a dead process left unanswered as lost."""
     lost = (
         update(NoteRow)
-        .where(NoteRow.state.not_in(NOTE_OVER))
+        .where(NoteRow.state.not_in(OVER))
         .values(state="lost", cause=LOST_CAUSE, next_action=LOST_NEXT, updated_at=now())
     )
     with database.transaction() as sql:

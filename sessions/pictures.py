@@ -1,4 +1,4 @@
-"""Pictures as a session's owner may have them, and the way in and out by PNG with recipe."""
+"""Pictures, read only by the owner of a session that uses them; sessions as PNG files, out and in."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Pictures(StoreBase):
     """Pictures, and sessions as PNG files: ``store.pictures``."""
 
     def put(self, picture: Image.Image | bytes) -> str:
-        """Keeps a picture and gives its digest, the SHA-256 of its PNG bytes.
+        """Saves a picture and gives its digest, the SHA-256 of its PNG bytes.
 
         Bytes must be a plain PNG as the store writes them; give a person's file through
-        :func:`~sessions.uploads.safe_picture`. The same picture is kept once. It takes no owner
+        :func:`~sessions.uploads.safe_picture`. The same picture is saved once. It takes no owner
         because it tells nothing: only a step of a session makes a picture readable.
         """
         data = as_plain_png(picture)
@@ -41,7 +41,7 @@ class Pictures(StoreBase):
         return self._images.existing(digest)
 
     def load(self, owner: str, sid: str, digest: str) -> Image.Image:
-        """The picture itself: RGB, decoded, held against its digest (``DamagedImage`` otherwise)."""
+        """The picture as RGB. Raises :class:`DamagedImage` when its file is gone or was changed."""
         with self._db.reading() as sql:
             self._check(sql, owner, sid, digest)
         return self._images.load(digest)
@@ -53,13 +53,13 @@ class Pictures(StoreBase):
             trajectory = trajectory_to(sql, sid, step_id)
             title, settings, seed = session.title, session.settings, session.seed
         if last_image(trajectory) is None:
-            raise InvalidInput("There is no picture up to this step yet. Paint one, then download it.")
+            raise InvalidInput("There is no picture up to this step yet. Draw one, then download it.")
         digests = {step.image for step in trajectory if step.image}
         pictures = {digest: self._images.read(digest) for digest in digests}
         return bundle.write_png(bundle.Bundle(title, settings, seed, tuple(trajectory), pictures))
 
     def import_png(self, owner: str, data: bytes) -> Session:
-        """A new session from an exported PNG, everything checked first (:class:`BundleError`)."""
+        """A new session from an exported PNG. Raises :class:`BundleError` before anything is saved."""
         found = bundle.read_png(data)
         for picture in found.pictures.values():
             self.put(picture)

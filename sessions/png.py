@@ -1,7 +1,7 @@
 """PNG files at the level of their chunks: writing plain ones, and telling whether one is plain.
 
 A *plain* PNG holds one still RGB picture and nothing else (only IHDR, IDAT and IEND chunks): no
-text, no colour profile, no animation, nothing behind its end. The memory keeps only plain ones, so
+text, no colour profile, no animation, nothing behind its end. The store keeps only plain ones, so
 a picture's digest is over its picture alone. Colour management is out of scope.
 """
 
@@ -55,8 +55,7 @@ def plain_pixels(data: bytes) -> int:
         raise ValueError("it has no end")
     if len(header) != 13 or header[8:] != _EIGHT_BIT_RGB:
         raise ValueError("it isn't 8-bit RGB")
-    width, height = struct.unpack(">II", header[:8])
-    return width * height
+    return int.from_bytes(header[:4], "big") * int.from_bytes(header[4:8], "big")
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -1,4 +1,4 @@
-"""What the memory hands out: plain frozen values, safe to pass between threads.
+"""What the store hands out: plain frozen values, safe to pass between threads.
 
 They are copies; changing the settings dict of one changes nothing in the store.
 """
@@ -12,12 +12,11 @@ from typing import Any
 RUN_STATES = ("queued", "running", "paused", "done", "failed", "cancelled", "lost")
 OVER = frozenset({"done", "failed", "cancelled", "lost"})
 NOTE_STATES = ("queued", "running", "done", "failed", "cancelled", "lost")
-NOTE_OVER = OVER
 
 
 @dataclass(frozen=True)
 class Session:
-    """One piece of work. Its steps and branches are asked for separately."""
+    """One piece of work. Ask ``store.tree`` for its steps and branches."""
 
     id: str
     title: str
@@ -42,14 +41,12 @@ class Summary:
 class Branch:
     """A named pointer to a step.
 
-    ``forked_from`` names the branch it left and ``forked_at`` the last step they share; both are
-    ``None`` for a first branch.
+    ``forked_at`` is the last step that it shares with the branch it left; ``None`` for a first branch.
     """
 
     id: str
     name: str
     tip: str
-    forked_from: str | None
     forked_at: str | None
     created_at: datetime
     updated_at: datetime
@@ -95,4 +92,4 @@ class Note:
 
     @property
     def is_over(self) -> bool:
-        return self.state in NOTE_OVER
+        return self.state in OVER

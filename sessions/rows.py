@@ -1,6 +1,6 @@
-"""Rows found and added inside a transaction, checked for whose they are.
+"""Finds and inserts rows; what several parts of the store need.
 
-What several parts of the store need. Every function works on the SQL session that it is given; none begins
+Every function works on the SQL session that it is given; none begins
 or ends a transaction.
 """
 
@@ -107,7 +107,7 @@ def insert_step(sql: Sql, images: ImageFiles, sid: str, step: Step) -> None:
     if step.parent is not None:
         find_step(sql, sid, step.parent)
     if step.image is not None and not images.has(step.image):
-        raise InvalidInput("The step's picture isn't kept. Keep the picture first, then add the step.")
+        raise InvalidInput("The step's picture isn't saved. Save the picture first, then add the step.")
     sql.add(
         StepRow(
             session_id=sid,
@@ -126,15 +126,8 @@ def insert_step(sql: Sql, images: ImageFiles, sid: str, step: Step) -> None:
     sql.flush()
 
 
-def insert_branch(
-    sql: Sql,
-    sid: str,
-    tip: str,
-    name: str | None,
-    forked_from: str | None = None,
-    forked_at: str | None = None,
-) -> BranchRow:
-    """A branch on a step that is there. Without a name it gets the next default one."""
+def insert_branch(sql: Sql, sid: str, tip: str, name: str | None, forked_at: str | None = None) -> BranchRow:
+    """A branch on an existing step. Without a name it gets the next default one."""
     number = next_number(sql, BranchRow, sid)
     moment = now()
     row = BranchRow(
@@ -143,7 +136,6 @@ def insert_branch(
         number=number,
         name=name or ("first idea" if number == 0 else f"idea {number + 1}"),
         tip=tip,
-        forked_from=forked_from,
         forked_at=forked_at,
         created_at=moment,
         updated_at=moment,

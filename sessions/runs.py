@@ -1,4 +1,4 @@
-"""Run rows: what was asked, how far it came, and why it ended. Nothing is run here."""
+"""Rows of runs: what was asked for, how far it came, and why it ended. Nothing is run here."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sessions.schema import RunRow, SessionRow
 from sessions.store_base import StoreBase
 from sessions.text import clean_settings, clean_text
 
-LOST_CAUSE = "Restroke stopped while this was under way."
-LOST_NEXT = "Every finished step is kept. Continue from the last one."
+LOST_CAUSE = "Restroke stopped while this was running."
+LOST_NEXT = "Every finished step is saved. Continue from the last one."
 
 
 class Runs(StoreBase):
     """Runs: ``store.runs``."""
 
     def create(self, owner: str, sid: str, branch_id: str, settings: Mapping[str, Any]) -> Run:
-        """A queued run. Make it before the work starts, so that a crash leaves a trace."""
+        """Adds a queued run. Call it before the work starts, so that a crash leaves a trace."""
         with self._db.transaction() as sql:
             find_session(sql, owner, sid)
             find_branch(sql, sid, branch_id)
@@ -55,7 +55,7 @@ class Runs(StoreBase):
         next_action: str = "",
         raw: str | None = None,
     ) -> Run:
-        """Moves a run to a state and gives the run as it is then.
+        """Sets a run's state and gives the run as it is then.
 
         A run that is over keeps its first end: another state changes nothing (a "done" that comes
         after a "cancelled" is too late). The same state again may still fill in the texts; ``raw``
@@ -85,14 +85,14 @@ class Runs(StoreBase):
 
 
 def mark_lost(database: Database) -> int:
-    """Every run that a dead process left queued or running becomes lost; gives how many."""
+    """Marks the runs that a dead process left queued or running as lost; gives how many."""
     lost = (
         update(RunRow)
         .where(RunRow.state.in_(("queued", "running")))
         .values(state="lost", cause=LOST_CAUSE, next_action=LOST_NEXT, updated_at=now())
     )
     with database.transaction() as sql:
-        return sql.execute(lost).rowcount
+        return len(sql.execute(lost.returning(RunRow.id)).all())
 
 
 def _find(sql: Sql, owner: str, run_id: str) -> RunRow:

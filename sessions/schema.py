@@ -1,4 +1,4 @@
-"""The tables, in SQLAlchemy's typed style. ``migrations/`` makes them; a test holds the two equal.
+"""The tables. ``migrations/`` makes them; a test checks that the two agree.
 
 Steps are keyed by (session, hash), so a duplicated session has rows of its own and deleting one
 never looks at another. Children are never stored: they are derived from ``parent``. The
@@ -21,7 +21,7 @@ from sessions.records import Branch, Note, Run, Session
 
 
 class CanonicalJSON(TypeDecorator[dict[str, Any]]):
-    """A JSON object in the one spelling its hash is taken of."""
+    """A JSON object, written in the one form that hashes are taken of."""
 
     impl = Text
     cache_ok = True
@@ -41,7 +41,7 @@ class CanonicalJSON(TypeDecorator[dict[str, Any]]):
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment as ISO 8601 in UTC to the microsecond, always as long, so that it sorts as text."""
+    """A moment as ISO 8601 in UTC to the microsecond: of one length, so that it sorts as text."""
 
     impl = Text
     cache_ok = True
@@ -113,6 +113,7 @@ class BranchRow(Base):
     number: Mapped[int]
     name: Mapped[str]
     tip: Mapped[str]
+    # Always NULL: no version has written it. SQLite drops no column that is a foreign key.
     forked_from: Mapped[str | None] = mapped_column(ForeignKey("branches.id", ondelete="SET NULL"))
     forked_at: Mapped[str | None]
     created_at: Mapped[datetime]
@@ -128,7 +129,6 @@ class BranchRow(Base):
             self.id,
             self.name,
             self.tip,
-            self.forked_from,
             self.forked_at,
             self.created_at,
             self.updated_at,

@@ -1,4 +1,4 @@
-"""The list of a person's sessions: make, find, rename, duplicate, throw away, take back, remove."""
+"""Whole sessions: create, list, search, rename, duplicate, delete and restore."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, exists, func, insert, join, literal, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute
 
 from engine.core.trajectory import Step
 from sessions.errors import InvalidInput
@@ -75,7 +76,7 @@ class SessionList(StoreBase):
             return row.record()
 
     def duplicate(self, owner: str, sid: str) -> Session:
-        """A second session with the same steps, branches, answers, settings and seed; runs stay behind."""
+        """A second session with the same steps, branches, answers, settings and seed, but without runs."""
         with self._db.transaction() as sql:
             old = find_session(sql, owner, sid)
             title = f"{old.title[: MAX_TITLE - 7]} (copy)"
@@ -83,12 +84,9 @@ class SessionList(StoreBase):
             columns = [column for column in StepRow.__table__.columns if column.name != "session_id"]
             copied = select(literal(new.id), *columns).where(StepRow.session_id == sid)
             sql.execute(insert(StepRow).from_select(["session_id", *[c.name for c in columns]], copied))
-            ids: dict[str | None, str] = {}
             branches = select(BranchRow).where(BranchRow.session_id == sid).order_by(BranchRow.number)
             for branch in sql.scalars(branches).all():
-                origin = ids.get(branch.forked_from)
-                copy = insert_branch(sql, new.id, branch.tip, branch.name, origin, branch.forked_at)
-                ids[branch.id] = copy.id
+                insert_branch(sql, new.id, branch.tip, branch.name, branch.forked_at)
             notes = select(NoteRow).where(NoteRow.session_id == sid, NoteRow.state == "done")
             for note in sql.scalars(notes.order_by(NoteRow.number)).all():
                 values = {column.name: getattr(note, column.name) for column in NoteRow.__table__.columns}
@@ -96,19 +94,19 @@ class SessionList(StoreBase):
             return new.record()
 
     def delete(self, owner: str, sid: str) -> None:
-        """Into the bin: hidden from every other call until :meth:`restore`. Stop its runs first."""
+        """Moves a session to the bin, hidden until :meth:`restore`. Stop its runs first."""
         with self._db.transaction() as sql:
             find_session(sql, owner, sid).deleted_at = now()
 
     def restore(self, owner: str, sid: str) -> Session:
-        """Out of the bin, as it was."""
+        """Takes a session out of the bin, as it was."""
         with self._db.transaction() as sql:
             row = find_session(sql, owner, sid, deleted=True)
             row.deleted_at = None
             return row.record()
 
     def purge_deleted(self, owner: str, *, deleted_before: datetime | None = None) -> int:
-        """Empties the owner's bin (what went in before that moment); gives how many sessions went.
+        """Deletes what is in the owner's bin (since before that moment) and gives how many sessions.
 
         Rows first, then the pictures that no step of anyone refers to, so that a crash between the
         two leaves spare files and never a step without its picture. Not possible inside a transaction.
@@ -150,5 +148,5 @@ def _mentions(word: str) -> ColumnElement[bool]:
     return or_(_contains(SessionRow.title, word), in_a_step)
 
 
-def _contains(text: ColumnElement[str], word: str) -> ColumnElement[bool]:
+def _contains(text: ColumnElement[str] | InstrumentedAttribute[str], word: str) -> ColumnElement[bool]:
     return func.instr(func.casefold(text), word) > 0

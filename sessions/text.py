@@ -1,4 +1,4 @@
-"""Text as it may be kept: what is taken out of it, how long it may be, how a title is made.
+"""Text that can be saved: what is removed from it, how long it may be, how a title is made.
 
 Text is data here: it is never parsed, never a file name. Escaping it for a page is the page's work.
 """
@@ -20,12 +20,12 @@ _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def clean_text(text: str) -> str:
-    """``text`` without NULs and lone surrogates, which neither SQLite nor UTF-8 can keep."""
+    """``text`` without NULs and lone surrogates, which SQLite and UTF-8 can't store."""
     return _UNKEEPABLE.sub("", text)
 
 
 def clean_step(step: Step) -> Step:
-    """The step as it may be kept: its texts cleaned (a new id, if that changed one).
+    """The step with its texts cleaned (a new id, if that changed one).
 
     Raises :class:`InvalidInput` for a text over ``MAX_TEXT`` characters and for a recipe that isn't
     plain JSON, because its hash couldn't be derived again from the database.
@@ -33,14 +33,14 @@ def clean_step(step: Step) -> Step:
     for name, text in step.fields.items():
         if len(text) > MAX_TEXT:
             raise InvalidInput(
-                f"The {name} is {len(text):,} characters long; at most {MAX_TEXT:,} are kept. Nothing was "
+                f"The {name} is {len(text):,} characters long; at most {MAX_TEXT:,} are allowed. Nothing was "
                 "changed. Shorten it and save again."
             )
     fields = {name: clean_text(text) for name, text in step.fields.items()}
     cleaned = step if fields == step.fields else replace(step, fields=fields)
     for values in (cleaned.recipe, cleaned.result):
         if not _is_plain_json(values):
-            raise InvalidInput("A step's recipe and result must be plain JSON. The step was not kept.")
+            raise InvalidInput("A step's recipe and result must be plain JSON. The step was not saved.")
     return cleaned
 
 

@@ -58,9 +58,9 @@ class Tree(StoreBase):
     def add_step(self, owner: str, sid: str, step: Step, branch_id: str) -> Step:
         """Adds a step under the branch's tip and moves the branch onto it, both or neither.
 
-        Gives the step as kept: its texts cleaned, so its id may be another. Adding the branch's tip
+        Gives the step as saved: its texts cleaned, so its id may be another. Adding the branch's tip
         once more changes nothing. Raises :class:`Conflict` when the tip is neither the step nor its
-        parent: the branch moved since the caller looked.
+        parent: the branch has moved since the caller looked.
         """
         step = clean_step(step)
         with self._db.transaction() as sql:
@@ -69,9 +69,9 @@ class Tree(StoreBase):
             if branch.tip != step.id:
                 if branch.tip != step.parent:
                     raise Conflict(
-                        f"“{branch.name}” went on in the meantime, so this {step.kind} no longer follows its "
-                        "last step. Nothing was overwritten. Look at the branch as it is now, or keep yours "
-                        "as a branch of its own."
+                        f"“{branch.name}” has moved on, so this {step.kind} no longer follows its last step. "
+                        "Nothing was overwritten. Look at the branch as it is now, or save yours as a new "
+                        "branch."
                     )
                 insert_step(sql, self._images, sid, step)
                 branch.tip = step.id
@@ -80,9 +80,7 @@ class Tree(StoreBase):
             self._fresh.discard(step.image)
         return step
 
-    def fork(
-        self, owner: str, sid: str, step: Step, *, name: str | None = None, forked_from: str | None = None
-    ) -> Branch:
+    def fork(self, owner: str, sid: str, step: Step, *, name: str | None = None) -> Branch:
         """An edit: adds a step anywhere in the tree and a new branch on it, both or neither.
 
         Its parent is any step of the session; a rewritten prompt has none. No other branch moves.
@@ -92,20 +90,18 @@ class Tree(StoreBase):
             session = find_session(sql, owner, sid)
             insert_step(sql, self._images, sid, step)
             session.updated_at = now()
-            branch = _new_branch(sql, sid, step.id, name, forked_from, step.parent)
+            branch = _new_branch(sql, sid, step.id, name, step.parent)
         if step.image:
             self._fresh.discard(step.image)
         return branch
 
-    def create_branch(
-        self, owner: str, sid: str, tip: str, name: str | None = None, *, forked_from: str | None = None
-    ) -> Branch:
-        """A new branch on a step that is there. Default names count on: "idea 2", "idea 3", …"""
+    def create_branch(self, owner: str, sid: str, tip: str, name: str | None = None) -> Branch:
+        """A new branch on an existing step. Default names count up: "idea 2", "idea 3", …"""
         with self._db.transaction() as sql:
             session = find_session(sql, owner, sid)
             find_step(sql, sid, tip)
             session.updated_at = now()
-            return _new_branch(sql, sid, tip, name, forked_from, tip)
+            return _new_branch(sql, sid, tip, name, tip)
 
     def rename_branch(self, owner: str, sid: str, branch_id: str, name: str) -> Branch:
         with self._db.transaction() as sql:
@@ -116,11 +112,7 @@ class Tree(StoreBase):
             return branch.record()
 
 
-def _new_branch(
-    sql: Sql, sid: str, tip: str, name: str | None, forked_from: str | None, forked_at: str | None
-) -> Branch:
-    if forked_from is not None:
-        find_branch(sql, sid, forked_from)
+def _new_branch(sql: Sql, sid: str, tip: str, name: str | None, forked_at: str | None) -> Branch:
     if name is not None:
         name = name_from(name, "branch's name")
-    return insert_branch(sql, sid, tip, name, forked_from, forked_at).record()
+    return insert_branch(sql, sid, tip, name, forked_at).record()

@@ -1,8 +1,8 @@
-"""A person's file, made into a picture that is safe to keep and to show to a model.
+"""Turns a person's file into a picture that is safe to save and to show to a model.
 
 Formats are an allow-list: PNG, JPEG, WebP, and GIF when it is a still. An animation is refused
 rather than quietly cut to its first frame. What comes out is RGB pixels alone: rotated as the
-camera meant, laid over white where it was see-through, without any metadata. Where the file came
+camera meant, over white where it was transparent, without any metadata. Where the file came
 from, and how large a request may be, is the caller's business.
 """
 
@@ -12,7 +12,7 @@ import io
 import os
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sessions.errors import UploadError
 from sessions.png import MAX_PIXELS
@@ -38,8 +38,8 @@ def safe_picture(data: bytes | str | os.PathLike[str]) -> Image.Image:
         data = _read(Path(data))
     if len(data) > MAX_FILE_BYTES:
         raise UploadError(
-            f"This file has {len(data) >> 20} MB; at most {MAX_FILE_BYTES >> 20} MB can be taken. {_KEPT} "
-            "Save it smaller, then add it again."
+            f"This file is {len(data) >> 20} MB; at most {MAX_FILE_BYTES >> 20} MB can be added. {_KEPT} "
+            "Make it smaller, then add it again."
         )
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
@@ -50,12 +50,11 @@ def safe_picture(data: bytes | str | os.PathLike[str]) -> Image.Image:
         raise
     except Image.DecompressionBombError as error:
         raise _too_many_pixels() from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UploadError(_NOT_A_PICTURE) from error
     except Exception as error:  # a decoder given hostile bytes may raise anything
         raise UploadError(
-            f"This picture is damaged or cut off and can't be read whole. {_KEPT} Get or save it once more, "
-            "then add it again."
+            f"This picture is damaged or cut off. {_KEPT} Download or save it again, then add it again."
         ) from error
 
 
@@ -74,7 +73,7 @@ def _check(picture: Image.Image) -> None:
         raise _too_many_pixels()
     if min(width, height) < MIN_SIDE:
         raise UploadError(
-            f"This picture is {width} × {height} pixels; each side needs at least {MIN_SIDE}. {_KEPT} Take a "
+            f"This picture is {width} × {height} pixels; each side needs at least {MIN_SIDE}. {_KEPT} Add a "
             "larger one."
         )
     if max(width, height) > MAX_ASPECT * min(width, height):
@@ -85,14 +84,14 @@ def _check(picture: Image.Image) -> None:
     # A phone's JPEG may hold a second, smaller copy (MPO) and is no animation; the first is the picture.
     if picture.format != "MPO" and getattr(picture, "is_animated", False):
         raise UploadError(
-            f"This picture moves; a step holds one still picture. {_KEPT} Save the frame you mean as PNG, "
-            "then add that."
+            f"This picture is animated; a step has one still picture. {_KEPT} Save the frame you want as "
+            "PNG, then add that."
         )
 
 
 def _too_many_pixels() -> UploadError:
     return UploadError(
-        f"This picture has more than {MAX_PIXELS // 10**6} million pixels. {_KEPT} Save it smaller, then add "
+        f"This picture has more than {MAX_PIXELS // 10**6} million pixels. {_KEPT} Make it smaller, then add "
         "it again."
     )
 

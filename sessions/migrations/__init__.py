@@ -1,6 +1,6 @@
 """Brings a database up to this version's tables, one dated script after the other.
 
-Scripts lie in ``versions/`` and are written by hand: named by date and purpose, forward only, never
+Scripts are in ``versions/`` and are written by hand: named by date and purpose, forward only, never
 renaming or dropping a table that others refer to (SQLite would silently re-point them).
 """
 
@@ -40,7 +40,7 @@ def upgrade(home: Path, scripts: Path = SCRIPTS) -> Path | None:
         return None
     if now is not None and now not in {script.revision for script in directory.walk_revisions()}:
         raise NewerDatabase(
-            f"{home} was last used by a newer Restroke (its memory is at {now}, this version knows it up to "
+            f"{home} was last used by a newer Restroke (its database is at revision {now}; this one knows "
             f"{head}). Nothing was changed. Start that newer version, or choose another folder with "
             "RESTROKE_HOME."
         )
@@ -54,11 +54,11 @@ def upgrade(home: Path, scripts: Path = SCRIPTS) -> Path | None:
                 config.set_main_option("path_separator", "newline")
                 command.upgrade(config, "head")
         except Exception as error:  # a script may raise anything; the transaction is undone all the same
-            copy = f" (a copy lies in {backup})" if backup else ""
+            copy = f" (a copy is in {backup})" if backup else ""
             kind = type(error) if isinstance(error, StoreError) else StoreError
             raise kind(
-                f"The database in {home} could not be brought up to date: {error} It is as it was{copy}. "
-                "Start again; if it comes back, go on with the version you had before."
+                f"The database in {home} could not be brought up to date: {error} It is unchanged{copy}. "
+                "Start again; if it fails again, use the version you had before."
             ) from error
     return backup
 
@@ -78,7 +78,8 @@ def revision_of(path: Path) -> str | None:
             raise damaged_database(path.parent, error) from error
     if len(rows) != 1:
         raise damaged_database(path.parent, "it does not say which version wrote it")
-    return rows[0][0]
+    revision: str = rows[0][0]
+    return revision
 
 
 def read_only(path: Path) -> sqlite3.Connection:
@@ -107,8 +108,8 @@ def _backup(home: Path, revision: str) -> Path:
                 copy.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
             raise StoreError(
-                f"The database in {home} has to be brought up to date, and the copy made first failed "
-                f"({error}). Nothing was changed. Free some space, then start again."
+                f"The database in {home} has to be brought up to date, and the backup before that "
+                f"failed ({error}). Nothing was changed. Free some space, then start again."
             ) from error
     return target
 

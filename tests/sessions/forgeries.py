@@ -143,13 +143,13 @@ INFINITE = '"settings": {"guidance": 1e999}'
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "isn't a PNG"),
     "not a picture": (lambda: b"GIF89a" + bytes(100), "isn't a PNG"),
-    "no recipe": (lambda: SECOND, "carries no Restroke recipe"),
-    "another's chunk": (lambda: with_chunks(SECOND, (b"rsTK", b"other")), "carries no Restroke recipe"),
+    "no recipe": (lambda: SECOND, "has no Restroke recipe"),
+    "another's chunk": (lambda: with_chunks(SECOND, (b"rsTK", b"other")), "has no Restroke recipe"),
     "two recipes": (
         lambda: with_chunks(
             SECOND, *[(b"rsTK", body) for kind, body in png.chunks(GOOD) if kind == b"rsTK"] * 2
         ),
-        "carries no Restroke recipe",
+        "has no Restroke recipe",
     ),
     "a newer recipe": (lambda: sealed(*opened(), magic=b"restroke\x02"), "written by a newer Restroke"),
     "something behind its end": (lambda: GOOD + b"<script>", "follows its end"),
@@ -159,8 +159,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: with_chunks(SECOND, *[(k, b + b"x") for k, b in png.chunks(GOOD) if k == b"rsTK"]),
         "something follows it",
     ),
-    "not JSON": (lambda: sealed(b"{", b""), "isn't sound"),
-    "not UTF-8": (lambda: sealed(b'"\xff"', b""), "isn't sound"),
+    "not JSON": (lambda: sealed(b"{", b""), "can't be used"),
+    "not UTF-8": (lambda: sealed(b'"\xff"', b""), "can't be used"),
     "a list": (lambda: sealed([], b""), "a list where a dict"),
     "no number at all": (lambda: forged(edit("settings", {"guidance": float("nan")})), "the number NaN"),
     "an infinite setting": (
@@ -173,8 +173,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "no steps": (lambda: forged(edit("steps", [])), "it has 0 steps"),
     "too many steps": (lambda: forged(lambda h: {**h, "steps": h["steps"] * 500}), "it has 2,500 steps"),
     "a part missing": (lambda: forged(lambda h: h.__delitem__("seed")), "it lacks 'seed'"),
-    "a step's part missing": (lambda: forged(lambda h: h["steps"][0].__delitem__("result")), "other parts"),
-    "a step's part too many": (lambda: forged(edit("steps.0.more", 1)), "other parts"),
+    "a step's part missing": (lambda: forged(lambda h: h["steps"][0].__delitem__("result")), "wrong parts"),
+    "a step's part too many": (lambda: forged(edit("steps.0.more", 1)), "wrong parts"),
     "other words": (lambda: forged(edit("steps.1.fields.instruction", "evil")), "hash of one of its steps"),
     "another seed": (lambda: forged(edit("steps.4.recipe.seed", 1)), "hash of one of its steps"),
     "an unknown kind": (lambda: forged(edit("steps.1.kind", "exec")), "unknown step kind 'exec'"),
@@ -183,7 +183,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a list for fields": (lambda: forged(edit("steps.1.fields", ["a"])), "a list where a dict"),
     "words without end": (
         lambda: forged(edit("steps.1.fields.instruction", "x" * 30_000)),
-        "what can't be kept",
+        "content that can't be saved",
     ),
     "a NUL in words": (lambda: forged(edit("steps.0.fields.text", "a\0b")), "hash of one of its steps"),
     "no root": (lambda: forged(lambda h: {**h, "steps": h["steps"][1:]}), "does not follow"),

@@ -1,4 +1,4 @@
-"""What the tests of the memory share: a small picture, a grown session, a snapshot of a folder."""
+"""What the tests of the store share: a small picture, a grown session, a snapshot of a folder."""
 
 from __future__ import annotations
 

@@ -26,9 +26,7 @@ def sound_home(tmp_path_factory) -> tuple[Path, Story]:
     made = tmp_path_factory.mktemp("sound")
     with Store.open(made) as store:
         grown = grow(store)
-        store.tree.fork(
-            ANN, grown.session.id, inspect(grown.sketch.id, "bigger"), forked_from=grown.branch.id
-        )
+        store.tree.fork(ANN, grown.session.id, inspect(grown.sketch.id, "bigger"))
         store.runs.create(ANN, grown.session.id, grown.branch.id, {})
         store.sessions.duplicate(ANN, grown.session.id)
     return made, grown

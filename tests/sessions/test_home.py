@@ -77,7 +77,7 @@ class TestOneProcessAtATime:
             assert store.lost_at_open == 1
             (run,) = store.runs.list(ANN, holder.sid)
             assert (run.state, run.is_over) == ("lost", True)
-            assert "stopped while this was under way" in run.cause
+            assert "stopped while this was running" in run.cause
             assert "Continue from the last one" in run.next_action
             assert len(store.tree.steps(ANN, holder.sid)) == 4
         with Store.open(home) as store:
@@ -119,8 +119,8 @@ store.pictures.put(picture(1, (500, 500)))
         process = child(code, home)
         out, errors = process.communicate(timeout=30)
         sentence, files = out.splitlines()
-        assert "no room left" in sentence
-        assert "kept before is safe" in sentence
+        assert " is full" in sentence
+        assert "saved before is safe" in sentence
         assert files == "[]"
         assert process.returncode == 0, errors
         assert len(list((home / "images").rglob("*.png"))) == 1
@@ -132,7 +132,7 @@ store.pictures.put(picture(1, (500, 500)))
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
         tip, made = story.inspect, 0
-        with pytest.raises(DiskFull, match="Everything kept before is safe"):
+        with pytest.raises(DiskFull, match="Everything saved before is safe"):
             for _ in range(20):
                 tip = store.tree.add_step(ANN, story.session.id, plan(tip.id, "x" * 5000), story.branch.id)
                 made += 1

@@ -76,7 +76,7 @@ class TestMigrations:
             tmp_path, "op.create_table('half', sa.Column('x', sa.Text)); raise ValueError('Oh no.')"
         )
         with pytest.raises(
-            StoreError, match=r"could not be brought up to date: Oh no\. It is as it was \(a copy"
+            StoreError, match=r"could not be brought up to date: Oh no\. It is unchanged \(a copy"
         ):
             migrations.upgrade(old, scripts)
         with closing(sqlite3.connect(old / "restroke.db")) as sql:

@@ -129,7 +129,6 @@ class TestOwnersNeverMix:
             lambda: store.tree.branch(BOB, sid, story.branch.id),
             lambda: store.tree.add_step(BOB, sid, plan(mine.inspect.id), story.branch.id),
             lambda: store.tree.fork(BOB, sid, plan(story.inspect.id)),
-            lambda: store.tree.fork(BOB, sid, plan(mine.inspect.id), forked_from=story.branch.id),
             lambda: store.tree.create_branch(BOB, sid, story.inspect.id),
             lambda: store.runs.create(BOB, sid, story.branch.id, {}),
             lambda: store.pictures.path(BOB, sid, story.sketch.image),

@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from sessions import Conflict, NotFound
+from sessions import Conflict, InvalidInput
 from tests.sessions.stories import ANN, grow, inspect, plan
 
 
@@ -27,7 +27,7 @@ class TestCallsInsideATransaction:
         with pytest.raises(Conflict), store.transaction():
             store.tree.fork(ANN, story.session.id, plan(story.prompt.id, "a blue house"))
             store.sessions.rename(ANN, story.session.id, "blue")
-            raise Conflict("it went on in the meantime")
+            raise Conflict("it has moved on")
         assert store.sessions.get(ANN, story.session.id) == before
         assert len(store.tree.branches(ANN, story.session.id)) == 1
         assert list(store.tree.steps(ANN, story.session.id)) == story.ids
@@ -42,8 +42,8 @@ class TestCallsInsideATransaction:
         story = grow(store)
         with store.transaction():
             store.sessions.rename(ANN, story.session.id, "blue")
-            with suppress(NotFound):
-                store.tree.fork(ANN, story.session.id, plan(story.prompt.id), forked_from="ab" * 16)
+            with suppress(InvalidInput):
+                store.tree.fork(ANN, story.session.id, plan(story.prompt.id), name=" ")
         assert store.sessions.get(ANN, story.session.id).title == "blue"
         assert list(store.tree.steps(ANN, story.session.id)) == story.ids
 
