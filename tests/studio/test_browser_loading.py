@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.studio.pages import HERE, PATIENCE, Served
+from tests.studio.pages import DONE, HERE, PATIENCE, Served
 from tests.studio.states import png
 
 
@@ -22,7 +22,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 def test_the_page_waits_with_the_model_and_then_offers_it(served: Served, context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(served.url)
-    expect(page.locator("body")).to_contain_text("The model is being loaded: 40 %")
+    expect(page.locator("body")).to_contain_text("Loading the model: 40 %")
     (served.home / "go").touch()
     line = "Scripted painter · no model · about 0.1 s a picture of 64x64"
     expect(page.locator(".home-top .model span")).to_have_text(line)
@@ -37,7 +37,7 @@ def test_what_a_person_is_at_stays_when_the_model_arrives(served: Served, contex
     page.locator("[data-picker=start]").set_input_files(picture)
     expect(page.locator(".starting")).to_be_visible()
     page.get_by_role("button", name="Settings").click()
-    expect(page.locator("dialog")).to_contain_text("The model is not there yet")
+    expect(page.locator("dialog")).to_contain_text("The model is still loading")
     page.get_by_label("How closely it follows the words").fill("3.5")
     (served.home / "go").touch()
     expect(page.locator(".home-top .model span")).to_contain_text("Scripted painter")
@@ -51,7 +51,7 @@ def test_what_a_person_is_at_stays_when_the_model_arrives(served: Served, contex
     page.locator(".first-words").fill("a red house")
     page.get_by_role("button", name="Paint it").click()
     expect(page.locator('.timeline .card[data-kind="image"]')).to_contain_text("yours, to start from")
-    expect(page.locator(".status .saying")).to_have_text("The model says that the picture is complete.")
+    expect(page.locator(".status .saying")).to_have_text(DONE)
     assert not wrong, wrong
 
 
@@ -65,7 +65,7 @@ def test_the_settings_of_a_waiting_session_can_be_changed(served: Served, contex
     page.get_by_role("button", name="Save settings").click()
     expect(page.locator("dialog")).to_have_count(0)
     (served.home / "go").touch()
-    expect(page.locator(".status .saying")).to_have_text("The model says that the picture is complete.")
+    expect(page.locator(".status .saying")).to_have_text(DONE)
     page.locator("[data-do=settings]").click()
     expect(page.get_by_label("Strokes for each picture")).to_have_value("7")
 

@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import APIResponse, Route, expect
 
-from tests.studio.pages import Tab
+from tests.studio.pages import DONE, Tab
 
 
 def test_the_card_of_the_shown_picture_is_marked_from_the_first_moment(tab: Tab):
@@ -22,9 +22,9 @@ def test_the_card_of_the_shown_picture_is_marked_from_the_first_moment(tab: Tab)
 
 def test_pictures_to_compare_with_are_told_apart_by_branch_and_number(tab: Tab):
     tab.painted()
-    tab.do("sketch", "carry-on", 1)
-    expect(tab.card("image")).to_contain_text("started afresh")
-    tab.ends("The model says that the picture is complete.")
+    tab.do("sketch", "fresh-start", 1)
+    expect(tab.card("image")).to_contain_text("fresh start")
+    tab.ends(DONE)
     tab.card("image").locator(".pic").click()
     tab.page.locator('[data-do="compare-with"]').click()
     names = tab.page.locator(".choice span").all_inner_texts()
@@ -48,5 +48,5 @@ def test_a_reply_that_comes_after_the_news_does_not_set_the_branch_back(tab: Tab
     for route, answer in held:
         route.fulfill(response=answer)
     expect(tab.card("plan")).to_contain_text("rewritten by you")
-    tab.ends("The model says that the picture is complete.")
+    tab.ends(DONE)
     expect(tab.cards).to_have_count(7)

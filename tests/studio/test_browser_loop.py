@@ -1,4 +1,4 @@
-"""The loop's own corners in a browser: asking, carrying on, memory, sizes, and a picture to start from."""
+"""More of the loop: questions, fresh starts, what the model sees, sizes, a picture to start from."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.studio.pages import PATIENCE, Served, Tab, quiet_tab
+from tests.studio.pages import DONE, PATIENCE, Served, Tab, quiet_tab
 from tests.studio.states import png
-
-DONE = "The model says that the picture is complete."
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def test_a_question_is_answered_under_its_picture_and_survives_a_reload(tab: Tab
     tab.page.reload()
     expect(field).to_have_value("Is this a <b>house</b>?")
     field.press("Enter")
-    answer = tab.card("sketch").locator(".note-row")
+    answer = tab.card("sketch").locator(".question-row")
     expect(answer).to_have_attribute("data-state", "done")
     expect(answer.locator(".question")).to_have_text("Is this a <b>house</b>?")
     expect(answer.locator(".text")).to_contain_text("you asked: Is this a")
@@ -50,7 +48,7 @@ def test_a_question_is_answered_under_its_picture_and_survives_a_reload(tab: Tab
     assert tab.kinds() == kinds and len(tab.branches()) == 1, "a question changes no step"
     answer.get_by_role("button", name="Remove this question").click()
     expect(answer).to_have_count(0)
-    expect(tab.card("sketch").locator(".notes")).to_be_hidden()
+    expect(tab.card("sketch").locator(".questions")).to_be_hidden()
 
 
 def test_an_empty_question_is_not_sent_and_escape_puts_it_away(tab: Tab):
@@ -63,37 +61,37 @@ def test_an_empty_question_is_not_sent_and_escape_puts_it_away(tab: Tab):
     expect(tab.card("sketch")).to_be_focused()
 
 
-def test_carrying_on_from_a_picture_begins_afresh_and_both_ways_are_shown(tab: Tab):
+def test_a_fresh_start_from_a_picture_is_a_branch_and_both_ways_are_shown(tab: Tab):
     tab.painted()
-    chip = tab.page.locator("[data-do=memory]")
+    chip = tab.page.locator("[data-do=history]")
     expect(chip).to_have_text("3 of 20")
-    whole = "The model has 3 pictures in mind, of at most 20"
+    whole = "The model sees 3 pictures, of at most 20"
     expect(chip).to_have_attribute("aria-label", whole)
     expect(chip).to_have_attribute("title", whole)
-    tab.do("sketch", "carry-on", 1)
+    tab.do("sketch", "fresh-start", 1)
     expect(tab.card("inspect")).to_be_visible()
-    expect(tab.card("image")).to_contain_text("started afresh")
+    expect(tab.card("image")).to_contain_text("fresh start")
     tab.ends(DONE)
     assert tab.branches() == ["first idea", "afresh from sketch 2"]
     assert tab.kinds()[:2] == ["image", "plan"]
-    expect(tab.card("image").locator('[data-do="carry-on"]')).to_have_count(0)
+    expect(tab.card("image").locator('[data-do="fresh-start"]')).to_have_count(0)
     tab.page.get_by_role("button", name="Go back there").click()
     expect(tab.card("sketch", 1)).to_be_focused()
     expect(tab.page.locator(".note")).to_contain_text(
-        "Started afresh from this picture: branch “afresh from sketch 2”."
+        "Fresh start from this picture: branch “afresh from sketch 2”."
     )
 
 
-def test_rejected_sketches_can_be_put_out_of_mind(tab: Tab):
+def test_rejected_sketches_can_be_left_out_of_what_the_model_sees(tab: Tab):
     tab.painted()
-    expect(tab.page.locator("[data-do=memory]")).to_contain_text("3 of 20")
-    tab.page.locator("[data-do=memory]").click()
-    tab.page.get_by_label("Keep rejected sketches in mind").uncheck()
+    expect(tab.page.locator("[data-do=history]")).to_contain_text("3 of 20")
+    tab.page.locator("[data-do=history]").click()
+    tab.page.get_by_label("Show it rejected sketches too").uncheck()
     tab.page.get_by_role("button", name="Save").click()
     kept, end = True, time.monotonic() + PATIENCE
     while kept and time.monotonic() < end:  # until the news has reached the tab
-        tab.page.locator("[data-do=memory]").click()
-        kept = tab.page.get_by_label("Keep rejected sketches in mind").is_checked()
+        tab.page.locator("[data-do=history]").click()
+        kept = tab.page.get_by_label("Show it rejected sketches too").is_checked()
         tab.page.keyboard.press("Escape")
         expect(tab.page.locator("dialog")).to_have_count(0)
     assert not kept
@@ -104,10 +102,10 @@ def test_a_size_is_chosen_for_the_first_picture(tab: Tab):
     tab.page.get_by_role("button", name="Settings").click()
     sizes = tab.page.locator(".sizes")
     expect(sizes.locator(".tile")).to_have_text(
-        ["128 × 128", "1024 × 1024", "1024 × 768", "768 × 1024", "1024 × 576", "576 × 1024", "?Another …"]
+        ["128 × 128", "1024 × 1024", "1024 × 768", "768 × 1024", "1024 × 576", "576 × 1024", "?Custom …"]
     )
     expect(sizes.get_by_label("Width in pixels")).to_be_hidden()
-    sizes.get_by_text("Another …").click()
+    sizes.get_by_text("Custom …").click()
     sizes.get_by_label("Width in pixels").fill("192")
     sizes.get_by_label("Height in pixels").fill("96")
     tab.save_settings()
@@ -146,7 +144,7 @@ def slow_upload(tab: Tab) -> Iterator[None]:
     held.pop().continue_()
 
 
-def test_whoever_is_quicker_than_the_upload_still_starts_from_the_picture(tab: Tab):
+def test_a_person_quicker_than_the_upload_still_starts_from_the_picture(tab: Tab):
     tab.home()
     with slow_upload(tab):
         start_from(tab, "a red house", png((300, 200)))
@@ -165,7 +163,7 @@ def test_a_second_enter_while_the_picture_is_on_its_way_begins_no_second_session
     expect(tab.page.locator(".side .sess", has_text="a green owl")).to_have_text(re.compile("by the sea"))
 
 
-def test_who_is_quicker_than_a_refusal_begins_nothing(tab: Tab):
+def test_a_person_quicker_than_a_refusal_begins_nothing(tab: Tab):
     tab.home()
     with slow_upload(tab):
         start_from(tab, "a red house", b"no picture")
@@ -181,7 +179,7 @@ def test_the_bar_above_the_timeline_is_one_row(tab: Tab, width: int):
     tab.page.set_viewport_size({"width": width, "height": 900})
     tab.painted()
     bar = tab.page.locator(".bar")
-    boxes = [bar.locator(part).bounding_box() for part in (".seg", "[data-do=settings]", "[data-do=memory]")]
+    boxes = [bar.locator(part).bounding_box() for part in (".seg", "[data-do=settings]", "[data-do=history]")]
     middles = [box["y"] + box["height"] / 2 for box in boxes]
     assert max(middles) - min(middles) < 4, boxes
     assert boxes[0]["height"] < 50, "the switch doesn't wrap either"
@@ -199,12 +197,12 @@ def test_all_of_it_fits_a_phone(phone: Tab):
     phone.do("sketch", "ask")
     phone.page.get_by_label("Your question about this picture").fill("How many trees are there in it?")
     phone.page.locator(".asking button[type=submit]").click()
-    expect(phone.page.locator(".note-row")).to_have_attribute("data-state", "done")
-    phone.do("sketch", "carry-on")
-    expect(phone.card("image")).to_contain_text("started afresh")
+    expect(phone.page.locator(".question-row")).to_have_attribute("data-state", "done")
+    phone.do("sketch", "fresh-start")
+    expect(phone.card("image")).to_contain_text("fresh start")
     phone.ends(DONE)
-    phone.page.locator("[data-do=memory]").click()
-    expect(phone.page.get_by_label("Keep rejected sketches in mind")).to_be_visible()
+    phone.page.locator("[data-do=history]").click()
+    expect(phone.page.get_by_label("Show it rejected sketches too")).to_be_visible()
     phone.page.keyboard.press("Escape")
     phone.page.locator("[data-do=settings]").click()
     expect(phone.page.locator(".tile").last).to_be_attached()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.studio.pages import Served, Tab
+from tests.studio.pages import DONE, Served, Tab
 
 ROUNDS = ["plan", "sketch", "inspect", "plan", "sketch", "inspect", "refine"]
 
@@ -24,11 +24,11 @@ def test_a_rewritten_plan_becomes_a_branch_and_the_old_one_stays(tab):
     tab.page.get_by_role("button", name="Save and run from here").click()
     expect(tab.card("plan")).to_contain_text("rewritten by you · was “red house”")
     expect(tab.card("plan").locator("mark").first).to_have_text("blue")
-    tab.ends("The model says that the picture is complete.")
+    tab.ends(DONE)
     assert tab.kinds() == ROUNDS
     assert tab.branches() == ["first idea", "blue house"]
     note = tab.page.locator(".note").first
-    expect(note).to_contain_text("The red house is not lost: 7 steps go on in branch “first idea”.")
+    expect(note).to_contain_text("The red house is not lost: 7 steps continue in branch “first idea”.")
     note.get_by_role("button", name="Open it").click()
     expect(tab.card("plan")).to_contain_text("Add a red house.")
     assert tab.page.locator(".bar select").evaluate("s => s.selectedOptions[0].text") == "first idea"
@@ -58,8 +58,8 @@ def test_save_only_waits_until_it_is_run(tab):
 def test_accept_anyway_skips_the_refine(tab):
     tab.painted()
     tab.do("inspect", "accept", 1)
-    expect(tab.page.locator(".note")).to_contain_text("is not lost: 2 steps go on")
-    tab.ends("The model says that the picture is complete.")
+    expect(tab.page.locator(".note")).to_contain_text("is not lost: 2 steps continue")
+    tab.ends(DONE)
     assert tab.kinds() == ROUNDS[:-1]
     assert "accepted as it is" in tab.branches()
 
@@ -73,12 +73,12 @@ def test_accept_anyway_takes_an_inspection_of_nothing_but_a_correction(tab):
     tab.ends("Saved. Nothing has run from here yet.")
     tab.do("inspect", "accept")
     expect(tab.card("inspect")).to_contain_text("Accepted as it is.")
-    tab.ends("The model says that the picture is complete.")
+    tab.ends(DONE)
 
 
 def test_a_card_of_ones_own_that_was_only_saved_is_what_the_line_below_tells_of(tab):
     tab.painted()
-    tab.page.get_by_role("button", name="Add a plan of your own").click()
+    tab.page.get_by_role("button", name="Add your own plan").click()
     tab.page.locator('textarea[data-field="instruction"]').fill("Add a green tree.")
     tab.page.get_by_role("button", name="Save only").click()
     tab.ends("Saved. Nothing has run from here yet.")
@@ -86,30 +86,30 @@ def test_a_card_of_ones_own_that_was_only_saved_is_what_the_line_below_tells_of(
     tab.ends("Saved. Nothing has run from here yet.")
     tab.page.locator('.status [data-do="go"]').click()
     expect(tab.cards).to_have_count(len(ROUNDS) + 3)
-    tab.ends("The model says that the picture is complete.")
+    tab.ends(DONE)
 
 
 def test_a_plan_of_ones_own_goes_on_at_the_end(tab):
     tab.painted("a red house")
-    tab.page.get_by_role("button", name="Add a plan of your own").click()
+    tab.page.get_by_role("button", name="Add your own plan").click()
     tab.page.locator('textarea[data-field="instruction"]').fill("Add a green tree.")
     tab.page.reload()
     expect(tab.page.locator('textarea[data-field="instruction"]')).to_have_value("Add a green tree.")
     tab.page.get_by_role("button", name="Save and run from here").click()
     expect(tab.cards).to_have_count(len(ROUNDS) + 3)
-    tab.ends("The model says that the picture is complete.")
+    tab.ends(DONE)
     assert tab.branches() == ["first idea"]
     expect(tab.page.get_by_role("heading", name="Round 3")).to_be_visible()
 
 
-def test_a_complete_picture_gets_one_more_round_when_it_is_wished_for(tab):
+def test_a_finished_picture_gets_one_more_round_when_it_is_asked_for(tab):
     tab.painted()
     go = tab.page.locator('.status [data-do="go"]')
     expect(go).to_have_text("One more round")
     expect(tab.card("refine").locator('[data-do="run"]')).to_have_text("One more round")
     go.click()
-    expect(tab.card("plan", 2)).to_contain_text("as you wished")
-    tab.ends("The model says that the picture is complete.")
+    expect(tab.card("plan", 2)).to_contain_text("as you asked")
+    tab.ends(DONE)
     assert tab.kinds() == [*ROUNDS, "plan", "sketch", "inspect"] and tab.branches() == ["first idea"]
 
 
@@ -118,7 +118,7 @@ def test_another_seed_is_a_branch_with_a_new_seed(tab):
     old = tab.card("sketch").locator(".seed").inner_text()
     tab.do("sketch", "again")
     expect(tab.card("sketch")).to_contain_text("again, seed 2")
-    tab.ends("The model says that the picture is complete.")
+    tab.ends(DONE)
     assert tab.card("sketch").locator(".seed").inner_text() != old
     assert tab.branches() == ["first idea", "another sketch"]
 
@@ -132,8 +132,8 @@ def test_a_reload_and_a_second_tab_see_the_same(tab, context: BrowserContext):
     tab.page.reload()
     expect(tab.page.locator(".card.live")).to_be_visible()
     second.locator('.card.live [data-do="stop"]').click()
-    tab.ends("Stopped. Everything that was finished is kept.")
-    expect(second.locator(".status .saying")).to_have_text("Stopped. Everything that was finished is kept.")
+    tab.ends("Stopped. All finished steps are kept.")
+    expect(second.locator(".status .saying")).to_have_text("Stopped. All finished steps are kept.")
     assert tab.kinds() == ["plan"]
 
 
@@ -167,8 +167,8 @@ def test_a_tab_that_has_nothing_left_to_follow_says_so(browser: Browser, tmp_pat
     studio.end()
     (tmp_path / "home" / "studio.key").unlink()
     studio.start()
-    expect(page.locator(".banner")).to_contain_text("from before a restart")
-    page.get_by_role("button", name="Load it again").click()
+    expect(page.locator(".banner")).to_contain_text("has restarted since")
+    page.get_by_role("button", name="Reload").click()
     expect(page.locator(".home h1")).to_be_visible()
     expect(page.locator(".banner")).to_be_hidden()
     page.close()
@@ -195,6 +195,6 @@ def test_a_killed_server_leaves_a_run_to_resume(browser: Browser, tmp_path: Path
     page.locator(".card.lost").get_by_role("button", name="Resume").click()
     expect(page.locator(".card.live .prog")).to_be_visible()
     tab.page.locator('.card.live [data-do="stop"]').click()
-    tab.ends("Stopped. Everything that was finished is kept.")
+    tab.ends("Stopped. All finished steps are kept.")
     page.close()
     assert studio.end() == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
+from tests.studio.pages import DONE
+
 AGAIN = "The picture was looked at and drawn again once."
 
 
@@ -51,11 +53,11 @@ def test_a_draft_is_asked_for_in_the_settings_and_its_card_says_so(tab):
     tab.page.locator("input[name=quality][value=draft]").check()
     tab.save_settings()
     tab.paint("a red house")
-    tab.ends("The model says that the picture is complete.")
+    tab.ends(DONE)
     expect(tab.card("sketch").locator(".who").first).to_have_text("draft")
     expect(tab.card("plan").locator(".who").first).to_have_text("")
     for kind, share, saved in (("sketch", 50, "1.2"), ("inspect", 66, "0.3")):
-        line = f"{share} % of what came before was still in mind: about {saved} s saved."
+        line = f"{share} % reused from cache, about {saved} s saved."
         expect(tab.card(kind).locator(".info")).to_have_text(line)
     expect(tab.card("plan").locator(".info")).to_have_count(0)
 
