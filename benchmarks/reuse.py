@@ -80,15 +80,16 @@ class Calls:
             ask = self.process.next(path[:length], self.settings)
             forget()
             if isinstance(ask, Choose):
-                options = {"pixels": self.album.pixels, "options": frozenset(ask.options)}
-                self.count(self.painter.choose(ask.parts, **options).reuse)
+                options = frozenset(ask.options)
+                self.count(self.painter.choose(ask.parts, pixels=self.album.pixels, options=options).reuse)
                 ask = self.process.next(path[:length], self.settings, chosen="plan")
                 forget()
+            assert isinstance(ask, Write | Draw)
             self.make(ask)
 
     def make(self, ask: Write | Draw) -> None:
         if isinstance(ask, Write):
-            (last,) = (piece for piece in self.write(ask) if isinstance(piece, Written))
+            (reuse,) = (piece.reuse for piece in self.write(ask) if isinstance(piece, Written))
         else:
             updates = self.painter.draw(
                 ask.parts,
@@ -99,8 +100,8 @@ class Calls:
                 seed=0,
                 size=self.painter.default_size,
             )
-            (last,) = (update for update in updates if isinstance(update, Drawn))
-        self.count(last.reuse)
+            (reuse,) = (update.reuse for update in updates if isinstance(update, Drawn))
+        self.count(reuse)
 
     def write(self, ask: Write, most: int | None = None) -> Iterator[TextDelta | Written]:
         settings = self.settings

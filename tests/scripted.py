@@ -14,7 +14,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import PIL.Image
@@ -93,7 +93,7 @@ class ScriptedPainter:
         temperature: float,
         seed: int,
         check: Check = go_on,
-    ) -> Iterator[TextDelta | Written]:
+    ) -> Generator[TextDelta | Written]:
         self._note("write", parts, pixels, max_tokens=max_tokens, temperature=temperature, seed=seed)
         text = self._texts.pop(0) if self._texts else self._own_text(parts)
         if isinstance(text, Exception):
@@ -133,7 +133,7 @@ class ScriptedPainter:
         seed: int,
         size: tuple[int, int] | None = None,
         check: Check = go_on,
-    ) -> Iterator[Preview | Drawn]:
+    ) -> Generator[Preview | Drawn]:
         free = {"text_free": text_free, "image_free": image_free}
         self._note("draw", parts, pixels, **free, settings=settings, seed=seed, size=size)
         height, width = size or self.size

@@ -69,10 +69,14 @@ class Drawn:
     reuse: Reuse = Reuse()
 
 
+Next = Literal["text", "image", "end"]
+"""What a model may begin after what it was shown."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """What the model wants next, among the options it was given, and how sure it is of it."""
 
-    token: Literal["text", "image", "end"]
+    token: Next
     probability: float
     reuse: Reuse = Reuse()

@@ -6,7 +6,7 @@ noise; decoding and previews are the painter's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import torch
@@ -103,7 +103,7 @@ def sample(
     extrapolate: bool = False,
     check: Check = go_on,
     sequential_guidance: bool = False,
-) -> Iterator[Update]:
+) -> Generator[Update]:
     """Flows ``noise`` [rows*columns, C] (float32) to latents, yielding after every update.
 
     Equal contexts share one pass: plain text-to-image never runs a third. ``extrapolate`` predicts many

@@ -26,7 +26,7 @@ from engine.core.settings import Settings
 from engine.inference import pictures
 from engine.inference.context_cache import ContextCache
 from engine.inference.decoding import make_decoder
-from engine.inference.events import Check, Choice, Drawn, Reuse, Written, go_on
+from engine.inference.events import Check, Choice, Drawn, Next, Reuse, Written, go_on
 from engine.inference.flow import Guidance, Update, sample
 from engine.inference.pictures import picture_items, shown_size, transforms
 from engine.inference.prefill import Context, ContextItem, TextTokens
@@ -142,7 +142,7 @@ class Painter:
         parts: Sequence[Part],
         *,
         pixels: Pixels,
-        options: frozenset[str],
+        options: frozenset[Next],
         check: Check = go_on,
     ) -> Choice:
         """What the model would do next: write (``text``), draw (``image``) or stop (``end``).
@@ -153,8 +153,13 @@ class Painter:
             (context,), reuse = self._contexts([parts], pixels, check)
         if not context.segments:
             raise ValueError("there is nothing to choose after: give at least one part")
-        named = {"text": self.tokens.bos, "image": self.tokens.start_of_image, "end": self.tokens.end_of_text}
-        known = {name: named[name] for name in sorted(options) if named[name] is not None}
+        tokens = self.tokens
+        named: dict[Next, int | None] = {
+            "text": tokens.bos,
+            "image": tokens.start_of_image,
+            "end": tokens.end_of_text,
+        }
+        known = {name: token for name in sorted(options) if (token := named[name]) is not None}
         if not known:
             raise ValueError(f"none of {sorted(options)} can be expressed with this tokenizer")
         with torch.inference_mode():

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from engine.core.assets import asset
 from engine.core.trajectory import Step, round_numbers
@@ -78,7 +78,7 @@ class Process(Protocol):
     name = "process"
     title = "In rounds"
     sentence = "Plans one thing, sketches it, inspects the sketch, refines what is wrong; round after round."
-    round_kinds = ("plan", "sketch", "inspect")
+    round_kinds: ClassVar[tuple[str, ...]] = ("plan", "sketch", "inspect")
     has_rounds = True
 
     def next(

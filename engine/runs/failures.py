@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 SAFE = "Everything finished before is safe."
 FEWER = (
-    "The fewer pictures the model has in mind, the less it needs: choose “Start afresh from this” on the "
+    "The fewer pictures the model sees, the less it needs: choose “Start fresh from this” on the "
     "newest one, or begin a new session with a smaller picture."
 )
 """What helps when memory ran out in a step: the size of a picture is settled once there is one."""

@@ -200,7 +200,7 @@ class _Progress:
 
     def __init__(self, *, quiet: bool) -> None:
         self._say: Callable[[str], None] = (lambda _: None) if quiet else tqdm.write
-        self._bar: tqdm | None = None
+        self._bar: tqdm[Any] | None = None
 
     def __enter__(self) -> _Progress:
         return self
