@@ -33,7 +33,7 @@ COMMANDS: dict[str, Command] = {
     "edit": (cards.Edit, cards.edit),
     "add": (cards.Add, cards.add),
     "replace": (cards.Replace, cards.replace),
-    "carry_on": (cards.CarryOn, cards.carry_on),
+    "fresh_start": (cards.FreshStart, cards.fresh_start),
     "run": (runs.Run, runs.run),
     "again": (runs.Again, runs.again),
     "polish": (runs.Polish, runs.polish),

@@ -1,4 +1,4 @@
-"""The commands that change a card: rewrite it, add one, put a picture in its place, start afresh from it.
+"""The commands that change a card: rewrite it, add one, put a picture in its place, start fresh from it.
 
 Whatever changes a card makes a branch beside it; nothing is overwritten.
 """
@@ -100,23 +100,23 @@ def replace(state: StudioState, owner: str, message: Replace) -> dict[str, Any]:
     return _fork(here, old, new, "my picture", run=message.run)
 
 
-class CarryOn(InSession):
+class FreshStart(InSession):
     """Goes on from a picture as if the session had begun with it, on a branch of its own."""
 
     step: Id
 
 
-def carry_on(state: StudioState, owner: str, message: CarryOn) -> dict[str, Any]:
+def fresh_start(state: StudioState, owner: str, message: FreshStart) -> dict[str, Any]:
     here = OpenSession.read(state, owner, message.sid)
     old = here.step(message.step)
     if old.image is None:
-        raise RefusedError("Only a picture can be started afresh from.")
+        raise RefusedError("Only a picture can be the beginning of a fresh start.")
     if old.is_start:
         raise RefusedError("This branch begins with this picture already. Continue, or run from the card.")
     path = here.path(old.id)
     start = Step(path[0].id, "image", "person", image=old.image, recipe={"start": old.id})
     settings = settings_for_run([path[0], start], here.settings, state.model)
-    name = f"afresh from {_name_in(path)}"
+    name = f"fresh from {_name_in(path)}"
     with state.store.transaction():
         branch = state.store.tree.fork(owner, here.sid, start, name=here.free_name(name))
     made = here.announce(branch, [start.id])

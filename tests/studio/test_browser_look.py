@@ -23,7 +23,7 @@ def test_the_card_of_the_shown_picture_is_marked_from_the_first_moment(tab: Tab)
 def test_pictures_to_compare_with_are_told_apart_by_branch_and_number(tab: Tab):
     tab.painted()
     tab.do("sketch", "fresh-start", 1)
-    expect(tab.card("image")).to_contain_text("fresh start")
+    expect(tab.card("image")).to_contain_text("started fresh")
     tab.ends(DONE)
     tab.card("image").locator(".pic").click()
     tab.page.locator('[data-do="compare-with"]').click()
@@ -32,7 +32,7 @@ def test_pictures_to_compare_with_are_told_apart_by_branch_and_number(tab: Tab):
     assert len(set(names)) == len(names)
     tab.page.locator(".choice").nth(1).click()
     expect(tab.page.locator(".tag.left")).to_have_text("first idea · sketch 2")
-    expect(tab.page.locator(".tag.right")).to_have_text("afresh from sketch 2 · picture 1")
+    expect(tab.page.locator(".tag.right")).to_have_text("fresh from sketch 2 · picture 1")
 
 
 def test_a_reply_that_comes_after_the_news_does_not_set_the_branch_back(tab: Tab):

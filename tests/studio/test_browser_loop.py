@@ -70,15 +70,15 @@ def test_a_fresh_start_from_a_picture_is_a_branch_and_both_ways_are_shown(tab: T
     expect(chip).to_have_attribute("title", whole)
     tab.do("sketch", "fresh-start", 1)
     expect(tab.card("inspect")).to_be_visible()
-    expect(tab.card("image")).to_contain_text("fresh start")
+    expect(tab.card("image")).to_contain_text("started fresh")
     tab.ends(DONE)
-    assert tab.branches() == ["first idea", "afresh from sketch 2"]
+    assert tab.branches() == ["first idea", "fresh from sketch 2"]
     assert tab.kinds()[:2] == ["image", "plan"]
     expect(tab.card("image").locator('[data-do="fresh-start"]')).to_have_count(0)
     tab.page.get_by_role("button", name="Go back there").click()
     expect(tab.card("sketch", 1)).to_be_focused()
     expect(tab.page.locator(".note")).to_contain_text(
-        "Fresh start from this picture: branch “afresh from sketch 2”."
+        "Started fresh from this picture: branch “fresh from sketch 2”."
     )
 
 
@@ -199,7 +199,7 @@ def test_all_of_it_fits_a_phone(phone: Tab):
     phone.page.locator(".asking button[type=submit]").click()
     expect(phone.page.locator(".question-row")).to_have_attribute("data-state", "done")
     phone.do("sketch", "fresh-start")
-    expect(phone.card("image")).to_contain_text("fresh start")
+    expect(phone.card("image")).to_contain_text("started fresh")
     phone.ends(DONE)
     phone.page.locator("[data-do=history]").click()
     expect(phone.page.get_by_label("Show it rejected sketches too")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Asking about a picture, carrying on and starting from one, and sizes: over a real store and worker."""
+"""Asking about a picture, fresh starts and starting from one, and sizes: over a real store and worker."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class TestCarryingOn:
         sid = begin(state)
         sketch = picture(state, sid)
         asked = len(painter.asked)
-        reply = do(state, "carry_on", sid=sid, step=sketch.id)
+        reply = do(state, "fresh_start", sid=sid, step=sketch.id)
         assert settle(state, sid) == "done"
         path = steps(state, sid)
         assert [step.kind for step in path][:3] == ["prompt", "image", "plan"]
@@ -138,28 +138,28 @@ class TestCarryingOn:
             {"start": sketch.id},
         )
         assert len(painter.asked[asked]["parts"]) == 2
-        assert state.store.tree.branch("local", sid, reply["branch"]).name == "afresh from sketch 1"
+        assert state.store.tree.branch("local", sid, reply["branch"]).name == "fresh from sketch 1"
         assert len(steps(state, sid, 0)) == 4, "the old branch is as it was"
 
     def test_twice_is_two_branches_from_one_step_and_another_seed(self, state: StudioState):
         sid = begin(state)
         sketch = picture(state, sid)
         for _ in range(2):
-            assert do(state, "carry_on", sid=sid, step=sketch.id)["ok"]
+            assert do(state, "fresh_start", sid=sid, step=sketch.id)["ok"]
             settle(state, sid)
         one, two = steps(state, sid, 1), steps(state, sid, 2)
         assert one[1].id == two[1].id and one[2].recipe["seed"] != two[2].recipe["seed"]
 
     def test_only_from_a_picture_and_not_from_where_it_began(self, state: StudioState):
         sid = begin(state)
-        assert "Only a picture" in do(state, "carry_on", sid=sid, step=steps(state, sid)[1].id)["error"]
-        do(state, "carry_on", sid=sid, step=picture(state, sid).id)
+        assert "Only a picture" in do(state, "fresh_start", sid=sid, step=steps(state, sid)[1].id)["error"]
+        do(state, "fresh_start", sid=sid, step=picture(state, sid).id)
         settle(state, sid)
-        assert "already" in do(state, "carry_on", sid=sid, step=steps(state, sid)[1].id)["error"]
+        assert "already" in do(state, "fresh_start", sid=sid, step=steps(state, sid)[1].id)["error"]
 
-    def test_the_counter_counts_afresh(self, state: StudioState):
+    def test_the_counter_begins_again(self, state: StudioState):
         sid = begin(state)
-        do(state, "carry_on", sid=sid, step=picture(state, sid).id)
+        do(state, "fresh_start", sid=sid, step=picture(state, sid).id)
         settle(state, sid)
         views = {view["id"]: view for view in state.session_snapshot("local", sid)["steps"]}
         assert views[steps(state, sid)[-1].id]["history"]["all"] == sum(

@@ -12,7 +12,7 @@ export function editHistory({ pictures, most, kept }) {
       h("p", {}, `It sees your words, ${count(pictures, "picture")} and the texts of this branch. On this computer it is shown at most ${most} pictures at once: when there are more, the oldest rounds are left out first. Nothing is deleted: every card stays here.`),
       h("label.option", {}, box, h("span", {}, h("b", {}, "Show it rejected sketches too"),
         h("small", {}, "Sketches from earlier rounds that were redrawn. Off: only what was accepted, and the last round."))),
-      h("p.info", {}, "To continue without what came before, choose “Fresh start from this” on any picture."),
+      h("p.info", {}, "To continue without what came before, choose “Start fresh from this” on any picture."),
       h("div.row.end", {}, h("button.btn", { type: "button", onclick: () => close() }, "Cancel"),
         h("button.btn.main", { type: "button", onclick: () => close(box.checked) }, "Save"))];
   });

@@ -50,6 +50,6 @@ export class PictureActions {
   }
 
   async freshStart(step) {
-    if (await this.commands.send("carry_on", { step: step.id })) this.toasts.show("On its own branch: the model now sees only your words and this picture.");
+    if (await this.commands.send("fresh_start", { step: step.id })) this.toasts.show("On its own branch: the model now sees only your words and this picture.");
   }
 }

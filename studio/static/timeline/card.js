@@ -7,7 +7,7 @@ import { Questions } from "./questions.js";
 import { TextEditor } from "./text_editor.js";
 
 const CUT = "The text was cut off at its maximum length. Edit the card to finish it yourself.";
-const FRESH_START = "Continue with a fresh start: the model sees only your words and this picture. This branch stays as it is.";
+const FRESH_START = "Continue from this picture alone: the model sees only your words and this picture. This branch stays as it is.";
 const REUSED = "The model had already read these words and pictures, so it didn't have to read them again";
 
 const quiet = (name, label, onclick, extra = {}) =>
@@ -46,7 +46,7 @@ function lines(pieces) {
 function who(step) {
   if (step.author === "model") return [step.draft && "draft", step.wish && "one more, as you asked", step.attempt && `again, seed ${step.attempt + 1}`].filter(Boolean).join(" · ");
   if (step.kind === "prompt") return step.edited_from ? "rewritten by you" : "";
-  if (step.start) return step.start === "upload" ? "yours, to start from" : "fresh start from here";
+  if (step.start) return step.start === "upload" ? "yours, to start from" : "started fresh from here";
   if (isPicture(step.kind)) return "your picture";
   return step.was ? `rewritten by you · was “${step.was}”` : "rewritten by you";
 }
@@ -193,7 +193,7 @@ export class Card {
         !step.start && this.#again(),
         quiet("compare", "Compare", () => this.viewing.compareWith(step), { "data-do": "compare" }),
         quiet("ask", "Ask", () => this.questions.ask(), { "data-do": "ask", title: "Ask the model about this picture" }),
-        !step.start && quiet("anchor", "Fresh start from this", () => pictures.freshStart(step), { "data-do": "fresh-start", title: FRESH_START }),
+        !step.start && quiet("anchor", "Start fresh from this", () => pictures.freshStart(step), { "data-do": "fresh-start", title: FRESH_START }),
         this.polish && quiet("polish", "Polish", () => steps.polish(step), { "data-do": "polish", title: POLISH }),
         this.#go())));
   }

@@ -101,7 +101,7 @@ export class Timeline {
     const branch = isPicture(step.kind) && this.tab.session.freshStart(step);
     if (!branch) return null;
     return this.#kept(`fresh ${step.id} ${branch.id} ${branch.name}`, () => h("p.note", {},
-      h("span", { dir: "auto" }, "Fresh start from this picture: ", h("b", {}, `branch “${clip(branch.name, 40)}”. `)),
+      h("span", { dir: "auto" }, "Started fresh from this picture: ", h("b", {}, `branch “${clip(branch.name, 40)}”. `)),
       h("button.link", { type: "button", onclick: () => this.navigation.travel(branch.id) }, "Open it")));
   }
 

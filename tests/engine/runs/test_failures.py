@@ -50,7 +50,7 @@ def test_torchs_own_words_for_too_little_memory_are_known() -> None:
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
 def test_too_little_memory_gets_advice_that_helps_in_the_middle_of_a_session(error: Exception) -> None:
     _, action = explain(error)
-    assert "fewer pictures" in action and "Start afresh from this" in action
+    assert "fewer pictures" in action and "Start fresh from this" in action
     assert "a new session with a smaller picture" in action, "a later picture keeps the size of the first"
 
 
