@@ -31,7 +31,7 @@ from engine.protocols.history import MAX_PICTURES
 from engine.protocols.process import inspect_text, plan_text, prompt_text
 from engine.protocols.prompts import default_prompts
 from engine.protocols.thoughts import reflection, thought_text
-from engine.runs.opened_model import OpenedModel
+from engine.runs.opened_model import OpenedModel, recommended
 from engine.serving.queue import Job, QuestionJob, RunJob
 
 COLOURS = {
@@ -206,13 +206,14 @@ def scripted_model(
     """The painter, or a :class:`ScriptedPainter` with these ``options``, with protocols by these names."""
     painter = painter or ScriptedPainter(**options)
     drivers = grammars.guided() if guided else grammars.native(default_prompts()["ask"])
+    offered = {name: drivers[name] for name in protocols}
     title, (width, height) = "Scripted painter · no model", painter.size
     return OpenedModel(
         painter,
-        {name: drivers[name] for name in protocols},
+        offered,
         title,
         about=f"{title} · about 0.1 s a picture of {width}x{height}",
-        settings=Settings.from_dict(sampling or {}),
+        settings=recommended(sampling or {}, offered),
         sampling=sampling or {},
     ).showing_at_most(max_pictures)
 

@@ -146,7 +146,7 @@ class TestRoutes:
         assert answer.status_code == 413
 
     def test_the_pages_files_cannot_be_left(self, client: TestClient):
-        assert client.get("/studio/assets/main.js").headers["content-type"].startswith("text/javascript")
+        assert client.get("/studio/assets/app/main.js").headers["content-type"].startswith("text/javascript")
         outside = ("..%2fx.js", "%2e%2e/x.js", "%2e%2e%2f%2e%2e%2fx.js", "%2ftmp%2fx.js")
         for name in (*outside, "..%2froutes.py", "%2e%2e/routes.py", "nothing.js", "routes.py", "", "sub"):
             assert client.get(f"/studio/assets/{name}").status_code == 404
