@@ -1,4 +1,4 @@
-"""Where the data files that ship with Restroke are: protocol texts, the default checkpoint."""
+"""Finds the data files that ship with Restroke: protocol texts, the default checkpoint."""
 
 from __future__ import annotations
 

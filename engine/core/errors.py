@@ -1,4 +1,4 @@
-"""Errors that several rooms raise or catch. No torch, so that whoever only reports them stays light."""
+"""Errors that several packages raise or catch. No torch, so that reporting one costs no import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sizes of picture that a checkpoint can draw. Plain numbers: the model's own checks stay its own."""
+"""The sizes of pictures that a checkpoint can draw, as plain numbers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ImageSizes:
             or max(height, width) > self.largest
         ):
             raise ValueError(
-                f"{width} × {height} pixels are no size that this model can draw: each side must be a "
+                f"this model can't draw {width} × {height} pixels: each side must be a "
                 f"multiple of {self.unit}, at most {self.largest}"
             )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 LIBRARIES = ("CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
-"""What torch says when a library of the card, or the driver itself, found no room."""
+"""What torch says when one of the GPU's libraries, or the driver itself, found no room."""
 
 
-def is_card_full(error: BaseException) -> bool:
-    """Whether a graphics card's memory ran out; by torch's name for it, since torch isn't known here."""
+def is_gpu_full(error: BaseException) -> bool:
+    """Whether a GPU's memory ran out; by the name of torch's error, since torch isn't imported here."""
     return type(error).__name__ == "OutOfMemoryError" or any(words in str(error) for words in LIBRARIES)
 
 

@@ -2,9 +2,9 @@
 
 A step is immutable and named by the hash of what made it: its parent, kind, author, payload
 (text fields and/or one image) and recipe. Timings and token counts are kept beside it, outside
-the hash, because the same step painted twice is the same step however long it took.
+the hash, because the same step made twice is the same step however long it took.
 
-Nothing here knows of torch, SQL or Gradio, so every room of the house can share it.
+No torch, SQL or Gradio here, so every package can use it.
 """
 
 from __future__ import annotations
@@ -118,9 +118,9 @@ def path_to(steps: Mapping[str, Step], tip: str) -> list[Step]:
 
 
 def round_numbers(trajectory: Sequence[Step]) -> list[int]:
-    """The round each step belongs to: 0 for the prompt and a picture to start from; a plan (or a think)
+    """The round that each step belongs to.
 
-    opens a new one.
+    The prompt and a picture to start from are in round 0; a plan, a thought or a reflection opens a new one.
     """
     numbers, now = [], 0
     for step in trajectory:
@@ -137,12 +137,12 @@ def last_image(trajectory: Sequence[Step]) -> Step | None:
 
 
 def step_seed(session_seed: int, depth: int, kind: str, attempt: int = 0) -> int:
-    """The seed of one step: from the session's seed and the step's place, in [0, 2**63).
+    """The seed of one step: from the session's seed and the step's depth, in [0, 2**63).
 
-    Place, not content: when a person rewrites a plan, the sketch under it starts from the noise
+    Depth, not content: when a person rewrites a plan, the sketch under it starts from the noise
     it started from before, so that what the words did not mention tends to stay. Two steps of one
-    trajectory never share a seed, because they never share a depth. ``attempt`` counts the
-    "again, with a new seed" wishes.
+    trajectory never share a seed, because they never share a depth. ``attempt`` counts how
+    often "again, with a new seed" was asked for.
     """
     digest = hashlib.sha256(canonical_json([session_seed, depth, kind, attempt])).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from engine.core.out_of_memory import is_card_full
+from engine.core.out_of_memory import is_gpu_full
 from engine.inference.prefill import Context, Workspace, copy_context
 from engine.model.attention import PastAttention, TokenAttention
 from engine.model.bagel import Bagel
@@ -125,8 +125,8 @@ class CudaGraphDecoder:
         self._free()
         config, device, dtype = self.model.config.language, self.model.device, self.model.dtype
         shape = (config.num_layers, config.num_kv_heads, capacity, config.head_dim)
-        kind = {"dtype": dtype, "device": device}
-        self._buffers = torch.zeros(shape, **kind), torch.zeros(shape, **kind)
+        keys = torch.zeros(shape, dtype=dtype, device=device)
+        self._buffers = keys, torch.zeros_like(keys)
         self._mask = torch.zeros(1, capacity, dtype=dtype, device=device)
         self._index = torch.zeros(1, dtype=torch.int64, device=device)
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
@@ -135,7 +135,7 @@ class CudaGraphDecoder:
         try:
             self._record()
         except RuntimeError as error:
-            if is_card_full(error):
+            if is_gpu_full(error):
                 self._free()  # or the memory would stay taken, and the next text go unrecorded
                 raise
             log.warning("text is written without a CUDA graph from now on, more slowly: %s", error)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
-from engine.core.out_of_memory import is_card_full, is_memory_full
+from engine.core.out_of_memory import is_gpu_full, is_memory_full
 from engine.inference.context_cache import ContextCache
 
 
@@ -19,7 +19,7 @@ def recover_from_out_of_memory(cache: ContextCache) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if is_card_full(error) or is_memory_full(error):
+        if is_gpu_full(error) or is_memory_full(error):
             traceback.clear_frames(error.__traceback__)  # they hold the tensors of the pass that failed
             cache.spill()
             gc.collect()

@@ -16,7 +16,7 @@ from engine.protocols.think import Think
 
 
 def native(asks: Mapping[str, str] | None = None) -> dict[str, Protocol]:
-    """The protocols for a model that was trained on them, by name; ``asks`` if it answers questions, too."""
+    """The protocols for a model that was trained on them, by name; ``asks`` if it also answers questions."""
     found = (Process(asks=asks), Direct(asks=asks), Think(asks=asks), Irg(asks=asks))
     return {protocol.name: protocol for protocol in found}
 

@@ -142,7 +142,7 @@ class Protocol(ABC):
         """What follows the trajectory's last step.
 
         ``chosen`` is the value of :attr:`Choose.options` that the model decided for, when the answer
-        without it was a ``Choose``; or "plan", when a person wishes for one more round. It counts only
+        without it was a ``Choose``; or "plan", when a person asked for one more round. It counts only
         where the model may end. Raises ``ValueError`` for an empty trajectory.
         """
 

@@ -119,7 +119,7 @@ def _prompt(trajectory: Sequence[Step]) -> str:
 
 
 def _last_words(trajectory: Sequence[Step]) -> str:
-    """What the newest picture was, or shall be, drawn by."""
+    """The words that the newest picture was, or will be, drawn from."""
     for step in reversed(trajectory):
         if step.kind == "plan":
             return neutral(step.fields["instruction"])

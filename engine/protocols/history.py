@@ -1,9 +1,9 @@
-"""What of a long trajectory the model is still shown: its memory. The steps themselves are never touched.
+"""Truncates a long trajectory to the history that the model is shown. The steps themselves stay as they are.
 
 Quality stays level up to about 20 pictures in a context and falls apart after that (UniLongGen, arXiv
-2603.07540); a small graphics card has room for fewer. So the prompt, the accepted pictures and the last
+2603.07540); a small GPU has room for fewer. So the prompt, the accepted pictures and the last
 round stay, rejected sketches may go, and when there are still too many pictures the oldest rounds go,
-several at once: every change near the root costs the whole context's prefill, so it shall be rare.
+several at once: every change near the root costs the whole context's prefill, so it should be rare.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from engine.core.trajectory import Step, round_numbers
 MAX_PICTURES = 20
 """More pictures than this are never shown to the model at once."""
 DROP_AT_ONCE = 8
-"""So many pictures leave the memory together when it is full, or half of what a smaller one holds."""
+"""So many pictures leave the history together when it is full, or half of what a smaller one holds."""
 
 
 def truncate_history(

@@ -1,4 +1,4 @@
-"""The words that the guided drivers tell a model: the house's, and those a checkpoint puts in their place.
+"""The prompts of the guided drivers: the default ones, and those a checkpoint puts in their place.
 
 They are data (``assets/protocols/guided.toml``, a checkpoint's ``protocol.toml``) and checked when they are
 read, so that a slip in a file is a sentence at the start and not a failure in the middle of a picture.
@@ -17,21 +17,21 @@ from pathlib import Path
 from engine.core.assets import asset
 
 OWN = "protocol.toml"
-"""The file in a checkpoint folder that overrides the house's words."""
+"""The file in a checkpoint folder that overrides the default prompts."""
 
 Prompts = Mapping[str, Mapping[str, str]]
-"""Section → name → words; a text may have places in braces."""
+"""Section → name → text; a text may have placeholders in braces."""
 
 
 @cache
 def default_prompts() -> Prompts:
-    """The words of ``assets/protocols/guided.toml``."""
+    """The prompts of ``assets/protocols/guided.toml``."""
     with asset("protocols/guided.toml").open("rb") as file:
         return _stripped(tomllib.load(file))
 
 
 def prompts_of(folder: Path) -> Prompts:
-    """The house's words with those of the folder's ``protocol.toml`` in their place, if it has one.
+    """The default prompts, with those of the folder's ``protocol.toml`` in their place if it has one.
 
     Raises ``ValueError`` with what is wrong in the file: no TOML, an unknown name, another set of places.
     """

@@ -1,4 +1,4 @@
-"""The think protocol: the prompt, a thought about what the picture shall show, then one picture."""
+"""The think protocol: the prompt, a thought about what the picture should show, then one picture."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Think(Process):
 
     name = "think"
     title = "Think first"
-    sentence = "Thinks about what the picture shall show, then draws it once."
+    sentence = "Thinks about what the picture should show, then draws it once."
     round_kinds = ("think", "image")
     has_rounds = False
 

@@ -1,1 +1,1 @@
-"""Runs: walks a protocol over a painter, step by step, within limits; failures in sentences; questions."""
+"""An opened model, and runs of a protocol on it: step by step, within limits, with failures in sentences."""

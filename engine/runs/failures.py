@@ -1,4 +1,4 @@
-"""What went wrong in a step or in opening a model, in sentences: the cause, what is safe, what to do next."""
+"""What went wrong in a step, or while a model was opened, in sentences: the cause and what to do next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.progress import LoadingCancelled
 from engine.core.errors import GenerationError
 from engine.core.events import StepFailed
-from engine.core.out_of_memory import is_card_full, is_memory_full
+from engine.core.out_of_memory import is_gpu_full, is_memory_full
 from engine.core.trajectory import NOUNS
 
 log = logging.getLogger(__name__)
@@ -50,17 +50,17 @@ def explain(error: Exception) -> tuple[str, str]:
     chain = list(_causes(error))
     if any(map(_is_full_disk, chain)):
         return f"The disk is full. {SAFE}", "Free some space, then continue."
-    if any(map(is_card_full, chain)):
+    if any(map(is_gpu_full, chain)):
         return (
-            f"The graphics card had not enough memory for this step. {SAFE}",
+            f"The GPU ran out of memory in this step. {SAFE}",
             f"{FEWER} A --profile that needs less helps too.",
         )
     if any(map(is_memory_full, chain)):
         return (
-            f"There was not enough memory for this step. {SAFE}",
+            f"Memory ran out in this step. {SAFE}",
             f"Close other programs, then continue. {FEWER}",
         )
-    if hasattr(error, "next_action"):  # a recorder's own error, in whole sentences already
+    if hasattr(error, "next_action"):  # a recorder's own error, already in sentences
         return str(error), error.next_action
     log.error("unexpected error in a step", exc_info=error)
     return f"Something unexpected went wrong ({_named(error)}). {SAFE}", "Continue to try this step again."
@@ -79,14 +79,14 @@ def explain_opening(error: Exception) -> tuple[str, str]:
     chain = list(_causes(error))
     if any(map(_is_full_disk, chain)):
         return "The model could not be opened: the disk is full.", "Free some space, then start again."
-    if any(map(is_card_full, chain)):
+    if any(map(is_gpu_full, chain)):
         return (
-            "The model could not be opened: the graphics card has not enough memory for it.",
-            "Close what else uses the card, or start Restroke again with a --profile that needs less.",
+            "The model could not be opened: the GPU doesn't have enough memory for it.",
+            "Close what else uses the GPU, or start Restroke again with a --profile that needs less.",
         )
     if any(map(is_memory_full, chain)):
         return (
-            "The model could not be opened: there is not enough memory for it.",
+            "The model could not be opened: there isn't enough memory for it.",
             "Close other programs, or start Restroke again with a --profile that needs less.",
         )
     return (

@@ -1,7 +1,4 @@
-"""Whether a run goes on: what its mode and its caps say, and whether somebody stopped it.
-
-Nothing is made here.
-"""
+"""The limits of a run: where its mode or a cap ends it, and the check that a person's stop raises from."""
 
 from __future__ import annotations
 
@@ -20,9 +17,9 @@ if TYPE_CHECKING:
 def after_step(
     step: Step, settings: Settings, *, steps_made: int, seconds: float, steps_limit: int | None = None
 ) -> RunPaused | RunDone | None:
-    """What the mode of going and the clock say once ``step`` is there; None to go on.
+    """How a run pauses or ends after ``step``, by its mode and its time limit; None to go on.
 
-    ``steps_made`` and ``seconds`` count this run's own steps, not its time in a queue.
+    ``steps_made`` and ``seconds`` count this run's own steps, not its time in the queue.
     """
     if settings.mode == "pause_on_fault" and step.is_fault:
         return RunPaused("The inspection found a fault. Look at it, then continue.")

@@ -31,8 +31,8 @@ class OpenedModel:
 
     ``protocols`` are those that the checkpoint offers, by name, each with the driver it needs and showing
     the model no more than ``max_pictures`` at once. ``sampling`` are the settings that the checkpoint
-    recommends, ``settings`` the same with all others. ``about`` is a line about what runs and how fast.
-    ``folder`` is the checkpoint's, ``vocabulary`` the words it knows where it doesn't know all.
+    recommends, ``settings`` the same with the defaults for all others. ``about`` is a line about what runs
+    and how fast. ``folder`` is the checkpoint's, ``vocabulary`` the words it knows where it doesn't know all.
     """
 
     painter: Painter
@@ -96,7 +96,7 @@ def open_placed(found: Placement, *, copy: bool = False, loading: Loading | None
 
 
 def with_protocols(painter: Painter) -> OpenedModel:
-    """A painter with the protocols, settings and words of its checkpoint's folder.
+    """A painter with the protocols, settings and vocabulary of its checkpoint's folder.
 
     Raises ``CheckpointError`` when what the folder says of them can't be used.
     """

@@ -1,6 +1,6 @@
-"""``python -m engine paint``: one run without a browser, into a folder of PNGs and a trajectory.json.
+"""``restroke paint``: one run without a browser, into a folder of PNGs and a trajectory.json.
 
-Every finished step is on disk before the next begins, so stopping it loses only the step under way.
+Every finished step is on disk before the next begins, so stopping it loses only the step in progress.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ STOPPED = 130
 
 
 class CannotPaintError(Exception):
-    """What keeps a painting from beginning, as one sentence."""
+    """Why a run can't begin, as one sentence."""
 
 
 def add_to(commands: Any) -> None:
-    """Adds ``paint`` and its options to the engine's commands."""
+    """Adds ``paint`` and its options to the commands of ``restroke``."""
     parser = commands.add_parser(
         "paint", help="paint one prompt", description="Paints one prompt, step by step, into a folder."
     )
@@ -57,14 +57,14 @@ def add_to(commands: Any) -> None:
         help="how: " + " ".join(f"{name}: {protocols.get(name).sentence}" for name in protocols.NAMES),
     )
     parser.add_argument(
-        "--seed", metavar="N", type=_seed, help="the same seed paints the same (default: a new one)"
+        "--seed", metavar="N", type=_seed, help="the same seed gives the same pictures (default: a new one)"
     )
     add_placement_options(parser)
     parser.add_argument(
         "--out",
         metavar="DIR",
         type=Path,
-        help="where to (default: painting-1, or the next free number, here)",
+        help="the folder for the pictures (default: painting-1 here, or the next free number)",
     )
     parser.add_argument("--json", action="store_true", help="print the trajectory as JSON and nothing else")
     parser.set_defaults(call=_call)
@@ -120,7 +120,7 @@ def _folder(wanted: Path | None) -> tuple[Path, bool]:
     """The folder to paint into, and whether it was made for this."""
     folder = wanted or next(p for n in itertools.count(1) if not (p := Path(f"painting-{n}")).exists())
     if (folder / TRAJECTORY).exists():
-        raise CannotPaintError(f"{folder} holds a painting already; name another folder with --out DIR")
+        raise CannotPaintError(f"{folder} already holds a run; name another folder with --out DIR")
     try:
         is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,30 +154,30 @@ def paint(
             f"this model was not trained to work by {protocol}; it offers {', '.join(model.protocols)}"
         )
     settings = model.settings.replace(protocol=protocol, mode="auto")
-    painting = RunFolder(folder, prompt, protocol, seed, model.fingerprint)
+    run_folder = RunFolder(folder, prompt, protocol, seed, model.fingerprint)
     cancel = threading.Event()
     try:
-        painting.save()
+        run_folder.save()
         with _ctrl_c(cancel), _Progress(quiet=as_json) as progress:
             for event in run(
                 model,
                 model.protocols[protocol],
-                painting.steps,
+                run_folder.steps,
                 settings,
-                pixels=painting.pixels,
-                keep_image=painting.keep_image,
+                pixels=run_folder.pixels,
+                keep_image=run_folder.keep_image,
                 session_seed=seed,
                 cancel=cancel,
             ):
-                painting.follow(event)
-                progress.follow(event, painting.files)
+                run_folder.follow(event)
+                progress.follow(event, run_folder.files)
     except OSError as error:
         raise CannotPaintError(" ".join(explain(error))) from error
     if as_json:
-        print(json.dumps(painting.as_dict(), indent=2))  # in ASCII, so that it is JSON in any encoding
-    where = f"{len(painting.files)} pictures and {TRAJECTORY} are in {folder} (seed {seed})"
-    print(f"{painting.reason}\n{where}", file=sys.stderr if as_json else sys.stdout)
-    return {"failed": 1, "cancelled": STOPPED}.get(painting.state, 0)
+        print(json.dumps(run_folder.as_dict(), indent=2))  # in ASCII, so that it is JSON in any encoding
+    where = f"{len(run_folder.files)} pictures and {TRAJECTORY} are in {folder} (seed {seed})"
+    print(f"{run_folder.reason}\n{where}", file=sys.stderr if as_json else sys.stdout)
+    return {"failed": 1, "cancelled": STOPPED}.get(run_folder.state, 0)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""A painting in a plain folder: PNGs and a trajectory.json, whole after every step.
+"""A run of the command line in a plain folder: PNGs and a trajectory.json, whole after every step.
 
-For the command line. The studio's memory is another matter, with its own rules.
+The studio keeps its sessions in a store of its own (:mod:`sessions`).
 """
 
 from __future__ import annotations

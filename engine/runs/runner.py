@@ -56,8 +56,8 @@ def advance(
     The last event is ``StepFinished``, ``StepFailed``, ``RunDone`` or ``RunCancelled``; no exception
     leaves it. ``cancel`` is looked at while the trajectory is read, after every token and flow update, and
     once more before a picture is kept, so that a cancelled step leaves nothing behind. ``attempt`` counts
-    the wishes for "again, with a new seed". ``more``: the person wishes for one more round, so where the
-    model would be asked whether to end it is not (budget forcing, as UniT has it).
+    how often "again, with a new seed" was asked for. ``more``: the person asked for one more round, so the
+    model isn't asked whether to end where it would be (budget forcing, as UniT has it).
     """
     making = _Making(model, protocol, trajectory, settings, pixels, session_seed, attempt, cancel, more)
     kind = "step"
@@ -141,8 +141,8 @@ class _Making:
         self.check()
         ask = self.protocol.next(self.trajectory, self.settings)
         if self.more:
-            wished = self.protocol.next(self.trajectory, self.settings, chosen="plan")
-            self.more, ask = wished != ask, wished  # in the middle of a round the wish changes nothing
+            one_more = self.protocol.next(self.trajectory, self.settings, chosen="plan")
+            self.more, ask = one_more != ask, one_more  # in the middle of a round it changes nothing
         if isinstance(ask, Choose):
             options = ask.options
             self.choice = self.model.painter.choose(
@@ -182,6 +182,7 @@ class _Making:
     def _read(self, ask: Write, raw: str) -> dict[str, str] | None:
         fields = self.protocol.parse(ask.kind, raw)
         if fields is None and not ask.may_end:
+            # Shown to the model, so it stays as it is.
             why = "one more round is wished for" if self.more else "nothing is drawn yet"
             raise ParseError(f"it says that nothing is left to do, and {why}")
         return fields
@@ -286,8 +287,8 @@ class _Making:
             recipe["wish"] = "one more round"
         if self.protocol.prompts:
             recipe["prompts"] = self.protocol.prompts
-        wish, used = self.settings.as_dict(), settings.as_dict()
-        if image and (preset := sorted(name for name in wish if wish[name] != used[name])):
+        chosen, used = self.settings.as_dict(), settings.as_dict()
+        if image and (preset := sorted(name for name in chosen if chosen[name] != used[name])):
             recipe["preset"] = preset  # names of the settings that are the protocol's, not the person's
         parent = self.trajectory[-1].id
         return StepFinished(Step(parent, kind, "model", fields or {}, image, recipe, self.result))

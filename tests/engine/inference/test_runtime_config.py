@@ -81,10 +81,10 @@ def test_memory_that_runs_out_fails_the_step_and_the_next_one_works(painter: Pai
     failed = desk.make(path)
     hook.remove()
     assert isinstance(failed, StepFailed) and failed.kind == "sketch"
-    assert "not enough memory" in failed.cause and "smaller picture" in failed.next_action
+    assert "Memory ran out" in failed.cause and "smaller picture" in failed.next_action
     assert isinstance(desk.make(path), StepFinished)
     hook = painter.autoencoder.decoder.register_forward_pre_hook(lambda *_: torch.empty(2**60))
-    assert "not enough memory" in desk.make(path).cause
+    assert "Memory ran out" in desk.make(path).cause
     hook.remove()
     assert painter.cache.device.bytes == 0 < painter.cache.host.bytes, "contexts made room, and are not lost"
     again = desk.make(path)
@@ -106,7 +106,7 @@ def test_memory_that_runs_out_elsewhere_leaves_the_engine_whole_too(painter: Pai
     hook = part.register_forward_pre_hook(lambda *_: torch.empty(2**60))
     failed = desk.make(path)
     hook.remove()
-    assert isinstance(failed, StepFailed) and "not enough memory" in failed.cause
+    assert isinstance(failed, StepFailed) and "Memory ran out" in failed.cause
     again = desk.make(path)
     assert not isinstance(again, StepFailed) or "could not be read" in again.cause
 

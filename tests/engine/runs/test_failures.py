@@ -40,9 +40,9 @@ def test_the_memorys_sentences_are_passed_on_as_they_are() -> None:
 
 def test_torchs_own_words_for_too_little_memory_are_known() -> None:
     cause, action = explain(raised(lambda: torch.empty(2**60)))
-    assert cause == f"There was not enough memory for this step. {SAFE}" and "smaller picture" in action
+    assert cause == f"Memory ran out in this step. {SAFE}" and "smaller picture" in action
     cause, action = explain(torch.OutOfMemoryError("CUDA out of memory."))
-    assert cause.startswith("The graphics card") and "--profile" in action
+    assert cause.startswith("The GPU ran out") and "--profile" in action
     for words in ("CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ..."):
         assert explain(RuntimeError(words))[0] == cause, "libraries of the card say it so"
 
@@ -68,8 +68,8 @@ def test_a_folder_that_cannot_be_a_model_says_itself_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("error", "cause", "action"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory."), "graphics card", "--profile"),
-        (MemoryError(), "not enough memory", "Close other programs"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "GPU doesn't have enough memory", "--profile"),
+        (MemoryError(), "there isn't enough memory", "Close other programs"),
         (OSError(errno.ENOSPC, "No space left on device"), "disk is full", "Free some space"),
         (KeyError("hidden_size"), "KeyError: 'hidden_size'", "restroke.log"),
     ],
