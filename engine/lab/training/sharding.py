@@ -8,20 +8,22 @@ plugin of accelerate calls too, but on GPUs only). How big that leaves each proc
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING, TypeGuard
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils._pytree import register_pytree_node
 from torch.utils.checkpoint import checkpoint
 
 from engine.model.bagel import Bagel
 from engine.model.language import GEN, DecoderLayer, ExpertRows
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 LAYERS = "language_model.model.layers."
 
@@ -46,6 +48,9 @@ def shard(module: nn.Module, model: Bagel, accelerator: Accelerator) -> None:
     """
     if accelerator.num_processes < 2:
         raise ValueError("one process has nothing to split: start several with accelerate launch")
+    from torch.distributed.device_mesh import init_device_mesh  # these take seconds, and most trainings
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard  # are of one process
+
     mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
     half = torch.bfloat16 if accelerator.mixed_precision == "bf16" else None
     policy = MixedPrecisionPolicy(param_dtype=half, reduce_dtype=torch.float32, cast_forward_inputs=False)
@@ -79,27 +84,37 @@ def _nothing(parameters: Iterable[Tensor]) -> Tensor:
     return sum(p.flatten()[0].float() for p in parameters if p.requires_grad) * 0
 
 
+def _is_split(value: Tensor) -> TypeGuard[DTensor]:
+    """Whether a tensor is split over processes; then its class was imported by :func:`shard`."""
+    tensor = sys.modules.get("torch.distributed.tensor")
+    return tensor is not None and isinstance(value, tensor.DTensor)
+
+
 def local(value: Tensor) -> Tensor:
     """This process's part of a tensor, sharing its memory; a tensor that isn't split as it is."""
-    return value.to_local() if isinstance(value, DTensor) else value
+    return value.to_local() if _is_split(value) else value
 
 
 def gathered(part: Tensor, like: Tensor) -> Tensor:
     """The whole tensor, of which every process has a ``part`` as of ``like``."""
-    if not isinstance(like, DTensor):
+    if not _is_split(like):
         return part
+    from torch.distributed.tensor import DTensor
+
     size = {"shape": like.shape, "stride": like.stride()}
     return DTensor.from_local(part, like.device_mesh, like.placements, run_check=False, **size).full_tensor()
 
 
 def whole(value: Tensor) -> Tensor:
     """A tensor with the parts of all processes, each of which must ask."""
-    return value.full_tensor() if isinstance(value, DTensor) else value
+    return value.full_tensor() if _is_split(value) else value
 
 
 def spread(value: Tensor, like: Tensor) -> Tensor:
     """A whole tensor, the same in every process, split as ``like`` is."""
-    if not isinstance(like, DTensor):
+    if not _is_split(like):
         return value
+    from torch.distributed.tensor import distribute_tensor
+
     there = value.to(like.device)
     return distribute_tensor(there, like.device_mesh, like.placements, src_data_rank=None)

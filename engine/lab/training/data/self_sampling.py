@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from engine import protocols
 from engine.core.events import StepFinished
-from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.lab.storybook.drawing.render import render
 from engine.lab.storybook.judging.judge import judge
@@ -40,6 +39,7 @@ from engine.runs.runner import run
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from engine.core.settings import Settings
     from engine.runs.opened_model import OpenedModel
 
 OWN_PLANS = 0.5

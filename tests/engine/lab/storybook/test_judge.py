@@ -31,21 +31,21 @@ SCENE = Scene(
 
 def test_clean_renders_are_read_exactly() -> None:
     rng = random.Random(2024)
-    scenes = [sample_scene(rng) for _ in range(80)]
+    scenes = [sample_scene(rng) for _ in range(40)]
     wrong = [(faults(scene, seen), scene) for scene in scenes if faults(scene, seen := judge(render(scene)))]
-    assert len(wrong) <= 1, wrong
+    assert not wrong
 
 
 def test_soft_noisy_renders_are_read() -> None:
     rng, noise = random.Random(7), np.random.default_rng(7)
-    scenes = [sample_scene(rng) for _ in range(40)]
+    scenes = [sample_scene(rng) for _ in range(24)]
     right = 0
     for scene in scenes:
         soft = np.asarray(render(scene).filter(ImageFilter.GaussianBlur(1.5)), float) + noise.normal(
             0, 6, (256, 256, 3)
         )
         right += not faults(scene, judge(Image.fromarray(soft.clip(0, 255).astype(np.uint8))))
-    assert right >= 39
+    assert right == len(scenes)
 
 
 def test_places_and_sizes_are_measured() -> None:

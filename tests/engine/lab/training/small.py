@@ -10,6 +10,12 @@ from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
 SMALL_AUTOENCODER = AutoencoderConfig(
     ch=16, ch_mult=(1, 1, 1, 1, 1), num_res_blocks=1, z_channels=16, norm_groups=4
 )
+"""One that can learn."""
+
+TINY_AUTOENCODER = AutoencoderConfig(
+    ch=4, ch_mult=(1, 1, 1, 1, 1), num_res_blocks=1, z_channels=16, norm_groups=4
+)
+"""One that only has to encode."""
 
 
 def small_model(vocabulary: int = 800) -> Bagel:

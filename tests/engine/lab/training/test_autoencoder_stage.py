@@ -23,17 +23,17 @@ class TestTheAutoencoderStage:
     ) -> None:
         monkeypatch.setattr(autoencoder_training, "CONFIG", SMALL_AUTOENCODER)
         monkeypatch.setattr(autoencoder_training, "HELD_OUT", 1)
-        monkeypatch.setattr(autoencoder_training, "crop_size", lambda progress: (64, 4))
-        weights = autoencoder_training.train(tmp_path, steps=8, device="cpu", pool=4)
+        monkeypatch.setattr(autoencoder_training, "crop_size", lambda progress: (32, 4))
+        weights = autoencoder_training.train(tmp_path, steps=5, device="cpu", pool=4)
         before = json.loads((tmp_path / "autoencoder.json").read_text())
-        autoencoder_training.train(tmp_path, steps=24, device="cpu", pool=4)
+        autoencoder_training.train(tmp_path, steps=15, device="cpu", pool=4)
         after = json.loads((tmp_path / "autoencoder.json").read_text())
-        assert (before["steps"], after["steps"]) == (8, 24)
+        assert (before["steps"], after["steps"]) == (5, 15)
         (first,), (kept, last) = before["curve"], after["curve"]
         assert first == kept and last["psnr"] > first["psnr"]
         model = Autoencoder(SMALL_AUTOENCODER)
         model.load_state_dict(load_file(weights))
-        pixels = autoencoder_training.to_pixels(autoencoder_training.picture_pool(2, 5))
+        pixels = autoencoder_training.to_pixels(autoencoder_training.picture_pool(1, 5))
         latent = model.encode(pixels)
         assert 0.3 < latent.std() < 3
         spread = torch.exp(0.5 * model.encode_moments(pixels)[1]) * SMALL_AUTOENCODER.scale_factor
@@ -43,8 +43,8 @@ class TestTheAutoencoderStage:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(autoencoder_training, "CONFIG", SMALL_AUTOENCODER)
-        monkeypatch.setattr(autoencoder_training, "HELD_OUT", 2)
-        monkeypatch.setattr(autoencoder_training.DecoderOnly, "crops", lambda self, progress: (64, 4))
+        monkeypatch.setattr(autoencoder_training, "HELD_OUT", 1)
+        monkeypatch.setattr(autoencoder_training.DecoderOnly, "crops", lambda self, progress: (32, 4))
         with pytest.raises(FileNotFoundError, match="train an autoencoder first"):
             autoencoder_training.train(tmp_path, steps=1, device="cpu", decoder_only=True)
         torch.manual_seed(0)
@@ -52,10 +52,10 @@ class TestTheAutoencoderStage:
         save_file(before, tmp_path / "ae.safetensors")
         module = autoencoder_training.DecoderOnly(tmp_path / "ae.safetensors")
         held_out = autoencoder_training.to_pixels(
-            autoencoder_training.picture_pool(2, 2, sample_held_out_scene)
+            autoencoder_training.picture_pool(1, 2, sample_held_out_scene)
         )
         first = autoencoder_training.quality(module, held_out)
-        autoencoder_training.train(tmp_path, steps=20, device="cpu", pool=4, decoder_only=True)
+        autoencoder_training.train(tmp_path, steps=12, device="cpu", pool=4, decoder_only=True)
         after = load_file(tmp_path / "ae.safetensors")
         changed = {k.split(".")[0] for k in before if not torch.equal(before[k], after[k])}
         assert changed == {"decoder"}

@@ -66,7 +66,7 @@ class TestBeginningFromACheckpoint:
         assert torch.allclose(moved[ids["Ġlanterns"]], table[pieces].mean(0))
 
     def test_what_a_word_means_survives_another_tokenizer(self, tmp_path: Path) -> None:
-        make_tokenizer(tmp_path, 0, count=200)
+        make_tokenizer(tmp_path, 0, count=60)
         begin_from(default_checkpoint(), tmp_path, 0, new_words=True)
         tokenizer = make_tokenizer(tmp_path, 0)
         weights = load_file(tmp_path / "unified.start.safetensors")

@@ -23,11 +23,11 @@ from engine.lab.training.data.variants import DataVariant
 from engine.lab.training.packing import NoisedSplit, Split, TextSplit, VaeSplit, VitSplit
 from engine.lab.training.samples import StorybookSampler, image_targets
 from engine.lab.training.shards import EncodedScript, ShardDataset, write_shard
-from engine.model.autoencoder import Autoencoder, AutoencoderConfig
+from engine.model.autoencoder import Autoencoder
 from engine.runs.runner import run
+from tests.engine.lab.training.small import TINY_AUTOENCODER
 from tests.scripted import MemoryRecorder, scripted_model
 
-SMALL = AutoencoderConfig(ch=16, ch_mult=(1, 1, 1, 1, 1), num_res_blocks=1, z_channels=16, norm_groups=4)
 TOKENS = SpecialTokens(0, 1, 2, 3, 4)
 
 
@@ -35,7 +35,7 @@ TOKENS = SpecialTokens(0, 1, 2, 3, 4)
 def sampler(tmp_path_factory: pytest.TempPathFactory) -> StorybookSampler:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("shards")
-    write_shard(folder, 0, Autoencoder(SMALL), seed=0, count=16, device="cpu")
+    write_shard(folder, 0, Autoencoder(TINY_AUTOENCODER), seed=0, count=16, device="cpu")
     return StorybookSampler(ShardDataset(folder), lambda text: [ord(letter) for letter in text], TOKENS)
 
 

@@ -84,7 +84,9 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, monkeypatch: pytest
         shutil.copytree(tmp_path / "one", tmp_path / name)
     trained(tmp_path / "longer", LONGER)
     ports = {name: free_port() for name in ("copied", "split", "resumed")}
-    multiprocessing.spawn(process, (ports, tmp_path), nprocs=2)
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload([__name__, "torch.distributed.fsdp"])  # the two share what it has imported
+    multiprocessing.start_processes(process, (ports, tmp_path), nprocs=2, start_method="forkserver")
     for name, wanted in (("copied", "one"), ("split", "one"), ("resumed", "longer")):
         log, other = (json.loads((tmp_path / n / "unified.json").read_text()) for n in (wanted, name))
         assert other["images"] == log["images"] > 0

@@ -21,9 +21,9 @@ from engine.lab.training.data.split import is_held_out
 from engine.lab.training.data.variants import DataVariant
 from engine.lab.training.samples import image_targets
 from engine.lab.training.shards import SEEN_SIDE, ShardDataset, make_scripts, picture, write_shard
-from engine.model.autoencoder import Autoencoder, AutoencoderConfig
+from engine.model.autoencoder import Autoencoder
+from tests.engine.lab.training.small import TINY_AUTOENCODER
 
-SMALL = AutoencoderConfig(ch=16, ch_mult=(1, 1, 1, 1, 1), num_res_blocks=1, z_channels=16, norm_groups=4)
 OWN = DataVariant(critique="self-sampled")
 PURPLE = Image.new("RGB", (256, 256), (90, 20, 160))
 
@@ -40,7 +40,16 @@ def sampled(tmp_path: Path) -> Path:
 
 def test_a_painted_picture_is_seen_and_never_drawn(sampled: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    write_shard(tmp_path, 0, Autoencoder(SMALL), seed=0, count=20, device="cpu", variant=OWN, sampled=sampled)
+    write_shard(
+        tmp_path,
+        0,
+        Autoencoder(TINY_AUTOENCODER),
+        seed=0,
+        count=20,
+        device="cpu",
+        variant=OWN,
+        sampled=sampled,
+    )
     dataset = ShardDataset(tmp_path)
     small = np.asarray(PURPLE.resize((SEEN_SIDE, SEEN_SIDE)))
     painted = {i for i, seen in enumerate(dataset.process[0].seen) if np.array_equal(seen.numpy(), small)}

@@ -38,7 +38,7 @@ from engine.lab.training.state import read_log
 from engine.lab.training.unified import TrainingRun, draw_samples, micro_batches, train
 from engine.model.autoencoder import Autoencoder
 from tests.engine.lab.command_line import restroke
-from tests.engine.lab.training.small import SMALL_AUTOENCODER, small_model, small_plan
+from tests.engine.lab.training.small import TINY_AUTOENCODER, small_model, small_plan
 from tests.engine.model.test_packed_forward import TOKENS
 
 
@@ -49,13 +49,13 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("work")
     write_shards(
         folder / "shards" / USUAL.name,
-        Autoencoder(SMALL_AUTOENCODER),
+        Autoencoder(TINY_AUTOENCODER),
         shards=1,
         seed=0,
         count=30,
         device="cpu",
     )
-    make_tokenizer(folder, 0, count=200)
+    make_tokenizer(folder, 0, count=60)
     return folder
 
 
@@ -289,6 +289,9 @@ class TestTheUnifiedStage:
         plan = tmp_path / "plan.toml"
         plan.write_text("\n".join((stage, first, stage, own)))
         begin_from(default_checkpoint(), tmp_path, 0)
+        config = json.loads((tmp_path / "config.json").read_text())
+        config["sampling"]["timesteps"] = 8
+        (tmp_path / "config.json").write_text(json.dumps(config))
         where = [f"--work={tmp_path}", f"--plan={plan}", "--device=cpu", "--shards=1"]
         assert restroke("train", "data", *where) == 0
         assert [folder.name for folder in (tmp_path / "shards").iterdir()] == ["varied_none"]
