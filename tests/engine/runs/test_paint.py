@@ -93,7 +93,7 @@ def test_a_profile_that_cannot_run_here_is_refused_with_the_reason(tmp_path, cap
     monkeypatch.setattr("engine.placement.planner.gpus_here", list)
     wish = ["--checkpoint", str(CKPT), "--out", str(tmp_path / "out"), "--profile", "12gb"]
     assert main(["paint", "a cat", *wish]) == 1
-    assert "12gb is for a graphics card, and torch finds none" in capsys.readouterr().err
+    assert "12gb is for a GPU, and torch finds none" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
