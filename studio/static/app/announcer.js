@@ -1,7 +1,7 @@
 // Says the news of the open session to people who listen to the page.
 
 import { h, setText } from "../lib/dom.js";
-import { DOING, STAGES, seconds } from "./words.js";
+import { DOING, STAGES, seconds } from "../lib/words.js";
 
 export class Announcer {
   constructor() {

@@ -11,6 +11,9 @@ import { EventStream } from "../lib/event_stream.js";
 import { Redraw } from "../lib/redraw.js";
 import { PictureActions } from "../picture/picture_actions.js";
 import { Viewing } from "../picture/viewing.js";
+import { SessionPage } from "../session/session_page.js";
+import { SessionSettings } from "../session/session_settings.js";
+import { Tab } from "../state/tab.js";
 import { CardFocus } from "../timeline/card_focus.js";
 import { StepActions } from "../timeline/step_actions.js";
 import { Announcer } from "./announcer.js";
@@ -18,9 +21,6 @@ import { Commands } from "./commands.js";
 import { receiveDrops } from "./drops.js";
 import { listenToKeys } from "./keyboard.js";
 import { Navigation } from "./navigation.js";
-import { SessionPage } from "./session_page.js";
-import { SessionSettings } from "./session_settings.js";
-import { Tab } from "./tab.js";
 import { WordHints } from "./word_hints.js";
 
 export class App {

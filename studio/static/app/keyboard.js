@@ -1,16 +1,6 @@
 // The keyboard: j and k or arrows between cards, e edit, r run, s stop, c compare, ? help.
 
-import { openDialog } from "../dialogs/dialog.js";
-import { h } from "../lib/dom.js";
-
-const KEYS = [["j ↓", "next card"], ["k ↑", "previous card"], ["e", "edit this card"], ["r", "run from this card"],
-  ["s", "stop"], ["c", "compare with the picture before"], ["Ctrl Enter", "save and run, while editing"],
-  ["Esc", "leave a field or a dialog"], ["?", "this help"]];
-
-export function showKeys() {
-  return openDialog("Keyboard shortcuts", () => [h("dl.keys", {}, ...KEYS.flatMap(([key, does]) => [
-    h("dt", {}, ...key.split(" ").map((one) => h("kbd", {}, one))), h("dd", {}, does)]))]);
-}
+import { showKeys } from "../dialogs/keys.js";
 
 export function listenToKeys({ tab, focus, steps, viewing }) {
   const runFocused = () => {

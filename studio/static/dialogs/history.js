@@ -1,8 +1,8 @@
 // What the model sees of a branch, and whether rejected sketches are part of it.
 
-import { count } from "../app/words.js";
-import { openDialog } from "./dialog.js";
 import { h } from "../lib/dom.js";
+import { count } from "../lib/words.js";
+import { openDialog } from "./dialog.js";
 
 /** Resolves with whether rejected sketches are kept in the history, or null. */
 export function editHistory({ pictures, most, kept }) {

@@ -1,7 +1,7 @@
 // The settings of a session in plain words, as a dialog.
 
-import { MODES, QUALITIES, REFLECTIONS } from "../app/words.js";
 import { h, icon } from "../lib/dom.js";
+import { MODES, QUALITIES, REFLECTIONS } from "../lib/words.js";
 import { openDialog } from "./dialog.js";
 import { SizePicker } from "./size_picker.js";
 

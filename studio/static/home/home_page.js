@@ -1,8 +1,8 @@
 // The first page: words to begin with, examples, and earlier pictures.
 
-import { StopLoading, modelLine } from "../app/model_status.js";
-import { drafts } from "../lib/drafts.js";
 import { growWithText, h, icon, setText } from "../lib/dom.js";
+import { drafts } from "../lib/drafts.js";
+import { StopLoading, modelLine } from "./model_status.js";
 import { SessionList } from "./session_list.js";
 import { StartPicture } from "./start_picture.js";
 

@@ -1,8 +1,8 @@
 // The list of sessions: pictures, names, search, and what can be done with one.
 
-import { ago, count } from "../app/words.js";
 import { openDialog } from "../dialogs/dialog.js";
 import { arrange, h, icon, setText, swapPicture } from "../lib/dom.js";
+import { ago, count } from "../lib/words.js";
 
 export class SessionList {
   /** `layout`: "grid" for the first page, "rows" for the column beside a session. */

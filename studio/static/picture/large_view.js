@@ -1,7 +1,7 @@
 // The large view: the chosen picture, or two of them under a slider.
 
-import { POLISH, describe } from "../app/words.js";
 import { h, icon, setText, swapPicture } from "../lib/dom.js";
+import { POLISH, describe } from "../lib/words.js";
 
 export class LargeView {
   constructor({ tab, addresses, steps, pictures, viewing }) {

@@ -1,8 +1,8 @@
 // One step, one card: its stage, author, time and seed, its text or picture, and what can be done from it.
 
-import { FIELDS, POLISH, STAGES, describe, hue, isPicture, seconds } from "../app/words.js";
-import { drafts } from "../lib/drafts.js";
 import { h, icon, swapPicture } from "../lib/dom.js";
+import { drafts } from "../lib/drafts.js";
+import { FIELDS, POLISH, STAGES, describe, hue, isPicture, seconds } from "../lib/words.js";
 import { Questions } from "./questions.js";
 import { TextEditor } from "./text_editor.js";
 

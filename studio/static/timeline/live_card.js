@@ -1,7 +1,7 @@
 // The card of the step that is being made now.
 
-import { STAGES, hue, isPicture, seconds } from "../app/words.js";
 import { h, icon, setText, swapPicture } from "../lib/dom.js";
+import { STAGES, hue, isPicture, seconds } from "../lib/words.js";
 
 export class LiveCard {
   constructor({ addresses, steps }) {

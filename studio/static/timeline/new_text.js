@@ -1,8 +1,8 @@
 // A text by the person, written at the end of a branch that rests.
 
-import { FIELDS, STAGES } from "../app/words.js";
-import { drafts } from "../lib/drafts.js";
 import { h, icon } from "../lib/dom.js";
+import { drafts } from "../lib/drafts.js";
+import { FIELDS, STAGES } from "../lib/words.js";
 import { TextEditor } from "./text_editor.js";
 
 const INVITATION = {

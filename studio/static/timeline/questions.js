@@ -1,9 +1,9 @@
 // Questions about one picture and the model's answers, below its card. They change no step.
 
-import { isUnderWay } from "../app/session_model.js";
-import { seconds } from "../app/words.js";
-import { drafts } from "../lib/drafts.js";
 import { arrange, h, icon, setText } from "../lib/dom.js";
+import { drafts } from "../lib/drafts.js";
+import { seconds } from "../lib/words.js";
+import { isUnderWay } from "../state/session_model.js";
 
 const LONGEST = 600;
 const SAYING = { queued: "Waiting for the current step to finish …", running: "The model is looking at the picture …", cancelled: "Stopped." };

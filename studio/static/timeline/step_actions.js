@@ -1,6 +1,6 @@
 // What a person can have done with a card, and at the end of a branch. What it changes comes back over the log.
 
-import { isUnderWay } from "../app/session_model.js";
+import { isUnderWay } from "../state/session_model.js";
 
 const MORE = "The model thinks the picture is finished. Ask it to look for one more thing to improve.";
 const ACCEPTED = "Accepted as it is.";

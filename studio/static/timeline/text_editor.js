@@ -1,8 +1,8 @@
 // Editing a card's text in place: one textarea per field, kept as a draft until it is saved or discarded.
 
-import { FIELDS, STAGES } from "../app/words.js";
-import { drafts } from "../lib/drafts.js";
 import { growWithText, h, setText } from "../lib/dom.js";
+import { drafts } from "../lib/drafts.js";
+import { FIELDS, STAGES } from "../lib/words.js";
 import { matchingEdit } from "./matching_edit.js";
 
 const LIMIT = 4000;

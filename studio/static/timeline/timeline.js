@@ -1,8 +1,8 @@
 // The timeline of one branch: cards by round, where old ideas went, and what stands at the end.
 
-import { isUnderWay } from "../app/session_model.js";
-import { STAGES, clip, count, isPicture } from "../app/words.js";
 import { arrange, h } from "../lib/dom.js";
+import { STAGES, clip, count, isPicture } from "../lib/words.js";
+import { isUnderWay } from "../state/session_model.js";
 import { Card } from "./card.js";
 import { LiveCard } from "./live_card.js";
 import { NewText } from "./new_text.js";

@@ -1,7 +1,7 @@
 // The branch tree as a small map: a lane for every branch, a dot for every step, click to travel.
 
-import { STAGES, clip, hue } from "../app/words.js";
 import { arrange, h, s } from "../lib/dom.js";
+import { STAGES, clip, hue } from "../lib/words.js";
 
 const X = 26, Y = 36, LEFT = 18, TOP = 18;
 

@@ -1,7 +1,7 @@
 // What this tab shows: the open session and what is chosen in it, the list of sessions, the model's state. No DOM here.
 
+import { isPicture } from "../lib/words.js";
 import { SessionModel } from "./session_model.js";
-import { isPicture } from "./words.js";
 
 export class Tab {
   /** `session`: the open one's SessionModel, null on the first page. */

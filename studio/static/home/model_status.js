@@ -1,7 +1,7 @@
 // The model's state: one honest line about it, and the button that stops its loading.
 
 import { h } from "../lib/dom.js";
-import { seconds } from "./words.js";
+import { seconds } from "../lib/words.js";
 
 /** What runs, and how fast it is, as measured in this way of working once it was. */
 export function modelLine({ about, worker, session }) {

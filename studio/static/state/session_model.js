@@ -1,6 +1,6 @@
 // What this tab knows of a session: steps, branches, runs and what is being made now. No DOM here.
 
-import { STAGES, clip, isPicture } from "./words.js";
+import { STAGES, clip, isPicture } from "../lib/words.js";
 
 const UNDER_WAY = ["queued", "running"];
 

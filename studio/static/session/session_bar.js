@@ -1,7 +1,7 @@
 // The bar above the timeline: the branch, how to continue, the settings, and how much the model sees.
 
 import { arrange, h, icon, setText } from "../lib/dom.js";
-import { MODES, clip, count } from "./words.js";
+import { MODES, clip, count } from "../lib/words.js";
 
 export class SessionBar {
   constructor({ tab, navigation, settings }) {

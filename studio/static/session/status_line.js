@@ -1,7 +1,7 @@
 // The line at the bottom of the timeline: what goes on on this branch, and the one button that fits.
 
 import { h, setText } from "../lib/dom.js";
-import { DOING, count, seconds } from "./words.js";
+import { DOING, count, seconds } from "../lib/words.js";
 
 export class StatusLine {
   constructor({ tab, steps }) {

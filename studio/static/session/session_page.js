@@ -1,12 +1,12 @@
 // An open session: the list beside it, the timeline, the large view and the tree, and the line that says what goes on.
 
+import { showKeys } from "../dialogs/keys.js";
+import { StopLoading, modelLine } from "../home/model_status.js";
 import { SessionList } from "../home/session_list.js";
 import { h, icon, setText } from "../lib/dom.js";
 import { LargeView } from "../picture/large_view.js";
 import { Timeline } from "../timeline/timeline.js";
 import { BranchTree } from "../tree/branch_tree.js";
-import { showKeys } from "./keyboard.js";
-import { StopLoading, modelLine } from "./model_status.js";
 import { SessionBar } from "./session_bar.js";
 import { StatusLine } from "./status_line.js";
 
