@@ -33,9 +33,9 @@ COMMANDS = {
     "check": ("engine.placement.check", "say whether and how a model runs on this machine"),
     "quantise": ("engine.placement.check", "save a quantised copy of a model, which loads faster"),
     "doctor": ("sessions.doctor", "check every saved session; change nothing"),
-    "train": ("engine.lab.training.command", "train a model, from nothing or from a checkpoint"),
-    "evaluate": ("engine.lab.evaluation.command", "measure how well a model paints"),
-    "parity": ("engine.lab.parity.command", "compare with recorded outputs of the public BAGEL"),
+    "train": ("engine.lab.training.command", "train a storybook model, or fine-tune a checkpoint"),
+    "evaluate": ("engine.lab.evaluation.command", "measure a storybook checkpoint"),
+    "parity": ("engine.lab.parity.command", "compare with recordings of the public reference model"),
     "bench": ("benchmarks.command", "measure speed and memory (in a checkout only)"),
 }
 """The module of each command, and what it does in a few words."""

@@ -9,7 +9,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -228,25 +227,3 @@ class TestTheCommandLine:
         assert doctor("--home", str(tmp_path / "nowhere")) == 1
         assert "There is no restroke.db" in capsys.readouterr().err
         assert list(tmp_path.iterdir()) == []
-
-
-class TestItWorksAwayFromTheCheckout:
-    def test_migrations_travel_with_the_package(self, tmp_path):
-        """As installed: the packages alone, another working folder, no alembic.ini."""
-        site = tmp_path / "site"
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "sessions", site / "sessions", ignore=ignore)
-        shutil.copytree(ROOT / "engine" / "core", site / "engine" / "core", ignore=ignore)
-        shutil.copy(ROOT / "engine" / "__init__.py", site / "engine")
-        libraries = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-        code = "import sys, sessions; sessions.Store.open(sys.argv[1]).close(); print(sessions.__file__)"
-        found = subprocess.run(
-            [sys.executable, "-S", "-c", code, str(tmp_path / "home")],  # -S: nothing of an editable install
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *libraries]), "PYTHONSAFEPATH": "1"},
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        assert found.stdout.strip() == str(site / "sessions" / "__init__.py"), found.stderr
-        assert (tmp_path / "home" / "restroke.db").stat().st_size > 10_000
