@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.core.trajectory import Step
+from engine.protocols.base import COMPLETE
 from engine.protocols.facts import round_seconds
+from sessions import Run
 from studio.state import StudioState
-from studio.views import next_round
+from studio.views import next_round, run_view
 from tests.studio.states import begin, do, steps
 
 PROMPT = Step(None, "prompt", "person", {"text": "a"})
@@ -72,3 +75,14 @@ def test_the_pace_of_a_round_is_told_once_all_its_steps_were_measured(state: Stu
     begin(state, protocol="direct")
     told = state.home_snapshot("local")["worker"]["paces"]
     assert told == round_seconds(state.worker.snapshot().step_seconds) and set(told) == {"direct"}
+
+
+def test_a_run_that_the_model_ended_is_complete_whichever_sentence_was_stored():
+    def view(cause: str, state: str = "done") -> dict[str, Any]:
+        now = datetime.now(UTC)
+        return run_view(Run("r", "s", "b", state, {}, cause, "", "", now, now))
+
+    assert view(COMPLETE)["complete"]
+    assert view("The model says that the picture is complete.")["complete"], "a session of before"
+    assert not view("The limit of 6 rounds is reached.")["complete"]
+    assert not view(COMPLETE, "failed")["complete"]
