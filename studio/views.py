@@ -62,7 +62,7 @@ def step_view(step: Step, steps: Mapping[str, Step], max_pictures: int) -> View:
     old = steps.get(str(recipe.get("edited_from")))
     if old and old.kind == step.kind and step.fields:
         view["marks"] = {name: marks(old.fields[name], text) for name, text in step.fields.items()}
-        view["was"] = view["was_thing"] = step_change(old, step)[0]
+        view["was"] = step_change(old, step)[0]
     return view
 
 

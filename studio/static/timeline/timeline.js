@@ -82,7 +82,7 @@ export class Timeline {
       || others.findLast((other) => session.age(other.step) < mine);
     const { branch, steps } = older || others.at(-1);
     const [before, strong] = older
-      ? [`${step.was_thing ? `The ${step.was_thing}` : `The earlier ${STAGES[step.kind].toLowerCase()}`} is not lost: `,
+      ? [`${step.was ? `The ${step.was}` : `The earlier ${STAGES[step.kind].toLowerCase()}`} is not lost: `,
         `${count(steps, "step continues", "steps continue")} in branch “${clip(branch.name, 40)}”.`]
       : ["There is another version: ", `${count(steps, "step", "steps")} in branch “${clip(branch.name, 40)}”.`];
     return this.#kept(`note ${step.id} ${branch.id} ${before} ${strong}`, () => h("p.note", {},
