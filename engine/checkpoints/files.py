@@ -73,8 +73,9 @@ def find_weights(folder: Path) -> list[Path]:
 def _all_shards(shards: list[Path]) -> list[Path]:
     """The shards in order. Raises ``CheckpointError`` when one is missing."""
     first = shards[0].name
-    count = int(SHARD.fullmatch(first)[2])
-    stem = first.split("-")[0]
+    match = SHARD.fullmatch(first)
+    assert match is not None, f"{first} is no shard"
+    count, stem = int(match[2]), first.split("-")[0]
     wanted = [f"{stem}-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]
     there = {path.name for path in shards}
     missing = [name for name in wanted if name not in there]

@@ -198,10 +198,11 @@ def _extend_vocabulary(checkpoint: Checkpoint) -> None:
         checkpoint.notes.append(f"The tokenizer lacked {names}; they were appended.")
     if needed <= rows:
         return
-    for linear in {language.model.embed_tokens, language.lm_head}:
-        mean = linear.weight.float().mean(dim=0, keepdim=True).to(linear.weight.dtype)
-        grown = torch.cat([linear.weight, mean.expand(needed - rows, -1)])
-        linear.weight = nn.Parameter(grown, requires_grad=False)
+    tables: list[nn.Embedding | nn.Linear] = [language.model.embed_tokens, language.lm_head]
+    for table in tables:
+        mean = table.weight.float().mean(dim=0, keepdim=True).to(table.weight.dtype)
+        grown = torch.cat([table.weight, mean.expand(needed - rows, -1)])
+        table.weight = nn.Parameter(grown, requires_grad=False)
     if language.config.tie_word_embeddings:
         language.lm_head.weight = language.model.embed_tokens.weight
     language.config = replace(language.config, vocab_size=needed)

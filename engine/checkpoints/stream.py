@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 
 import torch
@@ -94,7 +95,7 @@ def _read_file(path: Path, files: TensorFiles, stats: ReadStats) -> Iterator[Pie
         here = [(name, stored) for name, stored in files.stored.items() if stored.path == path]
         for name, stored in here:
             if stored.begin > at:  # the header
-                digest.update(_bytes(file, at, stored.begin, stats).numpy())
+                digest.update(_bytes(file, at, stored.begin, stats).numpy().data)
             for first, count in _slices(stored):
                 row = (stored.end - stored.begin) // max(stored.shape[0], 1) if stored.shape else 0
                 begin = stored.begin + first * row
@@ -102,14 +103,14 @@ def _read_file(path: Path, files: TensorFiles, stats: ReadStats) -> Iterator[Pie
                 raw = _bytes(file, begin, end, stats)
                 if pending:
                     pending.result()
-                pending = hasher.submit(digest.update, raw.numpy())
+                pending = hasher.submit(digest.update, raw.numpy().data)
                 shape = (count, *stored.shape[1:]) if stored.shape else ()
                 last = not stored.shape or first + count == stored.shape[0]
                 yield Piece(name, first, raw.view(stored.dtype).reshape(shape), last)
             at = stored.end
         if pending:
             pending.result()
-        digest.update(_bytes(file, at, path.stat().st_size, stats).numpy())
+        digest.update(_bytes(file, at, path.stat().st_size, stats).numpy().data)
     stats.digests[path.name] = digest.hexdigest()
 
 
@@ -125,11 +126,11 @@ def _slices(stored: Stored) -> Iterator[tuple[int, int]]:
         yield first, min(step, count - first)
 
 
-def _bytes(file, begin: int, end: int, stats: ReadStats) -> Tensor:
+def _bytes(file: FileIO, begin: int, end: int, stats: ReadStats) -> Tensor:
     """Bytes [end - begin] of an open file."""
     started = time.perf_counter()
     raw = torch.empty(end - begin, dtype=torch.uint8)
-    view, at = memoryview(raw.numpy()), 0
+    view, at = raw.numpy().data, 0
     while at < len(view):
         try:
             got = os.preadv(file.fileno(), [view[at:]], begin + at)

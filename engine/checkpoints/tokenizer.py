@@ -59,8 +59,9 @@ class Tokenizer:
         state["added_tokens"] = []
         self._plain = FastTokenizer.from_str(json.dumps(state))
         self.size_before, self.size = before, fast.get_vocab_size(with_added_tokens=True)
-        ids = [fast.token_to_id(t) for t in FRAMING]
-        self.tokens = SpecialTokens(*ids, end_of_text=fast.token_to_id(END_OF_TEXT))
+        bos, eos, start, end = (fast.token_to_id(token) for token in FRAMING)
+        assert bos is not None and eos is not None and start is not None and end is not None
+        self.tokens = SpecialTokens(bos, eos, start, end, end_of_text=fast.token_to_id(END_OF_TEXT))
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:

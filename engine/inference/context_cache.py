@@ -12,6 +12,8 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
+from torch import Tensor
+
 from engine.checkpoints.tokenizer import SpecialTokens
 from engine.core.out_of_memory import is_memory_full
 from engine.inference.events import Check, Reuse, go_on
@@ -20,6 +22,8 @@ from engine.inference.prefill import (
     ContextItem,
     Segment,
     TextTokens,
+    VaeImage,
+    VitImage,
     Workspace,
     prefill,
     segment_key,
@@ -142,9 +146,8 @@ class ContextCache:
                     continue
                 check()
                 began = time.perf_counter()
-                picture = item.load()
+                loaded[key] = _loaded(item)
                 seconds[key] = time.perf_counter() - began
-                loaded[key] = replace(item, load=lambda picture=picture: picture)
         return loaded, seconds
 
     def _capacity(self, wanted: Sequence[Sequence[ContextItem]], loaded: Mapping[str, ContextItem]) -> int:
@@ -196,6 +199,15 @@ class ContextCache:
                     raise
                 self.host.evict(0)  # no room there either: reading again costs less than a failed step
         self.host.evict()
+
+
+def _loaded(item: VaeImage | VitImage) -> VaeImage | VitImage:
+    picture = item.load()
+
+    def load() -> Tensor:
+        return picture
+
+    return replace(item, load=load)
 
 
 def _keys(items: Sequence[ContextItem]) -> list[str]:

@@ -150,8 +150,8 @@ class Workspace:
             config = self._model.config.language
             length = max(needed, self._capacity)
             shape = (config.num_layers, config.num_kv_heads, length, config.head_dim)
-            kind = {"dtype": self._model.dtype, "device": self._model.device}
-            self._buffers = torch.empty(shape, **kind), torch.empty(shape, **kind)
+            keys = torch.empty(shape, dtype=self._model.dtype, device=self._model.device)
+            self._buffers = keys, torch.empty_like(keys)
         keys, values = self._buffers
         shared = 0
         for key, segment in zip(self._held, context.segments, strict=False):
@@ -189,8 +189,10 @@ def prefill(
     """
     began = time.perf_counter()
     workspace = workspace or Workspace(model)
-    run = _run_text if isinstance(item, TextTokens) else _run_picture
-    keys, values, last = run(model, tokens, context, item, check, workspace)
+    if isinstance(item, TextTokens):
+        keys, values, last = _run_text(model, tokens, context, item, check, workspace)
+    else:
+        keys, values, last = _run_picture(model, tokens, context, item, check, workspace)
     key = segment_key(context.key, item)
     workspace.append(key)
     rope = context.rope + (keys.shape[2] if isinstance(item, TextTokens) else 1)

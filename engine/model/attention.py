@@ -84,7 +84,8 @@ class PackedAttention:
     def __init__(self, gather: Tensor, scatter: Tensor, mask: Tensor) -> None:
         self.gather, self.scatter = gather, scatter
         self.batch, self.length = mask.shape[0], mask.shape[-1]
-        self._bool_mask, self._mask = mask, None
+        self._bool_mask = mask
+        self._mask: Tensor | None = None
         used = torch.zeros(len(gather), dtype=torch.bool, device=gather.device).index_fill_(0, scatter, True)
         self._padding = (~used).nonzero().flatten()
 
@@ -103,7 +104,8 @@ class PackedAttention:
             padded.append(selected.view(self.batch, self.length, *rows.shape[1:]).transpose(1, 2))
         by_matmul = padded[0].device.type == "cpu" and torch.is_grad_enabled()
         attend = attend_by_matmul if by_matmul else attend_heads
-        out = attend(*padded, self._additive(padded[0].dtype))
+        q, k, v = padded
+        out = attend(q, k, v, self._additive(q.dtype))
         flat = out.transpose(1, 2).flatten(2).flatten(0, 1)
         rows = _Select.apply(flat, self.scatter, self.gather, self._padding)
         return list(rows.split([len(q) for q, _, _ in groups]))

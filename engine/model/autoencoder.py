@@ -128,18 +128,45 @@ class Upsample(nn.Module):
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
-def _level(blocks: list[nn.Module]) -> nn.Module:
-    level = nn.Module()
-    level.block = nn.ModuleList(blocks)
-    return level
+class DownLevel(nn.Module):
+    """The blocks of one resolution of the encoder, and the way to the next lower one."""
+
+    def __init__(self, blocks: list[ResBlock], downsample: Downsample | None) -> None:
+        super().__init__()
+        self.block = nn.ModuleList(blocks)
+        self.downsample = downsample
+
+    def forward(self, h: Tensor) -> Tensor:
+        for block in self.block:
+            h = block(h)
+        return h if self.downsample is None else self.downsample(h)
 
 
-def _mid(channels: int) -> nn.Module:
-    mid = nn.Module()
-    mid.block_1 = ResBlock(channels, channels)
-    mid.attn_1 = AttnBlock(channels)
-    mid.block_2 = ResBlock(channels, channels)
-    return mid
+class UpLevel(nn.Module):
+    """The blocks of one resolution of the decoder, and the way to the next higher one."""
+
+    def __init__(self, blocks: list[ResBlock], upsample: Upsample | None) -> None:
+        super().__init__()
+        self.block = nn.ModuleList(blocks)
+        self.upsample = upsample
+
+    def forward(self, h: Tensor) -> Tensor:
+        for block in self.block:
+            h = block(h)
+        return h if self.upsample is None else self.upsample(h)
+
+
+class MidLevel(nn.Module):
+    """The blocks at the lowest resolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block_1 = ResBlock(channels, channels)
+        self.attn_1 = AttnBlock(channels)
+        self.block_2 = ResBlock(channels, channels)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.block_2(self.attn_1(self.block_1(h)))
 
 
 class Encoder(nn.Module):
@@ -151,23 +178,18 @@ class Encoder(nn.Module):
         width = config.ch
         for i, out in enumerate(widths):
             inputs = [width] + [out] * (config.num_res_blocks - 1)
-            level = _level([ResBlock(w, out) for w in inputs])
-            if i < len(widths) - 1:
-                level.downsample = Downsample(out)
-            self.down.append(level)
+            blocks = [ResBlock(w, out) for w in inputs]
+            self.down.append(DownLevel(blocks, Downsample(out) if i < len(widths) - 1 else None))
             width = out
-        self.mid = _mid(width)
+        self.mid = MidLevel(width)
         self.norm_out = _norm(width)
         self.conv_out = nn.Conv2d(width, 2 * config.z_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv_in(x)
         for level in self.down:
-            for block in level.block:
-                h = block(h)
-            if hasattr(level, "downsample"):
-                h = level.downsample(h)
-        h = self.mid.block_2(self.mid.attn_1(self.mid.block_1(h)))
+            h = level(h)
+        h = self.mid(h)
         return self.conv_out(F.silu(self.norm_out(h)))
 
 
@@ -177,14 +199,12 @@ class Decoder(nn.Module):
         widths = [config.ch * m for m in config.ch_mult]
         width = widths[-1]
         self.conv_in = nn.Conv2d(config.z_channels, width, 3, padding=1)
-        self.mid = _mid(width)
+        self.mid = MidLevel(width)
         levels: list[nn.Module] = []
         for i in reversed(range(len(widths))):
             inputs = [width] + [widths[i]] * config.num_res_blocks
-            level = _level([ResBlock(w, widths[i]) for w in inputs])
-            if i > 0:
-                level.upsample = Upsample(widths[i])
-            levels.append(level)
+            blocks = [ResBlock(w, widths[i]) for w in inputs]
+            levels.append(UpLevel(blocks, Upsample(widths[i]) if i > 0 else None))
             width = widths[i]
         self.up = nn.ModuleList(reversed(levels))  # index 0 is the highest resolution and runs last
         self.norm_out = _norm(width)
@@ -192,12 +212,9 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         h = self.conv_in(z)
-        h = self.mid.block_2(self.mid.attn_1(self.mid.block_1(h)))
+        h = self.mid(h)
         for level in reversed(self.up):
-            for block in level.block:
-                h = block(h)
-            if hasattr(level, "upsample"):
-                h = level.upsample(h)
+            h = level(h)
         return self.conv_out(F.silu(self.norm_out(h)))
 
 

@@ -21,11 +21,13 @@ class TimeEmbedder(nn.Module):
         rates = 10000.0 ** (-torch.arange(half, device=t.device, dtype=torch.float32) / half)
         angles = t.float()[:, None] * rates
         waves = torch.cat([angles.cos(), angles.sin()], dim=-1)
-        return self.mlp(waves.to(self.mlp[0].weight.dtype))
+        return self.mlp(waves.to(next(self.mlp.parameters()).dtype))
 
 
 class PositionTable(nn.Module):
     """A frozen table [side*side, D], stored with the weights because the stored rounding is the authority."""
+
+    pos_embed: Tensor
 
     def __init__(self, side: int, hidden: int) -> None:
         super().__init__()

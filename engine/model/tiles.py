@@ -50,13 +50,13 @@ def apply_in_tiles(
     height, width = (side // unit for side in x.shape[2:])
     if height <= cells and width <= cells:
         return work(x)
-    out, total = None, None
+    out = total = torch.empty(0)
     for top in tile_starts(height, cells):
         for left in tile_starts(width, cells):
             rows, columns = min(cells, height - top), min(cells, width - left)
             tile = work(x[:, :, top * unit : (top + rows) * unit, left * unit : (left + columns) * unit])
             factor = tile.shape[2] // rows
-            if out is None:
+            if not out.numel():
                 sides = [round(side * scale) for side in x.shape[2:]]
                 out = torch.zeros(*tile.shape[:2], *sides, device=x.device)
                 total = torch.zeros(1, 1, *sides, device=x.device)

@@ -71,23 +71,30 @@ class VisionEmbeddings(nn.Module):
         return self.patch_embedding(patches) + self.position_embedding(position_ids)
 
 
+class VisionEncoder(nn.Module):
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(VisionLayer(config) for _ in range(config.num_layers))
+
+    def forward(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, lengths)
+        return x
+
+
 class VisionTransformer(nn.Module):
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.embeddings = VisionEmbeddings(config)
-        self.encoder = nn.Module()
-        self.encoder.layers = nn.ModuleList(VisionLayer(config) for _ in range(config.num_layers))
+        self.encoder = VisionEncoder(config)
         self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, patches: Tensor, position_ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        x = self.embeddings(patches, position_ids)
-        for layer in self.encoder.layers:
-            x = layer(x, lengths)
-        return self.post_layernorm(x)
+        return self.post_layernorm(self.encoder(self.embeddings(patches, position_ids), lengths))
 
 
 class VisionModel(nn.Module):
-    """The public names' outer shell."""
+    """The vision encoder under its public name."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()

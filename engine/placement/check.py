@@ -123,7 +123,7 @@ def _speed(placement: Placement) -> str:
     from engine.placement.speed_probe import seconds_per_picture, stand_in
 
     folder, profile = placement.folder, placement.profile
-    settings = Settings.from_dict({**Settings().as_dict(), **folder.extras.get("sampling", PUBLIC)})
+    settings = Settings.from_dict(folder.extras.get("sampling", PUBLIC))
     height, width = picture_size(folder)
     seconds = seconds_per_picture(
         *stand_in(folder, profile, placement.device),

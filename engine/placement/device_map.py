@@ -58,13 +58,14 @@ def split_layers(
         for name, value in _own_tensors(model).items()
         if not name.startswith(LAYERS + ".") and not is_on_host(model, name)
     )
-    left = dict(enumerate(room.values()))
-    left[0] = max(0, left[0] - beside)
+    limits: dict[int | str, int] = dict(enumerate(room.values()))
+    limits[0] = max(0, limits[0] - beside)
+    limits |= {"mps": 0, "cpu": 0, "disk": 0}
     # accelerate keeps room for one more layer on its main device, to bring back what it offloads. Nothing
     # is offloaded here: with an "mps" named, that is the main device, and no GPU loses room.
     found = infer_auto_device_map(
         layers,
-        {**left, "mps": 0, "cpu": 0, "disk": 0},
+        limits,
         no_split_module_classes=[type(layers[0]).__name__],
         dtype=dtype,
     )

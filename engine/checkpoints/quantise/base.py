@@ -20,6 +20,8 @@ class QuantisedLinear(nn.Module, ABC):
     """
 
     label: str
+    weight: Tensor
+    bias: Tensor | None
 
     def __init__(self, in_features: int, out_features: int, bias: bool) -> None:
         super().__init__()

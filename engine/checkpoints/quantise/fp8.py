@@ -36,6 +36,7 @@ class Fp8Linear(QuantisedLinear):
     """One byte a weight; activations are scaled as they come, row by row."""
 
     label = "fp8"
+    scale: Tensor
 
     def __init__(self, in_features: int, out_features: int, bias: bool) -> None:
         super().__init__(in_features, out_features, bias)

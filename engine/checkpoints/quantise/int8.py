@@ -27,6 +27,7 @@ class Int8Linear(QuantisedLinear):
     """One byte a weight; activations are scaled as they come, row by row."""
 
     label = "int8"
+    scale: Tensor
 
     def __init__(self, in_features: int, out_features: int, bias: bool) -> None:
         super().__init__(in_features, out_features, bias)

@@ -32,18 +32,23 @@ class Nf4Linear(QuantisedLinear):
     """0.516 bytes a weight. Equal, bit for bit, to quantising the whole weight at once."""
 
     label = "nf4"
+    scale: Tensor
+    scale_scale: Tensor
+    scale_offset: Tensor
+    levels: Tensor
+    scale_levels: Tensor
 
     def __init__(self, in_features: int, out_features: int, bias: bool) -> None:
         super().__init__(in_features, out_features, bias)
         weights = in_features * out_features
         scales = -(-weights // BLOCK)
-        meta = {"device": "meta"}
-        self.register_buffer("weight", torch.empty((weights + 1) // 2, 1, dtype=torch.uint8, **meta))
-        self.register_buffer("scale", torch.empty(scales, dtype=torch.uint8, **meta))
-        self.register_buffer("scale_scale", torch.empty(-(-scales // SCALES), **meta))
-        self.register_buffer("scale_offset", torch.empty((), **meta))
-        self.register_buffer("levels", torch.empty(16, **meta), persistent=False)
-        self.register_buffer("scale_levels", torch.empty(256, **meta), persistent=False)
+        with torch.device("meta"):
+            self.register_buffer("weight", torch.empty((weights + 1) // 2, 1, dtype=torch.uint8))
+            self.register_buffer("scale", torch.empty(scales, dtype=torch.uint8))
+            self.register_buffer("scale_scale", torch.empty(-(-scales // SCALES)))
+            self.register_buffer("scale_offset", torch.empty(()))
+            self.register_buffer("levels", torch.empty(16), persistent=False)
+            self.register_buffer("scale_levels", torch.empty(256), persistent=False)
         self._scales: Tensor | None = None
 
     def allocate(self, device: torch.device | str, dtype: torch.dtype) -> None:

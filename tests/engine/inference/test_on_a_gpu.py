@@ -17,7 +17,7 @@ from engine.inference.context_cache import ContextCache
 from engine.inference.decoding import CudaGraphDecoder, EagerDecoder
 from engine.inference.flow import Guidance, sample
 from engine.inference.painter import Painter
-from engine.inference.prefill import Context, Item, TextTokens, VaeImage, VitImage
+from engine.inference.prefill import Context, ContextItem, TextTokens, VaeImage, VitImage
 from engine.inference.runtime_config import RuntimeConfig
 from engine.model.bagel import Bagel
 from engine.placement.speed_probe import seconds_per_picture
@@ -28,7 +28,7 @@ WORDS = TextTokens((5, 6, 7))
 
 
 @pytest.fixture(autouse=True)
-def GPU() -> Iterator[None]:
+def watched() -> Iterator[None]:
     quantize_blockwise(torch.zeros(64))  # makes a table that bitsandbytes keeps: not one without numbers
     with Watched():
         yield
@@ -39,7 +39,7 @@ def load(precision: str = "bf16", **how) -> Checkpoint:
     return load_checkpoint(CKPT, str(GPU), precision, **how)
 
 
-def picture(checkpoint: Checkpoint) -> list[Item]:
+def picture(checkpoint: Checkpoint) -> list[ContextItem]:
     image = Image.new("RGB", (48, 32))
     return [
         VaeImage("one", lambda: pictures.encode(checkpoint.autoencoder, image)),
@@ -47,11 +47,11 @@ def picture(checkpoint: Checkpoint) -> list[Item]:
     ]
 
 
-def read(checkpoint: Checkpoint, *stories: Sequence[Item]) -> list[Context]:
+def read(checkpoint: Checkpoint, *stories: Sequence[ContextItem]) -> list[Context]:
     """The contexts, by way of the computer's own memory."""
     cache = ContextCache(checkpoint.model, checkpoint.tokenizer.tokens, 0, 2**30)
     cache.build_all(stories)
-    assert not cache.near.bytes and cache.far.bytes
+    assert not cache.device.bytes and cache.host.bytes
     return cache.build_all(stories)[0]
 
 
@@ -100,7 +100,7 @@ def test_a_round_of_reading_drawing_and_writing(precision: str) -> None:
     write(checkpoint, condition)
 
 
-def test_branches_in_turn_and_drafts() -> None:
+def test_sequential_guidance_and_drafts() -> None:
     checkpoint = load()
     contexts = read(checkpoint, [WORDS], [])
     draw(checkpoint, contexts, sequential_guidance=True, draft=False)
@@ -116,7 +116,7 @@ def test_the_autoencoder_codes_pictures_with_and_without_tiles(tile: int | None)
     assert decoded.shape == (1, 3, 32, 48) and decoded.dtype == torch.bfloat16
 
 
-def test_the_word_table_may_lie_on_the_host() -> None:
+def test_the_token_embeddings_may_stay_on_the_host() -> None:
     checkpoint = load("nf4", head=True, embeddings_on_host=True, tile=16)
     assert checkpoint.model.language_model.model.embed_tokens.weight.device.type == "cpu"
     tokens, size = checkpoint.tokenizer.tokens, (32, 48)
@@ -133,7 +133,7 @@ def test_a_painter_is_made_and_shows_previews() -> None:
     assert painter.preview.picture(torch.zeros(16, 4, 6, device=GPU)).size == (24, 16)
 
 
-def test_a_card_refuses_what_lies_elsewhere_and_other_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_refuses_what_lies_elsewhere_and_other_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """That the tests above can fail."""
     checkpoint = load()
     with monkeypatch.context() as patch:
