@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from engine.checkpoints.files import AUTOENCODER_NAME
+from engine.checkpoints.files import AUTOENCODER_NAME, read_optional_json
 from engine.checkpoints.reader import load_checkpoint
 from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 from engine.checkpoints.tensor_writer import write_tensors
@@ -151,8 +151,8 @@ def begun(work: Path) -> ValidatedFolder | None:
 
 def check_world(work: Path) -> None:
     """Raises ``ValueError`` when ``work`` began from a model that storybook data doesn't fit."""
-    opened = begun(work)
-    if opened and opened.extras.get("world") != EXTRAS["world"]:
+    has_begun = (work / CONFIGS[0]).exists()
+    if has_begun and read_optional_json(work / "config.json").get("world") != EXTRAS["world"]:
         raise ValueError(
             f"{work} began from a checkpoint that isn't a storybook model, and storybook data fits "
             "no other. Nothing was changed; name a folder of one's own pictures with --pictures."

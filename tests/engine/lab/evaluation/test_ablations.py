@@ -188,10 +188,10 @@ def test_a_variant_that_is_there_is_not_trained_again_and_a_failure_says_which(t
     assert not (there.folder(variant) / "ae.safetensors").exists()
     (there.checkpoint(variant) / "training.json").unlink()
     weights = small_checkpoint(tmp_path) / "ae.safetensors"
-    broken = replace(there, device="no such device")
+    broken = replace(there, steps="too many")
     with pytest.raises(OSError, match="varied, none"):
         trained.train(variant, broken, weights)
-    assert (there.folder(variant) / "ae.safetensors").exists()
+    assert (broken.folder(variant) / "ae.safetensors").exists()
 
 
 @pytest.fixture

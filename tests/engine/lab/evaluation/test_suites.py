@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import threading
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from engine.core.settings import Settings
 from engine.inference.painter import open_painter
-from engine.lab.evaluation import comparisons, options, results
+from engine.lab.evaluation import comparisons, options, parallel, results
 from engine.lab.evaluation.cost import cost_of
 from engine.lab.evaluation.parallel import Task, side_by_side
 from engine.lab.evaluation.peak_memory import peak_bytes, reset_peak
@@ -147,7 +148,11 @@ def test_several_processes_come_to_the_same_rows_in_the_same_order(tmp_path: Pat
     assert [timeless(row) for row in beside] == [timeless(row) for row in alone] and len(alone) == 3
 
 
-def test_who_stops_asking_stops_the_case_under_way(tmp_path: Path) -> None:
+def test_who_stops_asking_stops_the_case_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "forkserver" in multiprocessing.get_all_start_methods():  # it imports once for both processes
+        server = multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload(["engine.placement.open", __name__])
+        monkeypatch.setattr(parallel, "get_context", lambda method: server)
     model = with_protocols(open_painter(small_checkpoint(tmp_path)))
     task = Task(model.folder, "cpu", None, dict(model.fingerprint), ENDLESS, DIRECT, 3, 0, 1, 20)
     rows = side_by_side(task, 0, 3, 2)
