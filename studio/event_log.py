@@ -2,7 +2,7 @@
 
 Append-only and in memory; the database is the truth and a tab that is too far behind reads a
 snapshot again. Numbers begin at the milliseconds since 1970, so they keep growing over a restart.
-Of events with the same key (previews, streaming text, places) only the newest is kept.
+Of events with the same key (previews, streaming text, queue positions) only the newest is kept.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class EventLog:
         return seq
 
     def drop(self, channel: str, key: str) -> None:
-        """Takes back the newest event of a key, when what it told of is over."""
+        """Takes back the newest event of a key, once it is out of date."""
         with self._lock:
             here = self._channels.get(channel)
             if here:

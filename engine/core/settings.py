@@ -67,7 +67,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    protocol: str = Field("process", description="the name of a protocol")
+    protocol: str = Field(default="process", description="the name of a protocol")
     mode: str = _one_of("auto", "auto", "pause_each", "pause_on_fault", "one_step")
     timesteps: int = _whole(25, 2, 200)
     quality: str = _one_of("final", "final", "draft")
@@ -75,7 +75,7 @@ class Settings(BaseModel):
     image_guidance: Number = _number(1.0, 0, 20)
     interval_low: Number = _number(0.0, 0, 1)
     interval_high: Number = _number(1.0, 0, 1)
-    shift: Number = Field(1.0, gt=0, le=20, description="a number above 0, at most 20")
+    shift: Number = Field(default=1.0, gt=0, le=20, description="a number above 0, at most 20")
     renorm: str = _one_of("global", "global", "channel", "text_channel")
     renorm_min: Number = _number(0.0, 0, 1)
     temperature: Number = _number(0.0, 0, 2)
@@ -83,7 +83,7 @@ class Settings(BaseModel):
     reflection: str = _one_of("gentle", *REFLECTIONS)
     height: int | None = _side()
     width: int | None = _side()
-    keep_rejected: bool = Field(True, description="true or false")
+    keep_rejected: bool = Field(default=True, description="true or false")
     max_rounds: int = _whole(6, 1, 20)
     max_images: int = _whole(12, 1, 50)
     max_tokens: int = _whole(192, 8, 4096)

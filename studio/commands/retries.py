@@ -1,7 +1,7 @@
-"""What earlier runs mean for the next one: a wish that broke off, how often it failed, which seeds are used.
+"""What earlier runs mean for the next one: what broke off, how often it failed, which seeds are used.
 
-Beside its settings a run's row keeps what else was asked for: ``after``, the step it began from, ``more``,
-the wish for one more round, and ``attempt``, the wish for a new seed. Rows of before that was kept lack them.
+Beside its settings a stored run keeps what else was asked for: ``after``, the step it began from, ``more``,
+one more round than the model would make, and ``attempt``, the number of a new seed. Old runs lack them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def broke_off_one_more(runs: Sequence[Run], tip: Step) -> bool:
 
 
 def broke_off_attempt(runs: Sequence[Run], tip: Step) -> int | None:
-    """The wish for a new seed of a branch's newest run, if it did not even come to its first step."""
+    """The attempt that a branch's newest run was asked for, if it didn't even come to its first step."""
     newest = runs[0] if runs else None
     if newest is None or newest.state not in BROKE_OFF or newest.settings.get("after") != tip.id:
         return None
@@ -43,7 +43,7 @@ def broke_off_attempt(runs: Sequence[Run], tip: Step) -> int | None:
 
 
 def next_attempt(steps: Iterable[Step], runs: Iterable[Run], parent: str) -> int:
-    """A wish for a new seed after ``parent`` that no step there was made by and no run asked for."""
+    """An attempt after ``parent`` by which no step was made there, and which no run was asked for."""
     made = (int(step.recipe.get("attempt", 0)) for step in steps if step.parent == parent)
     asked = (int(run.settings.get("attempt", 0)) for run in runs if run.settings.get("after") == parent)
     return 1 + max([*made, *asked], default=0)
@@ -56,20 +56,22 @@ def failures(runs: Sequence[Run], path: Sequence[Step]) -> int:
     return sum(run.state == "failed" and run.settings.get("after") in since for run in runs)
 
 
-def unused_attempt(steps: Mapping[str, Step], step: Step, how: Settings) -> int:
-    """The first number of a wish for a new seed that these settings did not have after this step."""
+def unused_attempt(steps: Mapping[str, Step], step: Step, settings: Settings) -> int:
+    """The first attempt, from 0, that these settings did not have after this step."""
     used = {
-        s.recipe.get("attempt", 0) for s in steps.values() if s.parent == step.id and _went_by(s.recipe, how)
+        s.recipe.get("attempt", 0)
+        for s in steps.values()
+        if s.parent == step.id and _went_by(s.recipe, settings)
     }
     return next(number for number in range(len(used) + 1) if number not in used)
 
 
-def _went_by(recipe: Mapping[str, Any], wish: Settings) -> bool:
+def _went_by(recipe: Mapping[str, Any], settings: Settings) -> bool:
     """Whether a step was made by these settings.
 
     A text made again is written at a temperature of its own, and a protocol may have a preset for a
-    picture; neither is a wish of the person's. A setting that was unknown then had its usual value.
+    picture; neither is the person's choice. A setting that was unknown then had its usual value.
     """
     made = Settings().as_dict() | recipe.get("settings", {})  # a step may be older than a setting
     own = {"temperature", *recipe.get("preset", ())}
-    return all(made.get(name) == value for name, value in wish.as_dict().items() if name not in own)
+    return all(made.get(name) == value for name, value in settings.as_dict().items() if name not in own)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -294,3 +296,21 @@ class TestUnderWay:
         run = slow.store.runs.list("local", sid)[0]
         assert run.state == "lost"
         assert run.cause.endswith(".")
+
+
+def test_of_two_tabs_that_rewrite_a_card_at_once_one_is_told(state: StudioState):
+    """The look for other versions and the fork are one transaction."""
+    sid = begin(state)
+    plan = steps(state, sid)[1]
+    wish = {"sid": sid, "step": plan.id, "run": False, "known": [plan.id]}
+    start = threading.Barrier(4)
+
+    def rewrite(number: int) -> dict:
+        fields = {**plan.fields, "instruction": f"Add boat {number}."}
+        start.wait(10)
+        return do(state, "edit", fields=fields, **wish)
+
+    with ThreadPoolExecutor(4) as tabs:
+        replies = list(tabs.map(rewrite, range(4)))
+    assert sorted(reply.get("conflict", False) for reply in replies) == [False, True, True, True]
+    assert len(state.store.tree.branches("local", sid)) == 2
