@@ -1,4 +1,4 @@
-"""Pictures as people give them -> the exact pixels the model was trained to see."""
+"""Preprocessing: turns any picture into the exact pixels that the model was trained on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_PIXELS = 14 * 14 * 9 * 1024
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB; RGBA and pictures with a transparency entry are put on white, others converted plainly."""
+    """The picture in RGB; transparency is put on white."""
     if image.mode == "RGBA" or image.info.get("transparency") is not None:
         image = image.convert("RGBA")
         white = Image.new("RGB", image.size, (255, 255, 255))

@@ -1,7 +1,7 @@
-"""A cheap picture of latents while they are still being drawn: one linear map, no decoder.
+"""Previews: a cheap picture of latents while they are still being drawn, by one linear map, no decoder.
 
-The map is fitted once per loaded autoencoder: blotchy pictures are encoded and the least-squares way
-from each latent cell back to its block of pixels is kept.
+The map is fitted once per loaded autoencoder: it encodes blotchy pictures and keeps the least-squares map
+from each latent cell back to its block of pixels.
 """
 
 from __future__ import annotations

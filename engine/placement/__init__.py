@@ -1,1 +1,1 @@
-"""What fits where: estimates memory, chooses a profile and devices, opens the model, times a picture."""
+"""How a model fits this machine: estimates memory, chooses profile and devices, loads, times a picture."""

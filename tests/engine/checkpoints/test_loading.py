@@ -169,8 +169,8 @@ def test_a_quantised_copy_loads_to_the_same_bytes(folder: Path, precision: str) 
 def damaged(loaded: Checkpoint) -> bool:
     """Whether all came from the original weights, with a note about the copy and what to do about it."""
     (note,) = loaded.notes
-    assert "quantised-nf4.safetensors is cut short or damaged, so it was left alone" in note
-    assert "Delete the copy, or save it again" in note
+    assert "quantised-nf4.safetensors is cut short or damaged, so it was ignored" in note
+    assert "Delete this quantised copy, or save it again" in note
     return not loaded.report.from_copy
 
 

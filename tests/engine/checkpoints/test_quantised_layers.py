@@ -97,7 +97,7 @@ def test_bytes_a_weight(precision: str, most: float) -> None:
     assert sum(value.nbytes for value in layer.state_dict().values()) / layer.dense().numel() < most
 
 
-def test_every_linear_layer_is_quantised_or_kept_for_a_reason() -> None:
+def test_every_linear_layer_is_quantised_or_skipped_for_a_reason() -> None:
     with torch.device("meta"):
         model = Bagel(checkpoint().model.config)
     linear = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
@@ -106,7 +106,7 @@ def test_every_linear_layer_is_quantised_or_kept_for_a_reason() -> None:
     assert all(any(skipped.covers(name) for skipped in NOT_QUANTISED) for name in whole)
     assert all(kept.reason for kept in NOT_QUANTISED)
     names = {name for name, _ in model.named_modules()}
-    assert all(kept.place in names for kept in NOT_QUANTISED), "a place that is not in the model"
+    assert all(skipped.module in names for skipped in NOT_QUANTISED), "a module that is not in the model"
     assert all(name.startswith("language_model.model.layers.") for name in quantised - {HEAD})
     assert len(quantised) == 3 * 2 * 7 + 1  # layers, experts, products of a layer; and the head
     assert quantised - set(quantised_names(model, head=False)) == {HEAD}
