@@ -19,7 +19,9 @@ def test_tiles_cover_a_side_and_overlap(length: int, cells: int) -> None:
 
 def test_work_that_looks_at_single_cells_comes_out_the_same() -> None:
     latent = torch.randn(1, 3, 21, 34)
-    grown = apply_in_tiles(latent, 8, lambda x: x.repeat_interleave(4, 2).repeat_interleave(4, 3), unit=1, scale=4)
+    grown = apply_in_tiles(
+        latent, 8, lambda x: x.repeat_interleave(4, 2).repeat_interleave(4, 3), unit=1, scale=4
+    )
     assert torch.allclose(grown, latent.repeat_interleave(4, 2).repeat_interleave(4, 3), atol=1e-6)
     shrunk = apply_in_tiles(grown, 8, lambda x: x[:, :, ::4, ::4], unit=4, scale=1 / 4)
     assert torch.allclose(shrunk, latent, atol=1e-6)
