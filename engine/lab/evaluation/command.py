@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from engine import protocols
 from engine.lab.evaluation import examples, options, public_benchmarks, results
 from engine.lab.evaluation.ablations import command as ablations
-from engine.lab.evaluation.runner import SUITES, Request, about_run, identity, rows_of, run_suite
+from engine.lab.evaluation.runner import SUITES, Request, about_run, folder_of, identity, rows_of, run_suite
 
 if TYPE_CHECKING:
     from engine.lab.evaluation.suite import Suite
@@ -117,7 +117,7 @@ def measure(args: argparse.Namespace) -> int:
     """Runs the suites that were asked for by the protocols that fit them."""
     model = options.model_of(args)
     quick = args.prompts is not None or args.images is not None
-    target = args.json or (None if quick else model.folder / "evaluation.json")
+    target = args.json or (None if quick else folder_of(model) / "evaluation.json")
     request = Request(
         args.seed,
         args.prompts,
@@ -191,5 +191,5 @@ def find_examples(args: argparse.Namespace) -> int:
         print("evaluate: no prompt came out right once, so nothing was written", file=sys.stderr)
         return 1
     about = about_run(model, examples.SUITE, settings, request, rows)
-    print(f"written: {examples.write(model.folder, found, about)}")
+    print(f"written: {examples.write(folder_of(model), found, about)}")
     return 0

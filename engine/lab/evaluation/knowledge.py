@@ -169,7 +169,9 @@ def drift(setup: Setup, case: Case) -> Row:
         if made.steps == steps:
             break
         steps, now = made.steps, after
-        picture = album[last_image(steps).image]
+        last = last_image(steps)
+        assert last is not None  # the run began with a picture
+        picture = album[last.image]
         still = kept(rest, seen_at_end(made, album))
         held += [thing in still for thing in standing]
         standing = still

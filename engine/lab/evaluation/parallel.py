@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from _thread import interrupt_main
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -43,13 +43,13 @@ class Task:
     protocol: Protocol | None = None
 
 
-def in_turn(setup: Setup, suite: Suite, cases: Sequence[Any]) -> Iterator[Row]:
+def in_turn(setup: Setup, suite: Suite, cases: Sequence[Any]) -> Generator[Row, None, None]:
     """The rows of ``cases``, each with its ``seconds``."""
     for case in cases:
         yield _timed(setup, suite, case)
 
 
-def side_by_side(task: Task, first: int, last: int, workers: int) -> Iterator[Row]:
+def side_by_side(task: Task, first: int, last: int, workers: int) -> Generator[Row, None, None]:
     """The rows of the task's cases from ``first`` up to ``last``, each with its ``seconds``.
 
     Who stops asking stops the cases under way too. Raises ``OSError`` when a process dies.

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def read_geneval(path: Path) -> list[Prompt]:
         prompts.append(
             Prompt(
                 text,
-                lambda number, folder=folder: folder / "samples" / f"{number:04d}.png",
+                partial(_sample, folder),
                 (folder / "metadata.jsonl", line.strip() + "\n"),
             )
         )
@@ -80,8 +81,16 @@ def read_wise(path: Path) -> list[Prompt]:
             raise ValueError(
                 f"{path}, entry {place}, has no whole number as its prompt_id; nothing was drawn"
             )
-        prompts.append(Prompt(text, lambda _, number=number: Path(f"{number}.png")))
+        prompts.append(Prompt(text, partial(_only, Path(f"{number}.png"))))
     return prompts
+
+
+def _sample(folder: Path, number: int) -> Path:
+    return folder / "samples" / f"{number:04d}.png"
+
+
+def _only(path: Path, number: int) -> Path:
+    return path
 
 
 def _json(text: str, where: str) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ def resume_path(report: Path, heading: Mapping[str, Any]) -> Path:
     return report.with_name(name)
 
 
-def gather(total: int, rows_from: Callable[[int], Iterator[Row]], path: Path | None, title: str) -> list[Row]:
+def gather(
+    total: int, rows_from: Callable[[int], Generator[Row]], path: Path | None, title: str
+) -> list[Row]:
     """The rows of ``total`` cases, those of ``path`` (if it is there) read, the rest from ``rows_from``.
 
     ``rows_from`` is given the number of the first case that is wanted. Each row is in the file before the

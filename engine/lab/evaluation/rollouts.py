@@ -42,7 +42,10 @@ class Album:
         self.pictures[digest] = image
         return digest
 
-    def __getitem__(self, digest: str) -> Image.Image:
+    def __getitem__(self, digest: str | None) -> Image.Image:
+        """The picture of a step's ``image``. Raises ``KeyError`` where the step has none."""
+        if digest is None:
+            raise KeyError("the step has no picture")
         return self.pictures[digest]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,11 +87,11 @@ def rows_of(
     cases = suite.cases(prompts, request.seed)
     setup = Setup(model, settings, request.seed, request.images, protocol)
 
-    def rows_from(first: int) -> Iterator[Row]:
+    def rows_from(first: int) -> Generator[Row, None, None]:
         if suite.alone or request.workers == 1 or len(cases) - first < 2:
             return in_turn(setup, suite, cases[first:])
         task = Task(
-            model.folder,
+            folder_of(model),
             request.profile,
             request.precision,
             dict(model.fingerprint),
@@ -106,6 +106,13 @@ def rows_of(
         return side_by_side(task, first, len(cases), request.workers)
 
     return gather(len(cases), rows_from, resume_file, f"{suite.name}, {settings.protocol}")
+
+
+def folder_of(model: OpenedModel) -> Path:
+    """Where the model's checkpoint is. Raises ``ValueError`` for a model that has none."""
+    if model.folder is None:
+        raise ValueError("this needs a model that was opened from a checkpoint folder")
+    return model.folder
 
 
 def resume_file_of(

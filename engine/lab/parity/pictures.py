@@ -93,7 +93,7 @@ def generation(fixture: Fixture, golden: Golden) -> None:
     recorded, wanted = fields["context"], fields["text_tokens"]
     if fields["think"]:
         make = partial(build_contexts, fixture, golden)
-        made = first_that(fixture, make, lambda m: [m.thought.ids] == wanted)
+        made = first_that(fixture, make, lambda m: m.thought is not None and [m.thought.ids] == wanted)
     else:
         made = build_contexts(fixture, golden, None)
     _check_thought(golden, made)
@@ -229,13 +229,22 @@ def irg(fixture: Fixture, golden: Golden) -> None:
     first: list[ContextItem] = [system, prompt]
     think1 = fixture.write(fixture.context(first), params["max_length"])
     thought1 = fixture.text(think1.text)
-    turn1 = {"cond": [*first, thought1], "cfg_text": [system], "cfg_img": [*first, thought1]}
+    turn1: dict[str, list[ContextItem]] = {
+        "cond": [*first, thought1],
+        "cfg_text": [system],
+        "cfg_img": [*first, thought1],
+    }
     levels = _turn(fixture, golden, "turn1", turn1, recorded[0], LATENT)
     image = Image.fromarray(np.ascontiguousarray(levels.numpy()), "RGB")
     seen = [*turn1["cond"], *fixture.picture(image, "irg turn 1")]
     think2 = fixture.write(fixture.context(seen), params["max_length"])
     thought2 = fixture.text(think2.text)
-    turn2 = {"cond": [*seen, thought2], "cfg_text": seen, "cfg_img": [*turn1["cond"], thought2]}
+    turn2: dict[str, list[ContextItem]]
+    turn2 = {
+        "cond": [*seen, thought2],
+        "cfg_text": seen,
+        "cfg_img": [*turn1["cond"], thought2],
+    }
     _turn(fixture, golden, "turn2", turn2, recorded[1], SECOND_TURN)
     golden.equal("think 1", think1.text, fields["think1"])
     golden.equal("think 2", think2.text, fields["think2"])

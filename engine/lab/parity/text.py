@@ -37,7 +37,9 @@ def stored(context: Context) -> tuple[Tensor, Tensor]:
 
 def watched_prefill(fixture: Fixture, item: ContextItem) -> tuple[Segment, Tensor, Tensor]:
     """A text segment in an empty context, with its states after each layer and after the final norm."""
-    language, layers, finals = fixture.model.language_model, [], []
+    language = fixture.model.language_model
+    layers: list[Tensor] = []
+    finals: list[Tensor] = []
     hooks = [m.register_forward_hook(partial(_first, layers)) for m in language.model.layers]
     hooks.append(language.register_forward_hook(partial(_first, finals)))
     segment = prefill(fixture.model, fixture.tokens, Context(), item)
@@ -93,12 +95,14 @@ def understand(fixture: Fixture, golden: Golden) -> None:
         write = partial(_answer, fixture, items, fields["max_length"])
         wanted = fields["generated_ids_incl_bos"]
         written = (
-            first_that(fixture, write, lambda w, ids=wanted: w.ids == ids)
-            if fields.get("think")
-            else write(None)
+            first_that(fixture, write, partial(_has_ids, wanted)) if fields.get("think") else write(None)
         )
         check_written(golden, name, fields, written)
         golden.close(f"{name}.logits", written.logits[: len(golden[f"{name}.logits"])], HIDDEN)
+
+
+def _has_ids(ids: list[int], written: Written) -> bool:
+    return written.ids == ids
 
 
 def _answer(fixture: Fixture, items: list[ContextItem], max_length: int, system: str | None) -> Written:

@@ -92,11 +92,12 @@ def check_splits(golden: Golden, packed: list[list[Split]], config: BagelConfig)
                 lengths.append(len(split.ids) + 2)
                 modes.append("causal")
             else:
-                noised, seen = isinstance(split, NoisedSplit), isinstance(split, VitSplit)
-                values = split.pixels[0] if seen else split.latent[0]
-                patch = config.vision.patch_size if seen else config.latent_patch
+                if isinstance(split, VitSplit):
+                    values, patch = split.pixels[0], config.vision.patch_size
+                else:
+                    values, patch = split.latent[0], config.latent_patch
                 lengths.append(values.numel() // patch**2 + 2)
-                modes.append("noise" if noised else "full")
+                modes.append("noise" if isinstance(split, NoisedSplit) else "full")
         found.append({"split_lens": lengths, "attn_modes": modes})
     golden.equal("splits", found, golden.fields["splits"])
 

@@ -90,9 +90,11 @@ class LatentNorm(nn.Module):
         """Rewrites the encoder's last layer so that its mean needs no further normalisation."""
         config, last = model.config, model.encoder.conv_out
         z = config.z_channels
-        spread = config.scale_factor * (self.norm.running_var + self.norm.eps).sqrt()
+        middle, variance = self.norm.running_mean, self.norm.running_var
+        assert middle is not None and variance is not None and last.bias is not None
+        spread = config.scale_factor * torch.sqrt(variance + self.norm.eps)
         last.weight[:z] /= spread[:, None, None, None]
-        last.bias[:z] = (last.bias[:z] - self.norm.running_mean) / spread + config.shift_factor
+        last.bias[:z] = (last.bias[:z] - middle) / spread + config.shift_factor
         last.weight[z:] = 0
         last.bias[z:] = 2 * math.log(NOISE / config.scale_factor)
 
@@ -201,7 +203,7 @@ def train(
         raise FileNotFoundError(f"{target} isn't there: train an autoencoder first, or give --begin-from.")
     torch.manual_seed(seed)
     module = DecoderOnly(target) if decoder_only else Whole()
-    module.to(device, memory_format=torch.channels_last)
+    module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device == "cpu":
         write_out_group_norms(module.model)
     fit(module, work, steps=steps, device=device, seed=seed, pool=pool)

@@ -92,12 +92,12 @@ def read_part(part: dict[str, Any], *, loss: bool) -> Turn:
         data = base64.b64decode(content.split(",", 1)[-1], validate=True)
     except binascii.Error as error:
         raise ValueError(f"a picture is not base64: {error}") from None
-    flags = {to: bool(part.get(name)) for name, to in FLAGS.items()}
+    loss, clean, seen = (bool(part.get(name)) for name in FLAGS)
     with Image.open(io.BytesIO(data)) as picture:
-        return Turn(picture=to_rgb(picture), **flags)
+        return Turn(picture=to_rgb(picture), loss=loss, clean=clean, seen=seen)
 
 
-FLAGS = {"need_loss": "loss", "need_vae": "clean", "need_vit": "seen"}
+FLAGS = ("need_loss", "need_vae", "need_vit")
 
 
 class ConversationSampler:

@@ -7,6 +7,7 @@ Matrices inside the transformer blocks are updated by Muon (orthogonalised momen
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,12 +30,12 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, matrices: list[Tensor], rate: float, decay: float = 0.0, momentum: float = 0.95
+        self, matrices: Sequence[Tensor], rate: float, decay: float = 0.0, momentum: float = 0.95
     ) -> None:
-        super().__init__([{"params": matrices}], {"lr": rate, "decay": decay, "momentum": momentum})
+        super().__init__([{"params": list(matrices)}], {"lr": rate, "decay": decay, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             by_shape: dict[torch.Size, list[Tensor]] = {}
             for matrix in group["params"]:
@@ -47,7 +48,7 @@ class Muon(torch.optim.Optimizer):
 
     def _step_alike(self, matrices: list[Tensor], group: dict) -> None:
         own = [local(matrix) for matrix in matrices]
-        gradients = [local(matrix.grad) for matrix in matrices]
+        gradients = [local(matrix.grad) for matrix in matrices if matrix.grad is not None]
         moving = [self.state[m].setdefault("momentum_buffer", torch.zeros_like(m)) for m in matrices]
         moving = [local(buffer) for buffer in moving]
         torch._foreach_lerp_(moving, gradients, 1 - group["momentum"])
@@ -75,7 +76,8 @@ def orthogonal(stack: Tensor, iterations: int = 5) -> Tensor:
 
 def split_parameters(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     """(matrices of the blocks, everything else), frozen parameters left out."""
-    matrices, others = [], []
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             inside = ".layers." in name and parameter.ndim == 2 and ".lora_" not in name
@@ -148,6 +150,7 @@ class ConvolutionMuon:
 
     def step(self) -> None:
         for kernel, matrix in zip(self.kernels, self.matrices, strict=True):
+            assert kernel.grad is not None
             gradient = kernel.grad.contiguous(memory_format=torch.channels_last)
             matrix.grad = gradient.permute(0, 2, 3, 1).reshape(matrix.shape)
         self.inner.step()

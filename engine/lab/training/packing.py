@@ -129,9 +129,10 @@ class Packer:
     def _tokens_of(self, split: Split) -> int:
         if isinstance(split, TextSplit):
             return len(split.ids) + 2
-        is_vit = isinstance(split, VitSplit)
-        rows, columns = (split.pixels if is_vit else split.latent).shape[1:]
-        patch = self.config.vision.patch_size if is_vit else self.config.latent_patch
+        if isinstance(split, VitSplit):
+            (rows, columns), patch = split.pixels.shape[1:], self.config.vision.patch_size
+        else:
+            (rows, columns), patch = split.latent.shape[1:], self.config.latent_patch
         return (rows // patch) * (columns // patch) + 2
 
     def _dropped(self, split: Split) -> bool:

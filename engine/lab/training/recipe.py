@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
@@ -171,7 +171,7 @@ def load_autoencoder(work: Path, device: str) -> Autoencoder:
     opened = begun(work)
     model = Autoencoder(opened.autoencoder if opened else AUTOENCODER)
     model.load_state_dict(load_file(work / AUTOENCODER_NAME))
-    return model.to(device, memory_format=torch.channels_last).eval()
+    return model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
 def own_pictures(
@@ -192,7 +192,8 @@ def own_pictures(
     def latent(pixels: Tensor) -> Tensor:
         return autoencoder.encode(pixels[None].to(device))[0].cpu()
 
-    names, extras = ("vae_transform", "vit_transform"), EXTRAS
+    names = ("vae_transform", "vit_transform")
+    extras: Mapping[str, Any] = EXTRAS
     if opened:
         extras = dict(zip(names, transforms(opened.config), strict=True)) | opened.extras
     target, look = (Transform(*extras[name]) for name in names)

@@ -20,7 +20,7 @@ from torch.utils._pytree import register_pytree_node
 from torch.utils.checkpoint import checkpoint
 
 from engine.model.bagel import Bagel
-from engine.model.language import GEN, DecoderLayer, ExpertRows
+from engine.model.language import GEN, ExpertRows
 
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
@@ -62,7 +62,7 @@ def shard(module: nn.Module, model: Bagel, accelerator: Accelerator) -> None:
 
 
 def _touching_layer(
-    layer: DecoderLayer, forward: Callable, groups: list[ExpertRows], attend: object
+    layer: nn.Module, forward: Callable, groups: list[ExpertRows], attend: object
 ) -> list[Tensor]:
     """A layer's forward in which the drawing expert has gradients even where nothing is drawn.
 
@@ -81,7 +81,7 @@ def _touching(module: nn.Module, forward: Callable, *args: object) -> Tensor:
 
 def _nothing(parameters: Iterable[Tensor]) -> Tensor:
     """0, with a gradient of 0 for every parameter that is trained."""
-    return sum(p.flatten()[0].float() for p in parameters if p.requires_grad) * 0
+    return sum((p.flatten()[0].float() for p in parameters if p.requires_grad), torch.zeros(())) * 0
 
 
 def _is_split(value: Tensor) -> TypeGuard[DTensor]:
@@ -101,8 +101,9 @@ def gathered(part: Tensor, like: Tensor) -> Tensor:
         return part
     from torch.distributed.tensor import DTensor
 
-    size = {"shape": like.shape, "stride": like.stride()}
-    return DTensor.from_local(part, like.device_mesh, like.placements, run_check=False, **size).full_tensor()
+    return DTensor.from_local(
+        part, like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
+    ).full_tensor()
 
 
 def whole(value: Tensor) -> Tensor:

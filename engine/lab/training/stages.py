@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from engine.core.assets import asset
 from engine.lab.training.data.variants import DataVariant
@@ -101,6 +101,8 @@ def with_variant(
     stages: list[Stage], chains: str | None, critique: str | None, rejected: str | None
 ) -> list[Stage]:
     """The same plan with this data variant in every stage; what is None stays as the plan has it."""
-    variant = {key: value for key, value in (("chains", chains), ("critique", critique)) if value}
-    kept = {"rejected": rejected} if rejected else {}
+    variant: dict[str, Any] = {
+        key: value for key, value in (("chains", chains), ("critique", critique)) if value
+    }
+    kept: dict[str, Any] = {"rejected": rejected} if rejected else {}
     return [replace(stage, variant=replace(stage.variant, **variant), **kept) for stage in stages]

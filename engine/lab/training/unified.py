@@ -134,7 +134,8 @@ def draw_samples(
     """
     pool = [sampler.draw(family, rng, generator) for _ in range(POOL)]
     pool.sort(key=length)
-    start, samples, size = rng.randrange(POOL), [], 0
+    start, size = rng.randrange(POOL), 0
+    samples: list[list[Split]] = []
     for index in (*range(start, POOL), *range(start - 1, -1, -1)):
         size += length(pool[index])
         if len(samples) >= least and size > budget:
@@ -152,7 +153,7 @@ def micro_batches(
     """
     rank, processes = accelerator.process_index, accelerator.num_processes
     shares: list[tuple[list[list[Split]], list[int]]] = []
-    room = 0
+    room = 0.0
     for number in range(rank, len(samples), processes):
         if not shares or room < packer.tokens_of(samples[number]):
             shares.append(([], []))

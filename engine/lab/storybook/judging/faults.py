@@ -43,8 +43,8 @@ def faults(wish: Spec | Scene, seen: Seen) -> list[str]:
     for relation in spec.relations:
         pairs = [(a, b) for a in shares[relation.subject] for b in shares[relation.object]]
         if not all(gap(a, relation.name, b) >= CLEAR for a, b in pairs):
-            subject, other = spec.wants[relation.subject].kind, spec.wants[relation.object].kind
-            found.append(f"the {subject} is not {relation.name} the {other}")
+            kinds = [spec.wants[end].kind for end in (relation.subject, relation.object)]
+            found.append(f"the {kinds[0]} is not {relation.name} the {kinds[1]}")
     if spec.background not in (None, seen.background):
         found.append(f"the background is {seen.background}, not {spec.background}")
     return found

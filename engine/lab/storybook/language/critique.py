@@ -147,9 +147,9 @@ def _pending(pending: Sequence[Group], rng: random.Random) -> str:
 def _fault(now: Scene, edit: Edit, right: Scene, rng: random.Random) -> str:
     match edit:
         case Recolour(indices, colour):
-            old = now.things[indices[0]].colour
-            kinds, are = plural(now.things[indices[0]].kind, len(indices)), verb(len(indices))
-            return f"the {kinds} {are} {old} and should be {colour}"
+            old = now.things[indices[0]]
+            kinds, are = plural(old.kind, len(indices)), verb(len(indices))
+            return f"the {kinds} {are} {old.colour} and should be {colour}"
         case Resize(indices, scale):
             old = now.things[indices[0]]
             kinds, are = plural(old.kind, len(indices)), verb(len(indices))

@@ -143,9 +143,9 @@ def where_phrase(scene: Scene, indices: Sequence[int], anchors: Sequence[int], r
         lone = [i for g in scene.groups() if g.count == 1 for i in g.indices if i in anchors and i != index]
         if lone and rng.random() < 0.45:
             other = rng.choice(lone)
-            name = true_relation(scene.things[index], scene.things[other])
-            if name is not None:
-                phrase = relation_phrase(name, rng)
+            truth = true_relation(scene.things[index], scene.things[other])
+            if truth is not None:
+                phrase = relation_phrase(truth, rng)
                 return f"{phrase} {the(scene, (other,), rng)}"
     return column_phrase([scene.things[i] for i in indices], rng)
 

@@ -125,12 +125,12 @@ def instruct_edit(before: Scene, edit: Edit, after: Scene, rng: random.Random) -
             name, place = the(before, (index,), rng), where_phrase(after, (index,), anchors, rng)
             return sentence(f"{rng.choice(('move', 'put', 'bring'))} {name} {_towards(place)}")
         case Setting(background):
-            forms = (
+            ways = (
                 f"put it all {SETTING[background][0]}",
                 f"change the background to {PLACE[background][0]}",
                 f"paint {PLACE[background][0]} behind it",
             )
-            return sentence(rng.choice(forms))
+            return sentence(rng.choice(ways))
 
 
 def _towards(place: str) -> str:

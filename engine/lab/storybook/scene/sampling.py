@@ -158,7 +158,7 @@ def turned(rng: random.Random, relation: Relation) -> Relation:
     return Relation(relation.object, OPPOSITE[relation.name], relation.subject)
 
 
-def _lot(rng: random.Random, table: list[tuple[tuple[int, ...], float]]) -> tuple[int, ...]:
+def _lot(rng: random.Random, table: Sequence[tuple[tuple[int, ...], float]]) -> tuple[int, ...]:
     return rng.choices([row for row, _ in table], [weight for _, weight in table])[0]
 
 

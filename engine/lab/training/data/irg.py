@@ -99,6 +99,7 @@ def image_free(parts: Sequence[Part]) -> list[Part]:
 
 def sample_irg_script(rng: random.Random, own: Sequence[tuple[Scene, Painted]] = ()) -> Script:
     """A whole script that shows no held-out scene; ``own`` are goals and a model's weak pictures of them."""
+    weak: Shown
     while True:
         if own and rng.random() < OWN:
             goal, weak = rng.choice(own)

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from engine.lab.training.data.cases import conflict_script, mismatch_script
@@ -46,7 +47,7 @@ def subsets() -> dict[str, Callable[[random.Random], Script]]:
         "sketch against plan": mismatch_script,
     }
     for mode in MODES:
-        writers[mode] = lambda rng, mode=mode: _irg(mode, rng)
+        writers[mode] = partial(_irg, mode)
     return writers
 
 

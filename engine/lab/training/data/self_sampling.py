@@ -14,6 +14,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine import protocols
@@ -156,7 +157,7 @@ def trajectory_of(told: Script, prompt: str, put: Callable[[Image], str]) -> lis
             step = Step(found[-1].id, "sketch", "model", image=image)
         else:
             kind = "plan" if found[-1].kind in ("prompt", "inspect") else "inspect"
-            step = Step(found[-1].id, kind, "model", process.parse(kind, part.text))
+            step = Step(found[-1].id, kind, "model", process.parse(kind, part.text) or {})
         found.append(step)
     return found
 
@@ -250,8 +251,12 @@ def _settled(scene: Scene, first: int, placed: set[str], seen: Scene) -> Scene:
         of_kind = [s for s in spare if s.kind == thing.kind]
         alike = [s for s in of_kind if s.colour == thing.colour] or of_kind
         if alike:
-            nearest = min(alike, key=lambda s, t=thing: math.dist((s.x, s.y), (t.x, t.y)))
+            nearest = min(alike, key=partial(_distance, thing))
             spare.remove(nearest)
             if index >= first and thing.kind not in placed:
                 things[index] = replace(thing, x=nearest.x, y=nearest.y)
     return scene.with_things(things)
+
+
+def _distance(a: Thing, b: Thing) -> float:
+    return math.dist((a.x, a.y), (b.x, b.y))
