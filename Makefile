@@ -15,7 +15,7 @@ TORCH := torch==2.13.0
 
 # Folders whose tests mostly need no torch; --pure skips the others in them.
 PURE := tests/engine/core tests/engine/protocols tests/engine/runs tests/engine/serving \
-  tests/engine/lab/storybook tests/sessions tests/studio
+  tests/engine/lab/storybook tests/sessions
 BROWSER := tests/studio tests/test_story.py
 
 .PHONY: studio check test lint format lock

@@ -1,4 +1,7 @@
-"""What all tests share: a slow machine is no reason to fail, one browser serves every page, and ``--pure``."""
+"""What all tests share: a slow machine is no reason to fail, and one browser serves every page.
+
+``--pure`` leaves only tests that are over quickly.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-SLOW_TO_IMPORT = {"torch", "transformers", "gradio", "playwright"}
+SLOW_TO_IMPORT = {"torch", "transformers", "gradio"}
 
 settings.register_profile("patient", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=20)
@@ -24,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--pure",
         action="store_true",
-        help="skip every test that imports torch, Gradio or a browser, or starts a process; fewer examples",
+        help="skip tests that import torch or Gradio, open a browser or start a process; fewer examples",
     )
 
 
@@ -56,7 +59,9 @@ def no_process_when_pure(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    if request.config.getoption("--pure"):
+        pytest.skip("opens a browser")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
