@@ -1,4 +1,4 @@
-"""The picture files: named by the SHA-256 of their bytes, whole or not at all.
+"""The picture files: named by the SHA-256 of their bytes, written atomically.
 
 Who may see which picture isn't decided here; ``Store`` asks the database first. Digests come from
 the database or are checked to be one, so a path is never built from a person's text.

@@ -1,4 +1,4 @@
-"""Announcements to all tabs: what changed, read from the store and put into the live log."""
+"""Announcements to all tabs: what changed, read from the store and put into the event log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live log: what happened, in order, for every open tab to follow.
+"""The event log: what happened, in order, for every open tab to follow.
 
 Append-only and in memory; the database is the truth and a tab that is too far behind reads a
 snapshot again. Numbers begin at the milliseconds since 1970, so they keep growing over a restart.

@@ -1,4 +1,4 @@
-"""What the worker records of questions: the note first, then the live log.
+"""What the worker records of questions: the note first, then the event log.
 
 An answer under way is only in the log; the whole one is in the store before any tab hears that it is there.
 """
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 class QuestionRecorder:
     """The part of :class:`~studio.recorder.StudioRecorder` for questions; also holds answers under way."""
 
-    def __init__(self, store: Store, live_log: EventLog) -> None:
-        self._store, self._log = store, live_log
+    def __init__(self, store: Store, event_log: EventLog) -> None:
+        self._store, self._log = store, event_log
         self._lock = threading.Lock()
         self._written: dict[str, str] = {}
 

@@ -1,4 +1,4 @@
-"""What the worker records to: the store first, then the live log of the session.
+"""What the worker records to: the store first, then the event log of the session.
 
 Runs on the worker's thread, and on a request's thread when a waiting job is stopped.
 """
@@ -46,15 +46,15 @@ class StudioRecorder:
     def __init__(
         self,
         store: Store,
-        live_log: EventLog,
+        event_log: EventLog,
         previews: Previews,
         worker: Worker,
         announcer: Announcer,
         sessions: SessionReader,
     ) -> None:
-        self._store, self._log, self._previews = store, live_log, previews
+        self._store, self._log, self._previews = store, event_log, previews
         self._worker, self._announcer, self._sessions = worker, announcer, sessions
-        self.questions = QuestionRecorder(store, live_log)
+        self.questions = QuestionRecorder(store, event_log)
         self._lock = threading.Lock()
         self._live: dict[str, dict[str, Any]] = {}
         self._frames = 0

@@ -36,7 +36,7 @@ from studio.views import (
 
 @dataclass(frozen=True)
 class StudioState:
-    """What the commands and routes share: the store, the worker, the live log and what ties them together."""
+    """What the commands and routes share: the store, the worker, the event log and what ties them together."""
 
     store: Store
     worker: Worker

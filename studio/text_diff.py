@@ -102,7 +102,7 @@ def branch_name(taken: Iterable[str], wish: str) -> str:
 
 
 def edit_name(old: Step, fields: Mapping[str, str]) -> str:
-    """What the branch of an edit is called: the new thing, else the stage that was rewritten."""
+    """What the branch of an edit is called: the new thing, else the step that was rewritten."""
     if old.kind == "inspect" and old.fields["correction"] and not fields["correction"].strip():
         return "accepted as it is"
     new = Step(old.parent, old.kind, "person", dict(fields), recipe=old.recipe)

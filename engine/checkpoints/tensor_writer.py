@@ -22,7 +22,7 @@ def write_tensors(
     tensors: Iterator[tuple[str, Tensor]],
     metadata: Mapping[str, str],
 ) -> None:
-    """Writes ``tensors``, which come in the order of ``outline``, to ``path``, whole or not at all.
+    """Writes ``tensors``, which come in the order of ``outline``, to ``path``, atomically.
 
     Raises ``ValueError`` when one is not what ``outline`` says of it, ``OSError`` when the disk is full.
     """

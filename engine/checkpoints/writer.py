@@ -1,4 +1,4 @@
-"""Writes a folder in the public layout, whole or not at all."""
+"""Writes a folder in the public layout, atomically."""
 
 from __future__ import annotations
 

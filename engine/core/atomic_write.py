@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all: a reader finds the old one or the new one, never half of it.
+"""Writes a file atomically: a reader finds the old one or the new one, never half of it.
 
 The new bytes go into a file beside the target, reach the disk, and only then take its name. A failure
 removes that file; only a killed process or a power cut can leave one, and its name ends in ``PART``.

@@ -1,4 +1,4 @@
-"""Steps, trajectories, rounds and seeds: the medium itself, as plain values.
+"""Steps, trajectories, rounds and seeds, as plain values.
 
 A step is immutable and named by the hash of what made it: its parent, kind, author, payload
 (text fields and/or one image) and recipe. Timings and token counts are kept beside it, outside

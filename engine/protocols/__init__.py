@@ -1,4 +1,4 @@
-"""The grammars of trajectories, by name, and the driver of each that a checkpoint needs."""
+"""The protocols, by name, and how each talks to a model: native, trained on it, or guided by our prompts."""
 
 from __future__ import annotations
 

@@ -127,7 +127,10 @@ class Protocol(ABC):
 
     @property
     def driver(self) -> str:
-        """Who says what a stage is: ``native``, the model by its training, or ``guided``, our own prompts."""
+        """How a protocol talks to a model.
+
+        ``native``: a model that was trained on it; ``guided``: one that is asked in our words.
+        """
         return "native"
 
     @property

@@ -1,7 +1,7 @@
-"""The guided driver of the process: asks a model that was never tuned on it for each stage in turn.
+"""The guided driver of the process: asks a model that was never tuned on it for each step in turn.
 
-Every stage is a context of its own: the pictures of the history in order, then one text that says what to do.
-The pictures come first, as the public model was trained to answer and to edit, and so that all stages after
+Every step is a context of its own: the pictures of the history in order, then one text that says what to do.
+The pictures come first, as the public model was trained to answer and to edit, and so that all steps after
 a picture share its prefix. How answers are read is :mod:`engine.protocols.lenient_parser`'s business.
 """
 

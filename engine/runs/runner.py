@@ -1,4 +1,4 @@
-"""Walks a protocol over a model, one step at a time, and tells what happens as events.
+"""Runs a protocol on a model, one step at a time, and reports what happens as events.
 
 It keeps nothing: a finished step is handed over in its event, pictures go through ``keep_image``. Who
 queues runs and who stores steps is another module's business (:mod:`engine.serving.worker`).

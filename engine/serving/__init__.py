@@ -1,1 +1,1 @@
-"""Who runs the painter for whom: the local worker."""
+"""Runs jobs on the model: a worker thread and a fair queue."""

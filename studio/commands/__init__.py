@@ -1,7 +1,7 @@
 """The commands of the page, by name: how a message becomes a change and a reply.
 
 A command is a message, whose values are checked, and a function that does it. What a command changed reaches
-all tabs over the live log, the reply only the tab that asked.
+all tabs over the event log, the reply only the tab that asked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The commands of a session and the model: begin one, its settings and names, put it away and back."""
+"""The commands of a session and the model: begin one, its settings and names, delete and restore it."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def delete(state: StudioState, owner: str, message: Delete) -> dict[str, Any]:
 
 
 class Restore(InSession):
-    """Brings a session back that was put away."""
+    """Restores a deleted session."""
 
 
 def restore(state: StudioState, owner: str, message: Restore) -> dict[str, Any]:

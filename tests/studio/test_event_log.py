@@ -1,4 +1,4 @@
-"""The live log: order, coalescing, gaps and restarts."""
+"""The event log: order, coalescing, gaps and restarts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-// The words of the interface: names of stages and fields, times, and who did what.
+// The words of the interface: names of steps and fields, times, and who did what.
 
-export const STAGES = {
+export const STEP_NAMES = {
   prompt: "Your words", plan: "Plan", sketch: "Sketch", inspect: "Inspect", refine: "Refine",
   think: "Think", reflect: "Reflect", image: "Picture",
 };
@@ -40,7 +40,7 @@ export const POLISH = "Let the model say what this picture lacks, and redraw it"
 
 export const isPicture = (kind) => kind === "sketch" || kind === "refine" || kind === "image";
 
-/** The name of a stage's colour: pictures share one, but for a refine. */
+/** The name of a step's colour: pictures share one, but for a refine. */
 export const hue = (kind) => (isPicture(kind) && kind !== "refine" ? "sketch" : kind);
 
 export const seconds = (value) => (value === null || value === undefined ? "" :
@@ -71,5 +71,5 @@ export function describe(step, path) {
   const at = path.findIndex((other) => other.id === step.id);
   const plan = path.slice(0, at).reverse().find((other) => other.kind === "plan" || other.kind === "prompt");
   const text = plan ? plan.fields.description || plan.fields.instruction || plan.fields.text : "";
-  return clip(`${STAGES[step.kind]}: ${text}`, 300);
+  return clip(`${STEP_NAMES[step.kind]}: ${text}`, 300);
 }

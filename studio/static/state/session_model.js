@@ -1,6 +1,6 @@
 // What this tab knows of a session: steps, branches, runs and what is being made now. No DOM here.
 
-import { STAGES, clip, isPicture } from "../lib/words.js";
+import { STEP_NAMES, clip, isPicture } from "../lib/words.js";
 
 const UNDER_WAY = ["queued", "running"];
 
@@ -177,6 +177,6 @@ export class SessionModel {
     const here = this.path(branchId).includes(step);
     const home = here ? this.branch(branchId) : this.branches[this.age(step)];
     const alike = home ? this.path(home.id).filter(({ kind }) => kind === step.kind) : [];
-    return `${clip(home?.name || "", 24)} · ${STAGES[step.kind].toLowerCase()} ${alike.indexOf(step) + 1}`;
+    return `${clip(home?.name || "", 24)} · ${STEP_NAMES[step.kind].toLowerCase()} ${alike.indexOf(step) + 1}`;
   }
 }

@@ -1,8 +1,8 @@
-// One step, one card: its stage, author, time and seed, its text or picture, and what can be done from it.
+// One step, one card: its kind, author, time and seed, its text or picture, and what can be done from it.
 
 import { h, icon, swapPicture } from "../lib/dom.js";
 import { drafts } from "../lib/drafts.js";
-import { FIELDS, POLISH, STAGES, describe, hue, isPicture, seconds } from "../lib/words.js";
+import { FIELDS, POLISH, STEP_NAMES, describe, hue, isPicture, seconds } from "../lib/words.js";
 import { Questions } from "./questions.js";
 import { TextEditor } from "./text_editor.js";
 
@@ -78,7 +78,7 @@ export class Card {
   #label() {
     const { step } = this;
     const state = step.kind === "inspect" ? (step.fields.correction ? ", needs a fix" : ", looks right so far") : "";
-    return [STAGES[step.kind] + state, who(step)].filter(Boolean).join(", ");
+    return [STEP_NAMES[step.kind] + state, who(step)].filter(Boolean).join(", ");
   }
 
   /** Called on every render; a card being edited keeps what is typed. `go`: what its last button says, `polish`: whether it has that one. */
@@ -113,7 +113,7 @@ export class Card {
 
   #head() {
     const { step } = this;
-    return h("header.head", {}, h("h3", {}, STAGES[step.kind]), h("span.who", { dir: "auto" }, who(step)),
+    return h("header.head", {}, h("h3", {}, STEP_NAMES[step.kind]), h("span.who", { dir: "auto" }, who(step)),
       h("span.meta", {}, seconds(step.seconds),
         step.seed && h("span.seed", { title: `Seed ${step.seed}` }, ` · seed …${step.seed.slice(-4)}`)));
   }
@@ -179,7 +179,7 @@ export class Card {
     if (preview) img.src = addresses.of(preview);
     swapPicture(img, url);
     this.picture = h("button.pic", {
-      type: "button", "aria-label": `Show this ${STAGES[step.kind]} in the large view`, onclick: () => this.viewing.look(step.id),
+      type: "button", "aria-label": `Show this ${STEP_NAMES[step.kind]} in the large view`, onclick: () => this.viewing.look(step.id),
     }, img);
     const info = step.start === "upload" ? "The model continues from this picture, following your words."
       : step.start ? "The model sees your words and this picture, and nothing from before."

@@ -1,7 +1,7 @@
 // The card of the step that is being made now.
 
 import { h, icon, setText, swapPicture } from "../lib/dom.js";
-import { STAGES, hue, isPicture, seconds } from "../lib/words.js";
+import { STEP_NAMES, hue, isPicture, seconds } from "../lib/words.js";
 
 export class LiveCard {
   constructor({ addresses, steps }) {
@@ -14,10 +14,10 @@ export class LiveCard {
     if (this.kind !== live.kind) {
       this.kind = live.kind;
       this.node.setAttribute("style", `--c:var(--${hue(live.kind)})`);
-      this.node.setAttribute("aria-label", `${STAGES[live.kind]}, in progress`);
+      this.node.setAttribute("aria-label", `${STEP_NAMES[live.kind]}, in progress`);
       this.meta = h("span.meta");
       this.left = h("p.info");
-      const head = h("header.head", {}, h("h3", {}, STAGES[live.kind]),
+      const head = h("header.head", {}, h("h3", {}, STEP_NAMES[live.kind]),
         h("span.who", {}, isPicture(live.kind) ? "drawing …" : "writing …"), this.meta);
       const stop = h("button.btn", { type: "button", onclick: () => this.steps.stop(), "data-do": "stop" }, icon("stop"), "Stop");
       if (isPicture(live.kind)) {

@@ -2,7 +2,7 @@
 
 import { h, icon } from "../lib/dom.js";
 import { drafts } from "../lib/drafts.js";
-import { FIELDS, STAGES } from "../lib/words.js";
+import { FIELDS, STEP_NAMES } from "../lib/words.js";
 import { TextEditor } from "./text_editor.js";
 
 const INVITATION = {
@@ -38,6 +38,6 @@ export class NewText {
       onClose: () => this.#rest(),
     });
     this.node.replaceChildren(h("section.card", { style: `--c:var(--${kind})`, "aria-label": INVITATION[kind] },
-      h("header.head", {}, h("h3", {}, STAGES[kind]), h("span.who", {}, "by you")), editor.node));
+      h("header.head", {}, h("h3", {}, STEP_NAMES[kind]), h("span.who", {}, "by you")), editor.node));
   }
 }

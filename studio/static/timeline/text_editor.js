@@ -2,7 +2,7 @@
 
 import { growWithText, h, setText } from "../lib/dom.js";
 import { drafts } from "../lib/drafts.js";
-import { FIELDS, STAGES } from "../lib/words.js";
+import { FIELDS, STEP_NAMES } from "../lib/words.js";
 import { matchingEdit } from "./matching_edit.js";
 
 const LIMIT = 4000;
@@ -33,7 +33,7 @@ export class TextEditor {
       return h("label.field.edit", {}, h("small", {}, label), area);
     });
     this.node = h("form.editor", {
-      "aria-label": `Rewrite ${STAGES[step.kind]}`,
+      "aria-label": `Rewrite ${STEP_NAMES[step.kind]}`,
       onsubmit: (event) => event.preventDefault(),
       onkeydown: (event) => {
         if (event.key === "Escape") {

@@ -1,7 +1,7 @@
 // The timeline of one branch: cards by round, where old ideas went, and what stands at the end.
 
 import { arrange, h } from "../lib/dom.js";
-import { STAGES, clip, count, isPicture } from "../lib/words.js";
+import { STEP_NAMES, clip, count, isPicture } from "../lib/words.js";
 import { isUnderWay } from "../state/session_model.js";
 import { Card } from "./card.js";
 import { LiveCard } from "./live_card.js";
@@ -82,7 +82,7 @@ export class Timeline {
       || others.findLast((other) => session.age(other.step) < mine);
     const { branch, steps } = older || others.at(-1);
     const [before, strong] = older
-      ? [`${step.was ? `The ${step.was}` : `The earlier ${STAGES[step.kind].toLowerCase()}`} is not lost: `,
+      ? [`${step.was ? `The ${step.was}` : `The earlier ${STEP_NAMES[step.kind].toLowerCase()}`} is not lost: `,
         `${count(steps, "step continues", "steps continue")} in branch “${clip(branch.name, 40)}”.`]
       : ["There is another version: ", `${count(steps, "step", "steps")} in branch “${clip(branch.name, 40)}”.`];
     return this.#kept(`note ${step.id} ${branch.id} ${before} ${strong}`, () => h("p.note", {},

@@ -1,7 +1,7 @@
 // The branch tree as a small map: a lane for every branch, a dot for every step, click to travel.
 
 import { arrange, h, s } from "../lib/dom.js";
-import { STAGES, clip, hue } from "../lib/words.js";
+import { STEP_NAMES, clip, hue } from "../lib/words.js";
 
 const X = 26, Y = 36, LEFT = 18, TOP = 18;
 
@@ -98,7 +98,7 @@ export class BranchTree {
     const now = this.tab.focused === step.id;
     return s("circle", {
       cx, cy, r: now ? 9 : 7, style: `--c:var(--${hue(step.kind)})`, class: mine ? "dot" : "dot far",
-      tabindex: now ? 0 : -1, role: "button", "aria-label": `Go to ${STAGES[step.kind]}`, "data-step": step.id,
+      tabindex: now ? 0 : -1, role: "button", "aria-label": `Go to ${STEP_NAMES[step.kind]}`, "data-step": step.id,
       onclick: () => this.focus.travelTo(step.id),
       onkeydown: (event) => this.#press(event, () => this.focus.travelTo(step.id)),
     });

@@ -182,8 +182,8 @@ def test_a_damaged_copy_stops_nothing(folder: Path, left: int) -> None:
     again = load_checkpoint(folder, precision="nf4")
     assert damaged(again) and same(again.model, first.model) and again.digest == first.digest
     load_checkpoint(folder, precision="nf4", copy=True)  # it is made again
-    mended = load_checkpoint(folder, precision="nf4")
-    assert mended.report.from_copy and not mended.notes
+    rewritten = load_checkpoint(folder, precision="nf4")
+    assert rewritten.report.from_copy and not rewritten.notes
 
 
 def test_a_copy_of_other_weights_is_left_alone(folder: Path) -> None:
