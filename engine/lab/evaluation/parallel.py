@@ -98,7 +98,7 @@ def _begin(task: Task, ear: Connection) -> None:
 
     torch.set_num_threads(1)
     model = open_placed(choose_placement(task.checkpoint, profile=task.profile, precision=task.precision))
-    model = model.showing_at_most(task.max_pictures)  # by the memory that was free before this process came
+    model = model.with_max_pictures(task.max_pictures)  # by the memory that was free before this process came
     if model.fingerprint != task.fingerprint:
         raise ValueError(f"{model.fingerprint} was opened in place of {task.fingerprint}")
     _own["setup"] = Setup(model, task.settings, task.seed, task.images, task.protocol)

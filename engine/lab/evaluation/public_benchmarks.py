@@ -195,7 +195,7 @@ def _claim(out: Path, model: OpenedModel, describe: Callable[[OpenedModel], dict
     if path.exists():
         known = json.loads(path.read_text(encoding="utf-8"))
         began_with = known.get("most_pictures", model.max_pictures)
-        model = model.showing_at_most(min(model.max_pictures, began_with))
+        model = model.with_max_pictures(min(model.max_pictures, began_with))
     record = describe(model)
     if known not in (None, record):
         raise ValueError(

@@ -23,7 +23,7 @@ from engine.lab.storybook.language.phrases import COUNTS
 from engine.lab.storybook.scene.scene import Scene
 from engine.lab.training.data.split import sample_held_out_scene
 from engine.protocols.base import Protocol
-from engine.runs.runner import run
+from engine.runs.runner import run_trajectory
 
 if TYPE_CHECKING:
     from engine.runs.opened_model import OpenedModel
@@ -90,13 +90,13 @@ def carry_on(
     ``limit`` ends it after so many steps.
     """
     outcome = Outcome(list(steps))
-    events = run(
+    events = run_trajectory(
         model,
         protocol or model.protocols.get(settings.protocol) or protocols.get(settings.protocol),
         outcome.steps,
         settings,
         pixels=album.__getitem__,
-        keep_image=album.keep,
+        store_image=album.keep,
         session_seed=seed,
         cancel=threading.Event(),
         steps_limit=limit,

@@ -86,7 +86,9 @@ def world() -> str:
 
 def protocol_rows(config: Mapping[str, Any]) -> str:
     """The protocols that a checkpoint knows, a line each."""
-    return "\n".join(f"- {name}: {protocols.get(name).sentence}" for name in protocols.offered(config))
+    return "\n".join(
+        f"- {name}: {protocols.get(name).sentence}" for name in protocols.supported_protocols(config)
+    )
 
 
 def scores(report: Mapping[str, Any], stages: list[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Reading a prompt back into what it asks for, and the words in it that the world doesn't know.
+"""Reading a prompt back into what it asks for, and the words that mean something in this world.
 
 Best effort, for the English of ``language`` and small variations of it; not a grammar of English.
 """
@@ -126,12 +126,6 @@ def known_words() -> frozenset[str]:
     """Every word that means something in this world, in lower case, plurals among them."""
     kinds = {form for kind in KINDS for form in (kind, kind + "s")}
     return GRAMMAR | kinds | set(COLOURS) | set(SIZE_WORDS) | set(SETTING_WORDS) | set(NUMBERS)
-
-
-def unknown_words(text: str) -> list[str]:
-    """The words of ``text`` that mean nothing in this world, once each, in order."""
-    known = GRAMMAR | set(COLOURS) | set(SIZE_WORDS) | set(SETTING_WORDS) | set(NUMBERS)
-    return list(dict.fromkeys(w for w in _words(text) if w not in known and _kind(w) is None))
 
 
 def _words(text: str) -> list[str]:

@@ -35,7 +35,7 @@ from engine.lab.training.data.rounds import say_plan
 from engine.lab.training.data.script import Painted, Script, seen_in
 from engine.lab.training.data.split import sample_training_scene
 from engine.protocols.process import plan_text
-from engine.runs.runner import run
+from engine.runs.runner import run_trajectory
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -119,13 +119,13 @@ class Session:
         """The model's next steps, at most ``limit``."""
         return [
             event.step
-            for event in run(
+            for event in run_trajectory(
                 self._model,
                 protocols.get("process"),
                 trajectory_of(told, prompt, self._put),
                 self._settings,
                 pixels=self.pictures.__getitem__,
-                keep_image=self._put,
+                store_image=self._put,
                 session_seed=self._seed,
                 cancel=threading.Event(),
                 steps_limit=limit,

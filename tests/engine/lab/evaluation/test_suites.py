@@ -135,7 +135,7 @@ def test_several_processes_come_to_the_same_rows_in_the_same_order(tmp_path: Pat
     tiny = DIRECT.replace(timesteps=3)
     suite = replace(SUITES["cost"], alone=False)
     resume_file = tmp_path / "j.jsonl"
-    model = model.showing_at_most(5)  # as by a GPU that is less full than it will be for the others
+    model = model.with_max_pictures(5)  # as by a GPU that is less full than it will be for the others
     alone = rows_of(model, suite, tiny, replace(request, workers=1))
     resume_file.write_text(json.dumps(alone[0]) + "\n")  # the first is there: only the others are examined
     beside = rows_of(model, suite, tiny, request, resume_file)

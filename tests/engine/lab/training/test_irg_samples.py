@@ -24,7 +24,7 @@ from engine.lab.training.packing import NoisedSplit, Split, TextSplit, VaeSplit,
 from engine.lab.training.samples import StorybookSampler, image_targets
 from engine.lab.training.shards import EncodedScript, ShardDataset, write_shard
 from engine.model.autoencoder import Autoencoder
-from engine.runs.runner import run
+from engine.runs.runner import run_trajectory
 from tests.engine.lab.training.small import TINY_AUTOENCODER
 from tests.scripted import MemoryRecorder, scripted_model
 
@@ -44,13 +44,13 @@ def asked(script: EncodedScript, protocol: str) -> list[dict]:
     said = [script.parts[THOUGHT].text, script.parts[REFLECTION].text]
     model, recorder = scripted_model(texts=said, protocols=[protocol]), MemoryRecorder()
     prompt = Step(None, "prompt", "person", {"text": script.parts[PROMPT].text})
-    events = run(
+    events = run_trajectory(
         model,
         protocols.get(protocol),
         [prompt],
         Settings.from_dict({"protocol": protocol, "turns": 2}),
         pixels=recorder.load,
-        keep_image=recorder.keep_image,
+        store_image=recorder.store_image,
         session_seed=0,
         cancel=threading.Event(),
     )

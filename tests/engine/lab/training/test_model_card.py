@@ -53,7 +53,7 @@ def test_stages_whose_data_did_not_keep_clear_are_counted() -> None:
     early, later = {"stage": "unified"}, {"stage": "unified", "keeps_clear": True}
     text = scores(report, [{"stage": "autoencoder"}, early, early, later])
     assert "training keeps clear of (those of the first 2 of 3 trainings did not yet)." in text
-    assert "keep clear of. Brackets" in scores(report, [later])
+    assert "training keeps clear of. Brackets" in scores(report, [later])
 
 
 def test_figures_of_other_weights_make_no_card(tmp_path: Path) -> None:

@@ -39,5 +39,5 @@ def test_a_picture_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_scripts_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="data sample"):
+    with pytest.raises(FileNotFoundError, match="restroke train sample"):
         read_scripts(tmp_path)
