@@ -30,9 +30,9 @@ STOPPED = 130
 
 COMMANDS = {
     "paint": ("engine.runs.paint", "make one picture without a browser"),
-    "check": ("engine.placement.check", "say whether and how a model runs on this machine"),
+    "check": ("engine.placement.check", "check whether and how a model runs on this machine"),
     "quantise": ("engine.placement.check", "save a quantised copy of a model, which loads faster"),
-    "doctor": ("sessions.doctor", "check every saved session; change nothing"),
+    "doctor": ("sessions.doctor", "check saved sessions; change nothing"),
     "train": ("engine.lab.training.command", "train a storybook model, or fine-tune a checkpoint"),
     "evaluate": ("engine.lab.evaluation.command", "measure a storybook checkpoint"),
     "parity": ("engine.lab.parity.command", "compare with recordings of the public reference model"),
@@ -50,10 +50,10 @@ def main(argv: Sequence[str] | None = None, *, open_model: Callable[[], OpenedMo
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0] in COMMANDS:
         return _run_command(given)
-    wish = options(given)
+    args = options(given)
     from studio.launch import launch
 
-    return launch(wish, open_model)
+    return launch(args, open_model)
 
 
 def options(argv: Sequence[str]) -> argparse.Namespace:
@@ -87,12 +87,12 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
         type=Path,
         help="where sessions are kept (default: RESTROKE_HOME or your data folder)",
     )
-    wish, left = parser.parse_known_args(argv)
-    if wish.command:
-        parser.error(f"the command comes first: restroke {wish.command} [options]")
+    args, left = parser.parse_known_args(argv)
+    if args.command:
+        parser.error(f"the command comes first: restroke {args.command} [options]")
     if left:
         parser.error(f"unrecognized arguments: {' '.join(left)}")
-    return wish
+    return args
 
 
 def escape_what_cannot_be_written(*streams: Any) -> None:
@@ -123,8 +123,8 @@ def _run_command(given: Sequence[str]) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     try:
         importlib.import_module(module).add_to(commands)
-        wish = parser.parse_args(given)
-        return wish.call(wish)
+        args = parser.parse_args(given)
+        return args.call(args)
     except KeyboardInterrupt:
         print(f"restroke {name}: stopped", file=sys.stderr)
         return STOPPED

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool, QueuePool, StaticPool
 
-from sessions.errors import StoreError, damaged_database, plainly
+from sessions.errors import StoreError, damaged_database, translated_errors
 
 BUSY_SECONDS = 5.0
 
@@ -77,14 +77,14 @@ class Database:
     @contextmanager
     def raw(self) -> Iterator[Connection]:
         """The writer's own connection in a transaction, for migrations."""
-        with self.turn, plainly(self._home), self._writer.begin() as connection:
+        with self.turn, translated_errors(self._home), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def _soundly(self) -> Iterator[None]:
         """What the block raises as the store's own errors; a ``ValueError`` is a row it can't read."""
         try:
-            with plainly(self._home):
+            with translated_errors(self._home):
                 yield
         except StoreError:
             raise

@@ -44,9 +44,9 @@ def add_to(commands: Any) -> None:
     command.set_defaults(call=_call)
 
 
-def _call(wish: argparse.Namespace) -> int:
+def _call(args: argparse.Namespace) -> int:
     """The exit code: 0 when all is well, 1 when there is a fault or nothing could be checked."""
-    home = wish.home.expanduser().absolute() if wish.home else default_home()
+    home = args.home.expanduser().absolute() if args.home else default_home()
     print(f"Checking {home}")
     try:
         checks = examine(home)

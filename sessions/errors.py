@@ -102,7 +102,7 @@ def damaged_database(home: Path, why: object) -> DamagedDatabase:
 
 
 @contextmanager
-def plainly(home: Path) -> Iterator[None]:
+def translated_errors(home: Path) -> Iterator[None]:
     """Turns what the system and SQLite raise inside the block into a :class:`StoreError`."""
     try:
         yield

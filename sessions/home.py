@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 
-from sessions.errors import HomeInUse, plainly
+from sessions.errors import HomeInUse, translated_errors
 
 DATABASE = "restroke.db"
 IMAGES = "images"
@@ -44,7 +44,7 @@ class HomeLock:
         # Any thread may close what another opened.
         self._lock = FileLock(home / LOCK, timeout=0, mode=0o600, thread_local=False)
         number = home / HOLDER
-        with plainly(home):
+        with translated_errors(home):
             try:
                 self._lock.acquire()
             except Timeout:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from engine.core.atomic_write import PART, write_bytes
 from sessions import png
-from sessions.errors import DamagedImage, InvalidInput, plainly
+from sessions.errors import DamagedImage, InvalidInput, translated_errors
 from sessions.home import IMAGES
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
@@ -48,7 +48,7 @@ class ImageFiles:
         """
         digest = hashlib.sha256(data).hexdigest()
         path = self.path(digest)
-        with plainly(self._home):
+        with translated_errors(self._home):
             if not _holds(path, data):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_bytes(path, data)

@@ -24,7 +24,7 @@ from typing import Self
 
 from sessions import migrations, notes, runs
 from sessions.database import Database
-from sessions.errors import plainly
+from sessions.errors import translated_errors
 from sessions.home import DATABASE, HomeLock, default_home
 from sessions.images import ImageFiles
 from sessions.notes import Notes
@@ -63,7 +63,7 @@ class Store:
         :class:`DamagedDatabase`, each before it changed anything.
         """
         home = default_home() if home is None else Path(home).expanduser().absolute()
-        with plainly(home):
+        with translated_errors(home):
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = HomeLock(home)
         try:

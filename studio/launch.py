@@ -18,7 +18,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.checkpoints.progress import Loading, terminal_bar
+from engine.checkpoints.progress import LoadProgress, terminal_bar
 from engine.core.assets import default_checkpoint
 from sessions import Store, StoreError
 from studio.auth import LOOPBACK
@@ -35,22 +35,22 @@ class CannotStartError(Exception):
     """What is in the way, in one whole sentence."""
 
 
-def launch(wish: argparse.Namespace, open_model: Callable[[], OpenedModel] | None = None) -> int:
+def launch(args: argparse.Namespace, open_model: Callable[[], OpenedModel] | None = None) -> int:
     """Runs the studio until Ctrl-C and returns the exit code.
 
-    ``wish`` are the options that ``restroke`` was given; ``open_model`` takes the place of its checkpoint.
+    ``args`` are the options that ``restroke`` was given; ``open_model`` takes the place of its checkpoint.
     """
-    loading, stop = Loading(), threading.Event()
+    loading, stop = LoadProgress(), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        open_it = open_model or opener(wish, loading)
-        _port_must_be_free(wish.host, wish.port)
-        with Store.open(wish.home) as store:
+        open_it = open_model or opener(args, loading)
+        _port_must_be_free(args.host, args.port)
+        with Store.open(args.home) as store:
             _log_to(store.home / "restroke.log")
-            state = _state(store, open_it, loading=loading, loopback_only=wish.host in LOOPBACK)
+            state = _state(store, open_it, loading=loading, loopback_only=args.host in LOOPBACK)
             try:
-                return _serve(wish, state, stop)
+                return _serve(args, state, stop)
             finally:
                 state.worker.close()
     except (CannotStartError, StoreError, FileNotFoundError) as error:
@@ -58,12 +58,12 @@ def launch(wish: argparse.Namespace, open_model: Callable[[], OpenedModel] | Non
         return 2
 
 
-def opener(wish: argparse.Namespace, loading: Loading) -> Callable[[], OpenedModel]:
+def opener(args: argparse.Namespace, loading: LoadProgress) -> Callable[[], OpenedModel]:
     """What opens the checkpoint that was asked for, or the one that ships.
 
     Raises :class:`CannotStartError` or ``FileNotFoundError`` when there is no such folder.
     """
-    checkpoint = wish.checkpoint or default_checkpoint()
+    checkpoint = args.checkpoint or default_checkpoint()
     if not checkpoint.is_dir():
         raise CannotStartError(f"there is no folder {checkpoint}. Give a model folder with --checkpoint.")
 
@@ -71,12 +71,12 @@ def opener(wish: argparse.Namespace, loading: Loading) -> Callable[[], OpenedMod
         from engine.runs.opened_model import open_model  # on the worker's thread: torch takes seconds
 
         with terminal_bar(loading):
-            return open_model(checkpoint, profile=wish.profile, precision=wish.precision, loading=loading)
+            return open_model(checkpoint, profile=args.profile, precision=args.precision, loading=loading)
 
     return open_it
 
 
-def _serve(wish: argparse.Namespace, state: StudioState, stop: threading.Event) -> int:
+def _serve(args: argparse.Namespace, state: StudioState, stop: threading.Event) -> int:
     """Waits for the model, opens the page, says where, and stays until it is interrupted."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     from studio.routes import routes
@@ -90,15 +90,15 @@ def _serve(wish: argparse.Namespace, state: StudioState, stop: threading.Event) 
         page = build(state)
         try:
             page.launch(
-                server_name=wish.host,
-                server_port=wish.port,
+                server_name=args.host,
+                server_port=args.port,
                 app_kwargs={"routes": routes(state)},
                 **launch_options(),
             )
         except OSError as error:  # taken since the check at the start
-            raise CannotStartError(f"port {wish.port} on {wish.host} can't be used ({error}).") from error
-        host = f"[{wish.host}]" if ":" in wish.host else wish.host
-        print(f"Restroke is open at http://{host}:{wish.port}", flush=True)
+            raise CannotStartError(f"port {args.port} on {args.host} can't be used ({error}).") from error
+        host = f"[{args.host}]" if ":" in args.host else args.host
+        print(f"Restroke is open at http://{host}:{args.port}", flush=True)
         if state.store.lost_at_open:
             print("Work was interrupted last time; its session offers to resume.", flush=True)
         try:

@@ -18,21 +18,21 @@ from sessions import Session, Store, StoreError
 from studio.announcements import Announcer
 from studio.views import settings_of
 
-WAITING = "waits_for_model"
+PENDING = "waits_for_model"
 
 
-def waits(session: Session) -> bool:
+def is_pending(session: Session) -> bool:
     """Whether a session's settings are not all known yet."""
-    return bool(session.settings.get(WAITING))
+    return bool(session.settings.get(PENDING))
 
 
-def waiting(chosen: Mapping[str, Any]) -> dict[str, Any]:
+def mark_pending(chosen: Mapping[str, Any]) -> dict[str, Any]:
     """What a session keeps until the model is there."""
-    return {**chosen, WAITING: True}
+    return {**chosen, PENDING: True}
 
 
-def filled(kept: Mapping[str, Any], model: OpenedModel) -> Settings:
-    """The choices of :func:`waiting` with the model's own settings for the rest.
+def complete_settings(kept: Mapping[str, Any], model: OpenedModel) -> Settings:
+    """The choices of :func:`mark_pending` with the model's own settings for the rest.
 
     A protocol or a size that this model doesn't have was chosen for another one, and gives way.
     """
@@ -63,9 +63,9 @@ class SessionReader:
         """A session, with all its settings once the model is there. Raises ``NotFound``."""
         with self.lock:
             session, model = self._store.sessions.get(owner, sid), self._worker.snapshot().model
-            if model is None or not waits(session):
+            if model is None or not is_pending(session):
                 return session
-            values = {**filled(session.settings, model).as_dict(), "seed": settings_of(session)[1]}
+            values = {**complete_settings(session.settings, model).as_dict(), "seed": settings_of(session)[1]}
             try:
                 session = self._store.sessions.update_settings(owner, sid, values)
             except StoreError:  # a full disk: it opens all the same, and is filled in again next time

@@ -100,7 +100,7 @@ class StudioRecorder:
             return None
         return start if origin.recipe.get("start") == UPLOADED else None
 
-    def keep_image(self, image: Image) -> str:
+    def store_image(self, image: Image) -> str:
         return self._store.pictures.put(image)
 
     def finish_step(self, run: RunJob, step: Step) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.checkpoints.progress import Loading
+from engine.checkpoints.progress import LoadProgress
 from engine.core.settings import Settings
 from engine.protocols.history import MAX_PICTURES
 from engine.runs.opened_model import OpenedModel
@@ -36,7 +36,7 @@ from studio.views import (
 
 @dataclass(frozen=True)
 class StudioState:
-    """What the commands and routes share: the store, the worker, the event log and what ties them together."""
+    """What the commands and routes share: the store, the worker, the event log, and their links."""
 
     store: Store
     worker: Worker
@@ -54,7 +54,7 @@ class StudioState:
         cls,
         store: Store,
         open_model: Callable[[], OpenedModel],
-        loading: Loading | None = None,
+        loading: LoadProgress | None = None,
         *,
         loopback_only: bool = True,
     ) -> StudioState:

@@ -91,10 +91,10 @@ def step_change(old: Step, new: Step) -> tuple[str, str]:
     return "", ""
 
 
-def branch_name(taken: Iterable[str], wish: str) -> str:
-    """``wish``, short, on one line and not yet taken."""
-    wish = " ".join(wish.split())
-    name = wish if len(wish) <= LONGEST else wish[: LONGEST - 1].rstrip() + "…"
+def branch_name(taken: Iterable[str], wanted: str) -> str:
+    """``wanted``, short, on one line and not yet taken."""
+    wanted = " ".join(wanted.split())
+    name = wanted if len(wanted) <= LONGEST else wanted[: LONGEST - 1].rstrip() + "…"
     used, number, free = set(taken), 2, name
     while free in used:
         free, number = f"{name} {number}", number + 1

@@ -89,7 +89,7 @@ def branch_view(branch: Branch, steps: Mapping[str, Step], settings: Settings) -
         "name": branch.name,
         "tip": branch.tip,
         "next_text": facts.next_text,
-        "drawn": facts.is_drawn,
+        "drawn": facts.nothing_to_add,
         "may_continue": facts.may_continue,
         "finished_picture": facts.finished_picture,
     }
@@ -166,7 +166,7 @@ def protocol_view(name: str) -> View:
         "name": facts.name,
         "title": facts.title,
         "sentence": facts.sentence,
-        "rounds": facts.has_rounds,
+        "has_rounds": facts.has_rounds,
         "reflects": facts.reflects,
         "starts_from_picture": facts.starts_from_picture,
     }

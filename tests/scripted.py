@@ -26,7 +26,7 @@ from engine.core.image_sizes import ImageSizes
 from engine.core.parts import ImagePart, Part, TextPart
 from engine.core.settings import Settings
 from engine.core.trajectory import Step
-from engine.inference.events import Check, Choice, Drawn, Reuse, Written, go_on
+from engine.inference.events import Check, Choice, Drawn, Reuse, Written, no_check
 from engine.protocols.history import MAX_PICTURES
 from engine.protocols.process import inspect_text, plan_text, prompt_text
 from engine.protocols.prompts import default_prompts
@@ -92,7 +92,7 @@ class ScriptedPainter:
         max_tokens: int,
         temperature: float,
         seed: int,
-        check: Check = go_on,
+        check: Check = no_check,
     ) -> Generator[TextDelta | Written]:
         self._note("write", parts, pixels, max_tokens=max_tokens, temperature=temperature, seed=seed)
         text = self._texts.pop(0) if self._texts else self._own_text(parts)
@@ -116,7 +116,7 @@ class ScriptedPainter:
         *,
         pixels: Callable[[str], PIL.Image.Image],
         options: frozenset[str],
-        check: Check = go_on,
+        check: Check = no_check,
     ) -> Choice:
         self._note("choose", parts, pixels, options=options)
         done = sum(_is_plan(s) for s in parts) >= self.rounds
@@ -132,7 +132,7 @@ class ScriptedPainter:
         settings: Settings,
         seed: int,
         size: tuple[int, int] | None = None,
-        check: Check = go_on,
+        check: Check = no_check,
     ) -> Generator[Preview | Drawn]:
         free = {"text_free": text_free, "image_free": image_free}
         self._note("draw", parts, pixels, **free, settings=settings, seed=seed, size=size)
@@ -205,7 +205,7 @@ def scripted_model(
 ) -> OpenedModel:
     """The painter, or a :class:`ScriptedPainter` with these ``options``, with protocols by these names."""
     painter = painter or ScriptedPainter(**options)
-    drivers = grammars.guided() if guided else grammars.native(default_prompts()["ask"])
+    drivers = grammars.guided_protocols() if guided else grammars.trained_protocols(default_prompts()["ask"])
     offered = {name: drivers[name] for name in protocols}
     title, (width, height) = "Scripted painter · no model", painter.size
     return OpenedModel(
@@ -215,7 +215,7 @@ def scripted_model(
         about=f"{title} · about 0.1 s a picture of {width}x{height}",
         settings=recommended(sampling or {}, offered),
         sampling=sampling or {},
-    ).showing_at_most(max_pictures)
+    ).with_max_pictures(max_pictures)
 
 
 def _is_plan(part: Part) -> bool:
@@ -294,7 +294,7 @@ class MemoryRecorder:
     def load(self, digest: str) -> PIL.Image.Image:
         return PIL.Image.open(io.BytesIO(self.images[digest])).convert("RGB")
 
-    def keep_image(self, image: PIL.Image.Image) -> str:
+    def store_image(self, image: PIL.Image.Image) -> str:
         data = png(image)
         digest = hashlib.sha256(data).hexdigest()
         self.images[digest] = data

@@ -15,7 +15,7 @@ class CheckpointError(Exception):
     """A folder that can't be used as a model; ``str(error)`` says why and what to do."""
 
 
-def shortened(names: Sequence[str], limit: int = 8) -> str:
+def truncate_list(names: Sequence[str], limit: int = 8) -> str:
     """The first names of a list that may be long, and how many more there are."""
     shown = ", ".join(list(names)[:limit])
     return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")

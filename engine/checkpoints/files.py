@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from engine.checkpoints.errors import FETCH_AGAIN, CheckpointError, shortened
+from engine.checkpoints.errors import FETCH_AGAIN, CheckpointError, truncate_list
 
 WEIGHT_NAMES = ("ema.safetensors", "ema_bf16.safetensors", "model.safetensors")
 AUTOENCODER_NAME = "ae.safetensors"
@@ -81,7 +81,7 @@ def _all_shards(shards: list[Path]) -> list[Path]:
     missing = [name for name in wanted if name not in there]
     if missing:
         raise CheckpointError(
-            f"{shards[0].parent} lacks {shortened(missing)} of its {count} shards. Fetch what is missing."
+            f"{shards[0].parent} lacks {truncate_list(missing)} of its {count} shards. Fetch what is missing."
         )
     return [shards[0].parent / name for name in wanted]
 
@@ -116,7 +116,7 @@ def read_optional_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredTensor:
     """Where a tensor is stored: its file, dtype and shape, and where it begins and ends there, in bytes."""
 
     path: Path
@@ -135,14 +135,14 @@ class TensorFiles:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = list(paths)
-        self.stored: dict[str, Stored] = {}
+        self.stored: dict[str, StoredTensor] = {}
         for path in self.paths:
             found = _stored(path)
             twice = sorted(self.stored.keys() & found.keys())
             if twice:
                 earlier = self.stored[twice[0]].path.name
                 raise CheckpointError(
-                    f"{path} holds {shortened(twice)}, which {earlier} holds too. {FETCH_AGAIN}"
+                    f"{path} holds {truncate_list(twice)}, which {earlier} holds too. {FETCH_AGAIN}"
                 )
             self.stored |= found
 
@@ -170,7 +170,7 @@ class TensorFiles:
             return file.get_tensor(name)
 
 
-def _stored(path: Path) -> dict[str, Stored]:
+def _stored(path: Path) -> dict[str, StoredTensor]:
     try:
         with safe_open(path, framework="pt"):  # the library's own checks: the header, and that nothing is cut
             pass
@@ -179,7 +179,7 @@ def _stored(path: Path) -> dict[str, Stored]:
             header = json.loads(file.read(length))
         header.pop("__metadata__", None)
         found = {
-            name: Stored(
+            name: StoredTensor(
                 path,
                 DTYPES[entry["dtype"]],
                 tuple(entry["shape"]),
@@ -193,8 +193,8 @@ def _stored(path: Path) -> dict[str, Stored]:
         ) from None
     except KeyError as error:
         raise CheckpointError(
-            f"{path} holds numbers of the kind {error}; only {shortened(list(DTYPES))} are read. Nothing was "
-            "loaded. Fetch or convert the weights in one of these."
+            f"{path} holds numbers of the kind {error}; only {truncate_list(list(DTYPES))} are read. Nothing "
+            "was loaded. Fetch or convert the weights in one of these."
         ) from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read: {_looks_like(path)} ({error}).") from None

@@ -20,12 +20,12 @@ class LoadingCancelled(Exception):  # noqa: N818  an outcome, not an error
     """Loading was cancelled; nothing of the model was kept."""
 
 
-class Loading:
-    """Bytes loaded of a total. ``heard`` is called after every advance, on the loading thread."""
+class LoadProgress:
+    """Bytes loaded of a total. ``on_progress`` is called after every advance, on the loading thread."""
 
-    def __init__(self, heard: Callable[[Loading], None] | None = None) -> None:
+    def __init__(self, on_progress: Callable[[LoadProgress], None] | None = None) -> None:
         self.done, self.total = 0, 0
-        self.heard = heard
+        self.on_progress = on_progress
         self._cancelled = threading.Event()
 
     @property
@@ -42,8 +42,8 @@ class Loading:
         if self._cancelled.is_set():
             raise LoadingCancelled("Loading was stopped. Nothing of the model was kept.")
         self.done += count
-        if self.heard:
-            self.heard(self)
+        if self.on_progress:
+            self.on_progress(self)
 
     def cancel(self) -> None:
         """Stops loading at the next piece."""
@@ -51,7 +51,7 @@ class Loading:
 
 
 @contextmanager
-def terminal_bar(loading: Loading) -> Iterator[None]:
+def terminal_bar(loading: LoadProgress) -> Iterator[None]:
     """Shows ``loading`` as a progress bar on a terminal, if it takes longer than a moment."""
     bar = tqdm(
         desc="Loading the model",
@@ -63,17 +63,17 @@ def terminal_bar(loading: Loading) -> Iterator[None]:
         disable=None,  # only on a terminal
         file=sys.stderr,
     )
-    before = loading.heard
+    before = loading.on_progress
 
-    def heard(now: Loading) -> None:
+    def on_progress(now: LoadProgress) -> None:
         bar.total = now.total
         bar.update(now.done - bar.n)
         if before:
             before(now)
 
-    loading.heard = heard
+    loading.on_progress = on_progress
     try:
         yield
     finally:
-        loading.heard = before
+        loading.on_progress = before
         bar.close()

@@ -19,7 +19,7 @@ from torch import nn
 from engine.checkpoints.files import TensorFiles, folder_digest
 from engine.checkpoints.layer_placement import LayerPlacement
 from engine.checkpoints.precision import compute_dtype, precision_label
-from engine.checkpoints.progress import Loading
+from engine.checkpoints.progress import LoadProgress
 from engine.checkpoints.quantise.convert import FORMATS, convert
 from engine.checkpoints.quantised_cache import QuantisedCache, find_cache, is_complete, save_cache
 from engine.checkpoints.sizes import EMBEDDING, POSITION_TABLES
@@ -74,7 +74,7 @@ def load_checkpoint(
     tile: int | None = None,
     layers: LayerPlacement | None = None,
     copy: bool = False,
-    loading: Loading | None = None,
+    loading: LoadProgress | None = None,
 ) -> Checkpoint:
     """Loads model, autoencoder and tokenizer, ready to run. Raises ``CheckpointError``.
 
@@ -103,7 +103,7 @@ def load_checkpoint(
     if cache and not is_complete(cache, model, tied=validated.tied, notes=notes):
         cache = None
     source = cache.files if cache else validated.weights
-    loading = loading or Loading()
+    loading = loading or LoadProgress()
     loading.begin(source.bytes + validated.ae_file.bytes)
     stats = ReadStats()
     loader = WeightLoader(model, _devices(device, model, layers), dtype, quantised=cache is not None)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from engine.checkpoints.errors import FETCH_AGAIN, TAKE_ANOTHER, CheckpointError, shortened
+from engine.checkpoints.errors import FETCH_AGAIN, TAKE_ANOTHER, CheckpointError, truncate_list
 from engine.checkpoints.files import AUTOENCODER_NAME, TensorFiles
 from engine.model.autoencoder import AutoencoderConfig
 from engine.model.config import BagelConfig, LanguageConfig, VisionConfig
@@ -200,7 +200,7 @@ def check_tensors(files: TensorFiles, expected: Shapes, optional: tuple[str, ...
         if k in found and found[k].shape != expected[k]
     )
     problems = [("missing", missing), ("unknown", unknown), ("mis-shaped", shaped)]
-    wrong = [f"{word}: {shortened(names)}" for word, names in problems if names]
+    wrong = [f"{word}: {truncate_list(names)}" for word, names in problems if names]
     if wrong:
         raise CheckpointError(
             f"The tensors of {files.name} do not fit the model. {'; '.join(wrong)}. {FETCH_AGAIN}"

@@ -1,7 +1,7 @@
-"""Reads weights from disk piece by piece, ahead of their use, and hashes them on the way.
+"""Reads weights from disk chunk by chunk, ahead of their use, and hashes them on the way.
 
-A reading thread keeps a few pieces ahead and a hashing thread follows it, so that neither waits for the
-GPU. Memory is bounded by :data:`AHEAD` pieces of :data:`PIECE` bytes, whatever the size of the file.
+A reading thread keeps a few chunks ahead and a hashing thread follows it, so that neither waits for the
+GPU. Memory is bounded by :data:`AHEAD` chunks of :data:`CHUNK` bytes, whatever the size of the file.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.errors import CheckpointError
-from engine.checkpoints.files import Stored, TensorFiles
+from engine.checkpoints.files import StoredTensor, TensorFiles
 from engine.checkpoints.quantise.base import ROWS
 
-PIECE = 32 * 2**20
+CHUNK = 32 * 2**20
 AHEAD = 4
 
 
 @dataclass(frozen=True)
-class Piece:
+class Chunk:
     """Rows of a tensor as stored, from row ``first`` on; ``last`` if the tensor ends with them."""
 
     name: str
@@ -47,19 +47,19 @@ class ReadStats:
     digests: dict[str, str] = field(default_factory=dict)
 
 
-def stream(files: TensorFiles, stats: ReadStats) -> Iterator[Piece]:
+def stream(files: TensorFiles, stats: ReadStats) -> Iterator[Chunk]:
     """Every tensor of ``files`` in the order they lie on disk. Stop iterating to stop reading.
 
     Raises ``CheckpointError`` when a file gets shorter meanwhile, or the disk fails.
     """
-    pieces: queue.Queue[Piece | Exception | None] = queue.Queue(AHEAD)
+    chunks: queue.Queue[Chunk | Exception | None] = queue.Queue(AHEAD)
     stop = threading.Event()
 
-    def put(item: Piece | Exception | None) -> bool:
+    def put(item: Chunk | Exception | None) -> bool:
         """Waits for room; False when nobody wants more."""
         while not stop.is_set():
             try:
-                pieces.put(item, timeout=0.1)
+                chunks.put(item, timeout=0.1)
                 return True
             except queue.Full:
                 continue
@@ -68,8 +68,8 @@ def stream(files: TensorFiles, stats: ReadStats) -> Iterator[Piece]:
     def read() -> None:
         try:
             for path in files.paths:
-                for piece in _read_file(path, files, stats):
-                    if not put(piece):
+                for chunk in _read_file(path, files, stats):
+                    if not put(chunk):
                         return
             put(None)
         except Exception as error:  # handed to whoever iterates
@@ -78,7 +78,7 @@ def stream(files: TensorFiles, stats: ReadStats) -> Iterator[Piece]:
     thread = threading.Thread(target=read, name="restroke-reader", daemon=True)
     thread.start()
     try:
-        while (item := pieces.get()) is not None:
+        while (item := chunks.get()) is not None:
             if isinstance(item, Exception):
                 raise item
             yield item
@@ -87,8 +87,8 @@ def stream(files: TensorFiles, stats: ReadStats) -> Iterator[Piece]:
         thread.join()
 
 
-def _read_file(path: Path, files: TensorFiles, stats: ReadStats) -> Iterator[Piece]:
-    """The pieces of one file; its digest is known once the last one is out."""
+def _read_file(path: Path, files: TensorFiles, stats: ReadStats) -> Iterator[Chunk]:
+    """The chunks of one file; its digest is known once the last one is out."""
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file, ThreadPoolExecutor(1, "restroke-hasher") as hasher:
         pending, at = None, 0
@@ -106,7 +106,7 @@ def _read_file(path: Path, files: TensorFiles, stats: ReadStats) -> Iterator[Pie
                 pending = hasher.submit(digest.update, raw.numpy().data)
                 shape = (count, *stored.shape[1:]) if stored.shape else ()
                 last = not stored.shape or first + count == stored.shape[0]
-                yield Piece(name, first, raw.view(stored.dtype).reshape(shape), last)
+                yield Chunk(name, first, raw.view(stored.dtype).reshape(shape), last)
             at = stored.end
         if pending:
             pending.result()
@@ -114,14 +114,14 @@ def _read_file(path: Path, files: TensorFiles, stats: ReadStats) -> Iterator[Pie
     stats.digests[path.name] = digest.hexdigest()
 
 
-def _slices(stored: Stored) -> Iterator[tuple[int, int]]:
-    """(first row, rows) of the pieces of a tensor."""
+def _slices(stored: StoredTensor) -> Iterator[tuple[int, int]]:
+    """(first row, rows) of the chunks of a tensor."""
     if not stored.shape:
         yield 0, 1
         return
     count = stored.shape[0]
     row = math.prod(stored.shape[1:]) * stored.dtype.itemsize
-    step = max(ROWS, PIECE // max(row, 1) // ROWS * ROWS)
+    step = max(ROWS, CHUNK // max(row, 1) // ROWS * ROWS)
     for first in range(0, max(count, 1), step):
         yield first, min(step, count - first)
 

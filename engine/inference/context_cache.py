@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.checkpoints.tokenizer import SpecialTokens
 from engine.core.out_of_memory import is_memory_full
-from engine.inference.events import Check, Reuse, go_on
+from engine.inference.events import Check, Reuse, no_check
 from engine.inference.prefill import (
     Context,
     ContextItem,
@@ -78,13 +78,13 @@ class ContextCache:
         self.model, self.tokens = model, tokens
         self.device, self.host = LRUSegments(budget_bytes), LRUSegments(host_bytes)
 
-    def build(self, items: Sequence[ContextItem], check: Check = go_on) -> tuple[Context, Reuse]:
+    def build(self, items: Sequence[ContextItem], check: Check = no_check) -> tuple[Context, Reuse]:
         """The context after reading ``items``, and how much of it was already there."""
         (context,), reuse = self.build_all([items], check)
         return context, reuse
 
     def build_all(
-        self, wanted: Sequence[Sequence[ContextItem]], check: Check = go_on
+        self, wanted: Sequence[Sequence[ContextItem]], check: Check = no_check
     ) -> tuple[list[Context], Reuse]:
         """A context for each list of items; what several of them begin with is read, and counted, once.
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.tokenizer import SpecialTokens
-from engine.inference.events import Check, go_on
+from engine.inference.events import Check, no_check
 from engine.inference.guidance_batch import GuidanceBatch
 from engine.inference.prefill import Context
 from engine.inference.taylor import TaylorPredictor, is_evaluated
@@ -101,7 +101,7 @@ def sample(
     timesteps: int,
     shift: float,
     extrapolate: bool = False,
-    check: Check = go_on,
+    check: Check = no_check,
     sequential_guidance: bool = False,
 ) -> Generator[Update]:
     """Flows ``noise`` [rows*columns, C] (float32) to latents, yielding after every update.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.tokenizer import SpecialTokens
-from engine.inference.events import Check, go_on
+from engine.inference.events import Check, no_check
 from engine.inference.prefill import Context, checked, copy_context
 from engine.model.attention import GuidanceAttention, KVSlot
 from engine.model.bagel import Bagel
@@ -37,7 +37,7 @@ class GuidanceBatch:
         rows: int,
         columns: int,
         *,
-        check: Check = go_on,
+        check: Check = no_check,
         sequential_guidance: bool = False,
     ) -> None:
         self.model, self.check, self.sequential_guidance = model, check, sequential_guidance

@@ -26,12 +26,12 @@ from engine.core.settings import Settings
 from engine.inference import pictures
 from engine.inference.context_cache import ContextCache
 from engine.inference.decoding import make_decoder
-from engine.inference.events import Check, Choice, Drawn, Next, Reuse, Written, go_on
+from engine.inference.events import Check, Choice, Drawn, Next, Reuse, Written, no_check
 from engine.inference.flow import Guidance, Update, sample
 from engine.inference.pictures import picture_items, shown_size, transforms
 from engine.inference.prefill import Context, ContextItem, TextTokens
 from engine.inference.preprocess import Transform, resized, to_rgb
-from engine.inference.preview import Preview
+from engine.inference.preview import PreviewProjector
 from engine.inference.recovery import recover_from_out_of_memory
 from engine.inference.runtime_config import RuntimeConfig
 from engine.inference.taylor import draft_timesteps
@@ -40,7 +40,7 @@ from engine.model.patches import unpatchify
 from engine.model.weight_layout import store_weights_by_column
 
 ENGINE_VERSION = "0.3.0"
-"""Changes whenever the same recipe may give other bytes than before."""
+"""A version for reproducibility, not the package's: raised when a recipe may give other bytes than before."""
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +89,8 @@ class Painter:
         if self.device.type == "cpu":
             store_weights_by_column(self.model.language_model)
         self.cache = ContextCache(self.model, self.tokens, running.context_bytes, running.host_bytes)
-        self.token_decoder = make_decoder(self.model, static=running.static_text)
-        self.preview = Preview.fit(self.autoencoder)
+        self.token_decoder = make_decoder(self.model, static=running.cuda_graph_text)
+        self.preview = PreviewProjector.fit(self.autoencoder)
         self.fingerprint: dict[str, Any] = {
             "checkpoint": checkpoint.digest,
             "precision": checkpoint.precision,
@@ -107,7 +107,7 @@ class Painter:
         max_tokens: int,
         temperature: float,
         seed: int,
-        check: Check = go_on,
+        check: Check = no_check,
     ) -> Generator[TextDelta | Written]:
         """Writes what comes after ``parts``: a piece for each token, perhaps empty, and ``Written`` at last.
 
@@ -143,7 +143,7 @@ class Painter:
         *,
         pixels: Pixels,
         options: frozenset[Next],
-        check: Check = go_on,
+        check: Check = no_check,
     ) -> Choice:
         """What the model would do next: write (``text``), draw (``image``) or stop (``end``).
 
@@ -180,7 +180,7 @@ class Painter:
         settings: Settings,
         seed: int,
         size: tuple[int, int] | None = None,
-        check: Check = go_on,
+        check: Check = no_check,
     ) -> Generator[events.Preview | Drawn]:
         """Draws the picture that comes after ``parts``: a preview for each flow update, ``Drawn`` at last.
 
@@ -243,7 +243,7 @@ class Painter:
         return pictures.encode(self.autoencoder, picture)
 
     def _contexts(
-        self, wishes: Sequence[Sequence[Part]], pixels: Pixels, check: Check = go_on
+        self, wishes: Sequence[Sequence[Part]], pixels: Pixels, check: Check = no_check
     ) -> tuple[list[Context], Reuse]:
         """The context after each list of parts, and how much of them all was already there."""
         read = [[item for part in wish for item in self._items(part, pixels)] for wish in wishes]

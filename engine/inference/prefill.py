@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.tokenizer import SpecialTokens
-from engine.inference.events import Check, go_on
+from engine.inference.events import Check, no_check
 from engine.model.attention import QKV, PastAttention
 from engine.model.bagel import Bagel
 from engine.model.language import GEN, UND, Attend
@@ -179,7 +179,7 @@ def prefill(
     tokens: SpecialTokens,
     context: Context,
     item: ContextItem,
-    check: Check = go_on,
+    check: Check = no_check,
     workspace: Workspace | None = None,
 ) -> Segment:
     """Runs ``item`` after ``context`` and returns its segment; the context itself does not change.
@@ -216,7 +216,7 @@ def checked(attend: Attend, check: Check, device: torch.device) -> Attend:
 
     It waits for the GPU, or all layers would be queued before the first one is done.
     """
-    if check is go_on:
+    if check is no_check:
         return attend
 
     def checking(layer: int, groups: Sequence[QKV]) -> Sequence[Tensor]:

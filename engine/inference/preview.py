@@ -15,10 +15,10 @@ from torch import Tensor
 from engine.model.autoencoder import Autoencoder
 
 CELL = 4
-"""Preview pixels per latent cell and side."""
+"""PreviewProjector pixels per latent cell and side."""
 
 
-class Preview:
+class PreviewProjector:
     """Latents [z, h, w] -> an RGB picture of h*CELL x w*CELL pixels."""
 
     def __init__(self, weights: Tensor) -> None:
@@ -26,7 +26,7 @@ class Preview:
 
     @classmethod
     @torch.inference_mode()
-    def fit(cls, autoencoder: Autoencoder) -> Preview:
+    def fit(cls, autoencoder: Autoencoder) -> PreviewProjector:
         """Fits the map on sixteen fixed random pictures of eight by eight latent cells."""
         weight = next(autoencoder.parameters())
         f, z = autoencoder.config.downsample, autoencoder.config.z_channels

@@ -117,7 +117,7 @@ class DecoderLayer(nn.Module):
         return outputs
 
 
-class Decoder(nn.Module):
+class LanguageDecoder(nn.Module):
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
@@ -132,7 +132,7 @@ class LanguageModel(nn.Module):
     def __init__(self, config: LanguageConfig) -> None:
         super().__init__()
         self.config = config
-        self.model = Decoder(config)
+        self.model = LanguageDecoder(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight

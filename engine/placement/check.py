@@ -119,7 +119,7 @@ def _size(count: int) -> str:
 def _speed(placement: Placement) -> str:
     from engine.core.settings import PUBLIC, Settings
     from engine.placement.memory_estimate import picture_size
-    from engine.placement.open import said
+    from engine.placement.open import format_seconds
     from engine.placement.speed_probe import seconds_per_picture, stand_in
 
     folder, profile = placement.folder, placement.profile
@@ -133,21 +133,21 @@ def _speed(placement: Placement) -> str:
         sequential_guidance=profile.sequential_guidance,
     )
     return (
-        f"speed      about {said(seconds)} a picture of {width}x{height} with {settings.timesteps} timesteps "
-        "(two layers timed, scaled up)"
+        f"speed      about {format_seconds(seconds)} a picture of {width}x{height} "
+        f"with {settings.timesteps} timesteps (two layers timed, scaled up)"
     )
 
 
 def quantise(arguments: argparse.Namespace) -> int:
     """Saves the quantised copy. Returns the exit code."""
     from engine.checkpoints.errors import CheckpointError
-    from engine.checkpoints.progress import Loading, LoadingCancelled, terminal_bar
+    from engine.checkpoints.progress import LoadingCancelled, LoadProgress, terminal_bar
     from engine.checkpoints.quantise.convert import FORMATS
     from engine.checkpoints.quantised_cache import cache_path
     from engine.placement.open import load_painter
     from engine.placement.planner import choose_placement
 
-    loading = Loading()
+    loading = LoadProgress()
     try:
         folder = arguments.checkpoint or default_checkpoint()
         placement = choose_placement(folder, profile=arguments.profile, precision=arguments.precision)

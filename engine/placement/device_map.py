@@ -32,13 +32,13 @@ def place_layers(
 
     Raises ``CheckpointError`` when the layers don't fit, however much is free in all.
     """
-    home, *_ = room
+    main_device, *_ = room
     model, autoencoder = build_on_meta(
         folder, precision, head=head, embeddings_on_host=embeddings_on_host, tile=tile
     )
-    itemsize = dtype_of_autoencoder(precision, home).itemsize
+    itemsize = dtype_of_autoencoder(precision, main_device).itemsize
     reserved = itemsize * sum(value.numel() for value in autoencoder.state_dict().values())
-    return split_layers(model, room, compute_dtype(precision, home), reserved=reserved)
+    return split_layers(model, room, compute_dtype(precision, main_device), reserved=reserved)
 
 
 def split_layers(
@@ -51,7 +51,7 @@ def split_layers(
     """
     from accelerate import infer_auto_device_map  # takes a second, and only this needs it
 
-    home, *_ = room
+    main_device, *_ = room
     layers = model.language_model.model.layers
     beside = reserved + sum(
         _bytes(value, dtype)
@@ -71,13 +71,13 @@ def split_layers(
     )
     names = list(room)
     devices = [found.get(str(number), found.get("", "disk")) for number in range(len(layers))]
-    if beside > room[home] or not all(isinstance(device, int) for device in devices):
+    if beside > room[main_device] or not all(isinstance(device, int) for device in devices):
         sizes = ", ".join(f"{size / 2**30:.1f}" for size in room.values())
         raise CheckpointError(
             f"The model doesn't fit on these GPUs ({sizes} GiB free). Choose a smaller profile. Restroke "
             "puts nothing on a disk or the CPU unless you ask for it."
         )
-    return LayerPlacement(home, tuple(names[device] for device in devices))
+    return LayerPlacement(main_device, tuple(names[device] for device in devices))
 
 
 def _own_tensors(model: Bagel) -> dict[str, Tensor]:

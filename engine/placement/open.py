@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 
-from engine.checkpoints.progress import Loading
+from engine.checkpoints.progress import LoadProgress
 from engine.checkpoints.reader import load_checkpoint
 from engine.core.settings import Settings
 from engine.inference.painter import Painter
@@ -20,7 +20,7 @@ HOST_SHARE = 0.25
 """Of the computer's own free memory, what contexts may spill into."""
 
 
-def load_painter(found: Placement, *, copy: bool = False, loading: Loading | None = None) -> Painter:
+def load_painter(found: Placement, *, copy: bool = False, loading: LoadProgress | None = None) -> Painter:
     """Loads a checkpoint as it was placed; ``copy`` keeps what is quantised for the next time.
 
     Raises ``CheckpointError`` when it can't be used, ``LoadingCancelled`` when ``loading`` was cancelled.
@@ -58,7 +58,7 @@ def measured_line(found: Placement, painter: Painter, title: str, usual: Setting
     where = ", ".join(gpu.name for gpu in found.gpus) or "the CPU"
     return (
         f"{title} · {size} parameters · {painter.checkpoint.precision} on {where} "
-        f"(profile {found.profile.name}) · about {said(seconds)} a picture of {width}x{height}"
+        f"(profile {found.profile.name}) · about {format_seconds(seconds)} a picture of {width}x{height}"
     )
 
 
@@ -73,11 +73,11 @@ def runtime_config_of(found: Placement) -> RuntimeConfig:
         context_bytes=found.profile.context_bytes,
         host_bytes=spare,
         sequential_guidance=found.profile.sequential_guidance,
-        static_text=usual.static_text and found.layers is None,
+        cuda_graph_text=usual.cuda_graph_text and found.layers is None,
     )
 
 
-def said(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """Seconds in words, no more exact than the measurement is."""
     if seconds < 10:
         return f"{seconds:.1f} s"

@@ -15,13 +15,13 @@ from engine.protocols.prompts import Prompts, default_prompts
 from engine.protocols.think import Think
 
 
-def native(asks: Mapping[str, str] | None = None) -> dict[str, Protocol]:
+def trained_protocols(asks: Mapping[str, str] | None = None) -> dict[str, Protocol]:
     """The protocols for a model that was trained on them, by name; ``asks`` if it also answers questions."""
     found = (Process(asks=asks), Direct(asks=asks), Think(asks=asks), Irg(asks=asks))
     return {protocol.name: protocol for protocol in found}
 
 
-_NATIVE = native()
+_NATIVE = trained_protocols()
 NAMES: tuple[str, ...] = tuple(_NATIVE)
 
 
@@ -32,7 +32,7 @@ def get(name: str) -> Protocol:
     return _NATIVE[name]
 
 
-def guided(prompts: Prompts | None = None) -> dict[str, Protocol]:
+def guided_protocols(prompts: Prompts | None = None) -> dict[str, Protocol]:
     """The protocols for a model that was not trained on them, by name; with the default prompts if None."""
     texts = prompts or default_prompts()
     asks = texts["ask"]
@@ -45,8 +45,8 @@ def guided(prompts: Prompts | None = None) -> dict[str, Protocol]:
     return {protocol.name: protocol for protocol in found}
 
 
-def offered(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The protocols that a checkpoint offers, by its ``config.json``: those its ``protocols`` names.
+def supported_protocols(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the protocols that a checkpoint supports: those that its config.json lists.
 
     A folder of the public layout doesn't say what it was trained on, so all may be tried. Folders that
     this engine wrote before it said so know process and direct. Raises ``ValueError`` for a list that
@@ -64,21 +64,21 @@ def offered(config: Mapping[str, Any]) -> tuple[str, ...]:
     return found
 
 
-def driven(config: Mapping[str, Any], prompts: Prompts | None = None) -> dict[str, Protocol]:
-    """The protocols that a checkpoint offers, each with the driver it needs.
+def protocols_for(config: Mapping[str, Any], prompts: Prompts | None = None) -> dict[str, Protocol]:
+    """The protocols that a checkpoint supports, by name, each as this checkpoint needs it.
 
-    Native where ``config.json`` says what it was trained on, or that this engine wrote it; guided, with
+    Trained where ``config.json`` says what it was trained on, or that this engine wrote it; guided, with
     these ``prompts``, for a folder of the public layout. One bound to a world knows nothing else, so it
-    answers no questions. Raises ``ValueError`` as :func:`offered`.
+    answers no questions. Raises ``ValueError`` as :func:`supported_protocols`.
     """
     texts = prompts or default_prompts()
     if "protocols" in config or "sampling" in config:
-        drivers = native(None if config.get("world") else texts["ask"])
+        found = trained_protocols(None if config.get("world") else texts["ask"])
     else:
-        drivers = guided(texts)
-    return {name: drivers[name] for name in offered(config)}
+        found = guided_protocols(texts)
+    return {name: found[name] for name in supported_protocols(config)}
 
 
-def showing_at_most(protocols: Mapping[str, Protocol], pictures: int) -> dict[str, Protocol]:
+def with_max_pictures(protocols: Mapping[str, Protocol], pictures: int) -> dict[str, Protocol]:
     """The same protocols, which show the model no more than this many pictures at once."""
     return {name: replace(protocol, max_pictures=pictures) for name, protocol in protocols.items()}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine import protocols
 from engine.core.reflection import MOST_TURNS
-from engine.core.trajectory import Step, round_numbers
+from engine.core.trajectory import Step
 from engine.protocols.base import Protocol, Stop
 from engine.protocols.irg import Irg, reflections
 
@@ -40,12 +40,10 @@ class ProtocolFacts:
 class TrajectoryFacts:
     """What is true at the end of a trajectory."""
 
-    rounds: tuple[int, ...]
-    """The round number of each step."""
     next_text: str | None
     """The kind of text that a person may write next; None when there is none."""
-    is_drawn: bool
-    """Whether the protocol has nothing to add: the picture is drawn, as often as the settings say."""
+    nothing_to_add: bool
+    """The picture is drawn, as often as the settings say, and the protocol ends there."""
     may_continue: bool
     """Whether a person may ask for one more round where the model thinks the picture is finished."""
     finished_picture: str | None
@@ -79,9 +77,8 @@ def trajectory_facts(trajectory: Sequence[Step], settings: Settings) -> Trajecto
     follows, tip = protocol.next(trajectory, settings), trajectory[-1]
     last = trajectory[-2] if tip.is_pass else tip
     return TrajectoryFacts(
-        rounds=tuple(round_numbers(trajectory)),
         next_text=protocol.next_text(tip),
-        is_drawn=isinstance(follows, Stop) and follows.finished,
+        nothing_to_add=isinstance(follows, Stop) and follows.finished,
         may_continue=protocol.has_rounds and (tip.author == "model" or tip.is_start),
         finished_picture=last.id if last.image else None,
     )

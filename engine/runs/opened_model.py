@@ -20,7 +20,7 @@ from engine.protocols.history import MAX_PICTURES
 from engine.protocols.prompts import prompts_of
 
 if TYPE_CHECKING:
-    from engine.checkpoints.progress import Loading
+    from engine.checkpoints.progress import LoadProgress
     from engine.inference.painter import Painter
     from engine.placement.planner import Placement
 
@@ -61,9 +61,9 @@ class OpenedModel:
         """Whether the model learned to answer questions about a picture."""
         return any(protocol.asks for protocol in self.protocols.values())
 
-    def showing_at_most(self, pictures: int) -> OpenedModel:
+    def with_max_pictures(self, pictures: int) -> OpenedModel:
         """The same model, shown no more than this many pictures at once."""
-        fewer = protocols.showing_at_most(self.protocols, pictures)
+        fewer = protocols.with_max_pictures(self.protocols, pictures)
         return replace(self, protocols=fewer, max_pictures=pictures)
 
 
@@ -73,7 +73,7 @@ def open_model(
     profile: str | None = None,
     precision: str | None = None,
     copy: bool = False,
-    loading: Loading | None = None,
+    loading: LoadProgress | None = None,
 ) -> OpenedModel:
     """Opens a checkpoint as well as this machine allows, and measures for a moment how fast it is.
 
@@ -87,12 +87,12 @@ def open_model(
     return replace(model, about=measured_line(found, model.painter, model.title, model.settings))
 
 
-def open_placed(found: Placement, *, copy: bool = False, loading: Loading | None = None) -> OpenedModel:
+def open_placed(found: Placement, *, copy: bool = False, loading: LoadProgress | None = None) -> OpenedModel:
     """Opens a checkpoint as it was placed. Raises as :func:`open_model`."""
     from engine.placement.open import load_painter
 
     painter = load_painter(found, copy=copy, loading=loading)
-    return with_protocols(painter).showing_at_most(found.max_pictures)
+    return with_protocols(painter).with_max_pictures(found.max_pictures)
 
 
 def with_protocols(painter: Painter) -> OpenedModel:
@@ -103,7 +103,7 @@ def with_protocols(painter: Painter) -> OpenedModel:
     checkpoint = painter.checkpoint
     folder, config = checkpoint.folder, checkpoint.extras
     try:
-        offered = protocols.driven(config, prompts_of(folder))
+        offered = protocols.protocols_for(config, prompts_of(folder))
     except ValueError as error:
         raise CheckpointError(f"{folder} can't be used: {error}.") from error
     title = f"{config.get('title') or folder.resolve().name} · {painter.device.type.upper()}"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from engine import protocols
-from engine.checkpoints.progress import Loading, terminal_bar
+from engine.checkpoints.progress import LoadProgress, terminal_bar
 from engine.core.assets import default_checkpoint
 from engine.core.events import (
     Event,
@@ -32,7 +32,7 @@ from engine.core.events import (
 from engine.placement.check import add_placement_options
 from engine.runs.failures import explain
 from engine.runs.run_folder import TRAJECTORY, RunFolder
-from engine.runs.runner import run
+from engine.runs.runner import run_trajectory
 
 if TYPE_CHECKING:
     from engine.runs.opened_model import OpenedModel
@@ -134,7 +134,7 @@ def _folder(wanted: Path | None) -> tuple[Path, bool]:
 def _open(checkpoint: Path, profile: str | None, precision: str | None) -> OpenedModel:
     from engine.runs.opened_model import open_model
 
-    loading = Loading()
+    loading = LoadProgress()
     try:
         with terminal_bar(loading):
             model = open_model(checkpoint, profile=profile, precision=precision, loading=loading)
@@ -159,13 +159,13 @@ def paint(
     try:
         run_folder.save()
         with _ctrl_c(cancel), _Progress(quiet=as_json) as progress:
-            for event in run(
+            for event in run_trajectory(
                 model,
                 model.protocols[protocol],
                 run_folder.steps,
                 settings,
                 pixels=run_folder.pixels,
-                keep_image=run_folder.keep_image,
+                store_image=run_folder.store_image,
                 session_seed=seed,
                 cancel=cancel,
             ):

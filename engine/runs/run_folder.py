@@ -42,7 +42,7 @@ class RunFolder:
         self.state, self.reason = "running", ""
         self._pictures: dict[str, bytes] = {}
 
-    def keep_image(self, image: Image) -> str:
+    def store_image(self, image: Image) -> str:
         buffer = io.BytesIO()
         image.save(buffer, "PNG")
         digest = hashlib.sha256(buffer.getvalue()).hexdigest()

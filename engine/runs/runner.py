@@ -1,6 +1,6 @@
 """Runs a protocol on a model, one step at a time, and reports what happens as events.
 
-It keeps nothing: a finished step is handed over in its event, pictures go through ``keep_image``. Who
+It keeps nothing: a finished step is handed over in its event, pictures go through ``store_image``. Who
 queues runs and who stores steps is another module's business (:mod:`engine.serving.worker`).
 """
 
@@ -38,14 +38,14 @@ REPAIR_TEMPERATURE = 0.7
 """A second try at a text is sampled at least this warm: greedy decoding would only repeat the first."""
 
 
-def advance(
+def run_step(
     model: OpenedModel,
     protocol: Protocol,
     trajectory: Sequence[Step],
     settings: Settings,
     *,
     pixels: Callable[[str], Image],
-    keep_image: Callable[[Image], str],
+    store_image: Callable[[Image], str],
     session_seed: int,
     attempt: int = 0,
     more: bool = False,
@@ -59,31 +59,33 @@ def advance(
     how often "again, with a new seed" was asked for. ``more``: the person asked for one more round, so the
     model isn't asked whether to end where it would be (budget forcing, as UniT has it).
     """
-    making = _Making(model, protocol, trajectory, settings, pixels, session_seed, attempt, cancel, more)
+    current = _StepInProgress(
+        model, protocol, trajectory, settings, pixels, session_seed, attempt, cancel, more
+    )
     kind = "step"
     try:
-        ask = making.ask()
+        ask = current.ask()
         if isinstance(ask, Stop):
-            sure = making.choice.probability if making.choice and ask.finished else None
+            sure = current.choice.probability if current.choice and ask.finished else None
             yield RunDone(ask.reason, ask.finished, probability=sure)
             return
         kind = ask.kind
         yield StepStarted(kind, len(trajectory))
-        yield from making.write(ask) if isinstance(ask, Write) else making.draw(ask, keep_image)
+        yield from current.write(ask) if isinstance(ask, Write) else current.draw(ask, store_image)
     except CancelledError:
         yield RunCancelled()
     except Exception as error:
         yield failure(kind, error)
 
 
-def run(
+def run_trajectory(
     model: OpenedModel,
     protocol: Protocol,
     trajectory: Sequence[Step],
     settings: Settings,
     *,
     pixels: Callable[[str], Image],
-    keep_image: Callable[[Image], str],
+    store_image: Callable[[Image], str],
     session_seed: int,
     attempt: int = 0,
     cancel: threading.Event,
@@ -93,13 +95,13 @@ def run(
     path, made, seconds = list(trajectory), 0, 0.0
     while True:
         last: Event | None = None
-        for last in advance(
+        for last in run_step(
             model,
             protocol,
             path,
             settings,
             pixels=pixels,
-            keep_image=keep_image,
+            store_image=store_image,
             session_seed=session_seed,
             attempt=attempt if made == 0 else 0,
             cancel=cancel,
@@ -116,7 +118,7 @@ def run(
 
 
 @dataclass
-class _Making:
+class _StepInProgress:
     """One step under way: everything that asking, writing and drawing share."""
 
     model: OpenedModel
@@ -212,7 +214,7 @@ class _Making:
                     self.check()
         return "".join(pieces)
 
-    def draw(self, ask: Draw, keep_image: Callable[[Image], str]) -> Iterator[Event]:
+    def draw(self, ask: Draw, store_image: Callable[[Image], str]) -> Iterator[Event]:
         settings = self.settings
         if ask.preset:
             settings = settings.with_preset(ask.preset, self.model.settings)
@@ -241,7 +243,7 @@ class _Making:
             raise GenerationError(f"The model ended the {NOUNS[ask.kind]} without a picture.")
         self.result["updates"], self.result["forwards"] = drawn.updates, drawn.forwards
         self.reuse = self.reuse.then(drawn.reuse)
-        yield self._finished(ask.kind, settings, seed, image=keep_image(drawn.image))
+        yield self._finished(ask.kind, settings, seed, image=store_image(drawn.image))
 
     def _size(self, ask: Draw) -> tuple[int, int] | None:
         """The size the person chose, for a picture that none is before; a later one keeps that one's."""

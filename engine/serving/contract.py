@@ -34,7 +34,7 @@ class Recorder(Protocol):
     def pixels(self, job: Job, digest: str) -> Image:
         """A picture of the job's trajectory, as its model is to be shown it."""
 
-    def keep_image(self, image: Image) -> str:
+    def store_image(self, image: Image) -> str:
         """Stores a picture and returns its digest."""
 
     def finish_step(self, run: RunJob, step: Step) -> None:

@@ -21,7 +21,7 @@ class _Job:
     """What is asked of a worker, whatever it is.
 
     ``id`` names the stored run or note. ``attempt`` counts the wishes for a new seed and holds for the first
-    step. An ``urgent`` job was just asked for by a person: its first step goes before other jobs.
+    step. A job with ``priority`` was just asked for by a person: its first step goes before other jobs.
     ``provisional``: it was asked for before the model was there, so its settings are read again when it
     begins.
     """
@@ -32,7 +32,7 @@ class _Job:
     settings: Settings
     session_seed: int
     attempt: int = 0
-    urgent: bool = False
+    priority: bool = False
     provisional: bool = False
 
 
@@ -59,6 +59,7 @@ class QuestionJob(_Job):
 
 Job = RunJob | QuestionJob
 
+
 @dataclass(eq=False)
 class QueueEntry:
     """A job in the queue and how far it has come: ``seconds`` are those of its own steps."""
@@ -74,12 +75,12 @@ class QueueEntry:
     """The mode, where it was changed since the job was asked for."""
 
     @property
-    def goes_first(self) -> bool:
-        return self.job.urgent and self.steps_made == 0
+    def has_priority(self) -> bool:
+        return self.job.priority and self.steps_made == 0
 
 
 class FairQueue:
-    """Round-robin over sessions; within a session its jobs take turns too; urgent first steps come first."""
+    """Round-robin over sessions; within a session its jobs take turns too; priority goes first."""
 
     def __init__(self) -> None:
         self._sessions: dict[tuple[str, str], deque[QueueEntry]] = {}
@@ -102,10 +103,10 @@ class FairQueue:
         self.remove(entry)
         return entry
 
-    def served(self, entry: QueueEntry, *, again: bool) -> None:
+    def served(self, entry: QueueEntry, *, requeue: bool) -> None:
         """The entry has had its step: its session goes behind the others, and it stays if it goes on."""
         line = self._sessions.pop(self._key(entry), deque())
-        if again:
+        if requeue:
             line.append(entry)
         if line:
             self._sessions[self._key(entry)] = line
@@ -116,7 +117,7 @@ class FairQueue:
         lines = [list(line) for line in self._sessions.values()]
         for at in range(max(map(len, lines), default=0)):
             in_turn += [line[at] for line in lines if at < len(line)]
-        return [e for e in in_turn if e.goes_first] + [e for e in in_turn if not e.goes_first]
+        return [e for e in in_turn if e.has_priority] + [e for e in in_turn if not e.has_priority]
 
     @staticmethod
     def _key(entry: QueueEntry) -> tuple[str, str]:

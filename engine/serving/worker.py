@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from engine.checkpoints.progress import Loading
+from engine.checkpoints.progress import LoadProgress
 from engine.core.errors import GenerationError
 from engine.core.events import (
     Answered,
@@ -29,7 +29,7 @@ from engine.runs.failures import SAFE, explain_opening, failure
 from engine.runs.limits import after_step
 from engine.runs.opened_model import OpenedModel
 from engine.runs.questions import answer
-from engine.runs.runner import advance
+from engine.runs.runner import run_step
 from engine.serving.contract import Recorder, Snapshot
 from engine.serving.queue import (
     FairQueue,
@@ -55,8 +55,8 @@ class Worker:
     is what ``open_model`` reports its progress to; the recorder hears of every further hundredth.
     """
 
-    def __init__(self, open_model: Callable[[], OpenedModel], loading: Loading | None = None) -> None:
-        self._open_model, self._loading = open_model, loading or Loading()
+    def __init__(self, open_model: Callable[[], OpenedModel], loading: LoadProgress | None = None) -> None:
+        self._open_model, self._loading = open_model, loading or LoadProgress()
         self._changed = threading.Condition()
         self._queue, self._clock = FairQueue(), StepClock()
         self._now: QueueEntry | None = None
@@ -149,12 +149,12 @@ class Worker:
                 event: Event = StepFailed("step", self._cause, self._next_action)
             else:
                 event = _make_step(model, recorder, entry)
-            self._settle(recorder, entry, event)
+            self._finish_step(recorder, entry, event)
         for entry in self._queue.order():
-            _lose(recorder, entry.job)
+            _mark_lost(recorder, entry.job)
 
     def _open(self, recorder: Recorder) -> OpenedModel | None:
-        self._loading.heard = _and_each_hundredth(self._loading.heard, recorder.worker_changed)
+        self._loading.on_progress = _and_each_hundredth(self._loading.on_progress, recorder.worker_changed)
         try:
             model = self._open_model()
         except Exception as error:
@@ -178,7 +178,7 @@ class Worker:
             self._now.step_began = time.monotonic()
             return self._now
 
-    def _settle(self, recorder: Recorder, entry: QueueEntry, event: Event) -> None:
+    def _finish_step(self, recorder: Recorder, entry: QueueEntry, event: Event) -> None:
         """Puts the job back in the queue, or ends it, as its last event says."""
         job = entry.job
         if isinstance(event, StepFinished):
@@ -196,15 +196,15 @@ class Worker:
                 self._clock.measured(event.step.kind, seconds)
                 if end is None and not entry.cancel.is_set():
                     self._now = None
-                    self._queue.served(entry, again=True)
+                    self._queue.served(entry, requeue=True)
                     return
             event = end or RunCancelled()
         with self._changed:
             self._now = None
-            self._queue.served(entry, again=False)
+            self._queue.served(entry, requeue=False)
             closing = self._closing
         if isinstance(event, RunCancelled) and closing:
-            _lose(recorder, job)
+            _mark_lost(recorder, job)
         elif isinstance(event, RunCancelled):
             _end(recorder, job, "cancelled", event)
         elif isinstance(event, RunPaused):
@@ -218,20 +218,20 @@ class Worker:
 
 
 def _and_each_hundredth(
-    heard: Callable[[Loading], None] | None, changed: Callable[[], None]
-) -> Callable[[Loading], None]:
+    on_progress: Callable[[LoadProgress], None] | None, changed: Callable[[], None]
+) -> Callable[[LoadProgress], None]:
     """Who is told of every piece of the load: whoever was before, and ``changed`` at each hundredth."""
     told = -1
 
-    def hear(now: Loading) -> None:
+    def report(now: LoadProgress) -> None:
         nonlocal told
-        if heard:
-            heard(now)
+        if on_progress:
+            on_progress(now)
         if int(now.share * 100) != told:
             told = int(now.share * 100)
             changed()
 
-    return hear
+    return report
 
 
 def _make_step(model: OpenedModel, recorder: Recorder, entry: QueueEntry) -> Event:
@@ -285,13 +285,13 @@ def _events(model: OpenedModel, recorder: Recorder, entry: QueueEntry) -> Iterat
             attempt=job.attempt,
             cancel=entry.cancel,
         )
-    return advance(
+    return run_step(
         model,
         protocol,
         path,
         job.settings,
         pixels=lambda digest: recorder.pixels(job, digest),
-        keep_image=recorder.keep_image,
+        store_image=recorder.store_image,
         session_seed=job.session_seed,
         attempt=job.attempt if is_first else 0,
         more=isinstance(job, RunJob) and job.more and is_first,
@@ -299,15 +299,15 @@ def _events(model: OpenedModel, recorder: Recorder, entry: QueueEntry) -> Iterat
     )
 
 
-def _lose(recorder: Recorder, job: Job) -> None:
+def _mark_lost(recorder: Recorder, job: Job) -> None:
     cause = f"Restroke was closed before this run had ended. {SAFE}"
-    _survive(lambda: _set_state(recorder, job, "lost", cause, "Continue from where it stopped."), job)
+    _log_failures(lambda: _set_state(recorder, job, "lost", cause, "Continue from where it stopped."), job)
 
 
 def _end(
     recorder: Recorder, job: Job, state: str, event: Event, cause: str = "", next_action: str = ""
 ) -> None:
-    _survive(lambda: _set_state(recorder, job, state, cause, next_action), job)
+    _log_failures(lambda: _set_state(recorder, job, state, cause, next_action), job)
     _announce(recorder, job, event)
 
 
@@ -320,12 +320,12 @@ def _set_state(recorder: Recorder, job: Job, state: str, cause: str = "", next_a
 
 def _announce(recorder: Recorder, job: Job, event: Event) -> None:
     if isinstance(job, RunJob):
-        _survive(lambda: recorder.publish(job, event), job)
+        _log_failures(lambda: recorder.publish(job, event), job)
     else:
-        _survive(lambda: recorder.publish_answer(job, event), job)
+        _log_failures(lambda: recorder.publish_answer(job, event), job)
 
 
-def _survive(record: Callable[[], None], job: Job) -> None:
+def _log_failures(record: Callable[[], None], job: Job) -> None:
     """An end that can't be stored (a full disk) must not end the worker, nor an announcement fail a step."""
     try:
         record()

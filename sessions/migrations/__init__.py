@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 
 from engine.core.atomic_write import atomic_path
 from sessions.database import Database
-from sessions.errors import NewerDatabase, StoreError, damaged_database, plainly
+from sessions.errors import NewerDatabase, StoreError, damaged_database, translated_errors
 from sessions.home import BACKUPS, DATABASE
 
 SCRIPTS = Path(__file__).parent
@@ -68,7 +68,7 @@ def revision_of(path: Path) -> str | None:
 
     Raises :class:`DamagedDatabase` when it isn't a database or isn't one of ours.
     """
-    with plainly(path.parent):
+    with translated_errors(path.parent):
         try:
             with closing(read_only(path)) as connection:
                 if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
@@ -96,7 +96,7 @@ def _backup(home: Path, revision: str) -> Path:
     """A whole copy through SQLite's online backup, under a name that says when and of what."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     target = home / BACKUPS / f"{revision}-{stamp}.db"
-    with plainly(home):
+    with translated_errors(home):
         target.parent.mkdir(exist_ok=True)
         try:
             with (

@@ -62,9 +62,9 @@ class OpenSession:
     def branches(self) -> list[Branch]:
         return self.store.tree.branches(self.owner, self.sid)
 
-    def free_name(self, wish: str) -> str:
+    def free_name(self, wanted: str) -> str:
         """A name for a new branch that none has yet."""
-        return branch_name((branch.name for branch in self.branches()), wish)
+        return branch_name((branch.name for branch in self.branches()), wanted)
 
     def announce(self, branch: Branch, new_steps: Sequence[str] = ()) -> list[View]:
         """Tells all tabs of a branch; see :meth:`studio.announcements.Announcer.branch`."""

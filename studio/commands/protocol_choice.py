@@ -44,7 +44,7 @@ def must_be_offered(settings: Settings, model: OpenedModel | None) -> None:
 def must_have_something_to_add(settings: Settings, path: Sequence[Step]) -> None:
     """Raises :class:`RefusedError` when a protocol that draws one picture finds it drawn already."""
     facts = protocol_facts(settings.protocol)
-    if path[-1].image and not facts.reflects and trajectory_facts(path, settings).is_drawn:
+    if path[-1].image and not facts.reflects and trajectory_facts(path, settings).nothing_to_add:
         raise RefusedError(
             f"The way of working “{facts.title}” has nothing to add after a picture. Choose another one in "
             "the settings, then do this again."

@@ -36,8 +36,8 @@ def ask(state: StudioState, owner: str, message: Ask) -> dict[str, Any]:
             settings=here.settings,
             session_seed=here.seed,
             attempt=earlier,
-            urgent=True,
-            provisional=pending_settings.waits(here.session),
+            priority=True,
+            provisional=pending_settings.is_pending(here.session),
             step_id=message.step,
             question=question,
         )

@@ -142,11 +142,11 @@ def start_run(
     *,
     attempt: int = 0,
     more: bool = False,
-    urgent: bool = True,
+    priority: bool = True,
 ) -> None:
     """Starts a run at the end of a branch. Runs on the session's other branches stop: the person moved on.
 
-    The run is stored before the worker hears of it. ``attempt``, ``more`` and ``urgent`` are as of
+    The run is stored before the worker hears of it. ``attempt``, ``more`` and ``priority`` are as of
     :class:`engine.serving.queue.RunJob`. Raises :class:`RefusedError` while the branch has a run.
     """
     state, owner, sid = here.state, here.owner, here.sid
@@ -156,9 +156,9 @@ def start_run(
         raise RefusedError("This branch is already being worked on. Stop it first, or wait until it pauses.")
     for found in under_way:
         state.recorder.stop(found.id, MOVED_ON)
-    waits = pending_settings.waits(here.session)
+    pending = pending_settings.is_pending(here.session)
     asked = {"after": branch.tip, "more": more, "attempt": attempt}
-    stored = state.store.runs.create(owner, sid, branch.id, ({} if waits else settings.as_dict()) | asked)
+    stored = state.store.runs.create(owner, sid, branch.id, ({} if pending else settings.as_dict()) | asked)
     state.announcer.run(sid, stored)
     state.worker.submit(
         RunJob(
@@ -170,7 +170,7 @@ def start_run(
             session_seed=here.seed,
             attempt=attempt,
             more=more,
-            urgent=urgent,
-            provisional=waits,
+            priority=priority,
+            provisional=pending,
         )
     )

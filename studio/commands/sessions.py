@@ -46,7 +46,7 @@ def create(state: StudioState, owner: str, message: Create) -> dict[str, Any]:
     if model:
         must_be_offered(settings, model)
         must_fit(settings, model.image_sizes)
-    kept = settings.as_dict() if model else pending_settings.waiting(message.settings)
+    kept = settings.as_dict() if model else pending_settings.mark_pending(message.settings)
     start = _uploaded(state, owner, message.upload) if message.upload else None
     with state.store.transaction():
         session = state.store.sessions.create(owner, message.prompt, kept, seed)
@@ -57,7 +57,7 @@ def create(state: StudioState, owner: str, message: Create) -> dict[str, Any]:
             state.store.tree.add_step(owner, here.sid, picture, branch.id)
             branch = here.branch(branch.id)
     state.announcer.session_list(owner)
-    start_run(here, branch, settings, urgent=False)
+    start_run(here, branch, settings, priority=False)
     return {"session": session.id}
 
 
@@ -84,7 +84,7 @@ def settings(state: StudioState, owner: str, message: ChangeSettings) -> dict[st
         changed = checked_settings(chosen, before)
         if chosen.keys() & {"height", "width"}:  # another model's session may have a size of its own
             must_fit(changed, state.model.image_sizes if state.model else None)
-        kept = {**session.settings, **chosen} if pending_settings.waits(session) else changed.as_dict()
+        kept = {**session.settings, **chosen} if pending_settings.is_pending(session) else changed.as_dict()
         seed = seed if message.seed is None else message.seed
         state.store.sessions.update_settings(owner, sid, {**kept, "seed": seed})
         state.announcer.settings(owner, sid)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import app  # noqa: E402
-from engine.checkpoints.progress import Loading  # noqa: E402
+from engine.checkpoints.progress import LoadProgress  # noqa: E402
 from engine.runs.opened_model import OpenedModel  # noqa: E402
 from studio import launch  # noqa: E402
 from tests.scripted import ScriptedPainter, scripted_model  # noqa: E402
@@ -20,11 +20,11 @@ from tests.scripted import ScriptedPainter, scripted_model  # noqa: E402
 launch.PATIENCE = 0.1
 
 
-def opener(wish: Namespace, loading: Loading) -> Callable[[], OpenedModel]:
+def opener(args: Namespace, loading: LoadProgress) -> Callable[[], OpenedModel]:
     def open_model() -> OpenedModel:
         loading.begin(100)
         loading.advance(40)
-        while not (wish.home / "go").exists():
+        while not (args.home / "go").exists():
             loading.advance(0)
             time.sleep(0.1)
         return scripted_model(ScriptedPainter(rounds=1))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.checkpoints.progress import Loading
+from engine.checkpoints.progress import LoadProgress
 from engine.checkpoints.reader import load_checkpoint
 from engine.inference.painter import Painter
 from engine.inference.runtime_config import RuntimeConfig
@@ -27,9 +27,9 @@ class HeldAtHalf:
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
-        self.loading = Loading(self._hold)
+        self.loading = LoadProgress(self._hold)
 
-    def _hold(self, now: Loading) -> None:
+    def _hold(self, now: LoadProgress) -> None:
         if now.share > 0.5:
             self.go_on.wait(20)
 

@@ -10,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from engine.core.settings import Settings
-from sessions import DiskFull, Store
+from sessions import Store
+from sessions.errors import disk_full
 from studio.state import StudioState
 from tests.scripted import scripted_model
 from tests.studio.states import begin, do, settle, wait
@@ -52,11 +53,11 @@ class TestRecorder:
 
         def full(owner: str, run_id: str, end: str, *more: Any, **named: Any) -> Any:
             if end == "failed":
-                raise DiskFull("writing", state.store.home)
+                raise disk_full(state.store.home)
             return write(owner, run_id, end, *more, **named)
 
         def no_space(image: Any) -> str:
-            raise DiskFull("keeping a picture", state.store.home)
+            raise disk_full(state.store.home)
 
         monkeypatch.setattr(state.store.runs, "set", full)
         monkeypatch.setattr(state.store.pictures, "put", no_space)

@@ -8,8 +8,8 @@ export function modelLine({ about, worker, session }) {
   if (worker.state === "loading") return worker.loaded ? `Loading the model: ${Math.floor(worker.loaded * 100)} %` : "Opening the model …";
   if (worker.state === "failed") return worker.cause;
   const name = (session?.settings || about.settings).protocol, pace = worker.paces[name];
-  const inRounds = about.protocols.find((protocol) => protocol.name === name)?.rounds;
-  const measured = pace && `about ${seconds(pace)} ${inRounds ? "a round" : "a picture"}`;
+  const hasRounds = about.protocols.find((protocol) => protocol.name === name)?.has_rounds;
+  const measured = pace && `about ${seconds(pace)} ${hasRounds ? "a round" : "a picture"}`;
   if (session && measured) return `${worker.title}\n${measured}`;
   return [worker.about, measured].filter(Boolean).join(" · ");
 }

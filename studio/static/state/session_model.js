@@ -18,7 +18,7 @@ export class SessionModel {
     this.settings = snapshot.settings;
     this.steps = new Map(snapshot.steps.map((step) => [step.id, step]));
     this.branches = snapshot.branches;
-    this.homes = null;
+    this.ages = null;
     this.runs = new Map(snapshot.runs.map((run) => [run.id, run]));
     this.live = new Map(Object.entries(snapshot.live));
     this.positions = snapshot.positions;
@@ -62,7 +62,7 @@ export class SessionModel {
   }
 
   #branch(branch) {
-    this.homes = null;
+    this.ages = null;
     const at = this.branches.findIndex((other) => other.id === branch.id);
     if (at < 0) this.branches.push(branch);
     else this.branches[at] = branch;
@@ -123,13 +123,13 @@ export class SessionModel {
 
   /** The number, in order of creation, of the oldest branch that holds this step. */
   age(step) {
-    if (!this.homes) {
-      this.homes = new Map();
+    if (!this.ages) {
+      this.ages = new Map();
       this.branches.forEach((branch, at) => {
-        for (const { id } of this.pathTo(branch.tip)) if (!this.homes.has(id)) this.homes.set(id, at);
+        for (const { id } of this.pathTo(branch.tip)) if (!this.ages.has(id)) this.ages.set(id, at);
       });
     }
-    return this.homes.get(step.id) ?? Infinity;
+    return this.ages.get(step.id) ?? Infinity;
   }
 
   /** The newest run of a branch; null also when the person added a card to where it had ended. */

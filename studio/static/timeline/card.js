@@ -44,7 +44,7 @@ function lines(pieces) {
 }
 
 function who(step) {
-  if (step.author === "model") return [step.draft && "draft", step.wish && "one more, as you asked", step.attempt && `again, seed ${step.attempt + 1}`].filter(Boolean).join(" · ");
+  if (step.author === "model") return [step.draft && "draft", step.wish && "one more, as you asked", step.attempt && `attempt ${step.attempt + 1}`].filter(Boolean).join(" · ");
   if (step.kind === "prompt") return step.edited_from ? "rewritten by you" : "";
   if (step.start) return step.start === "upload" ? "yours, to start from" : "started fresh from here";
   if (isPicture(step.kind)) return "your picture";

@@ -16,7 +16,7 @@ from benchmarks.random_folder import write_random_folder
 from engine.checkpoints import quantised_cache, stream
 from engine.checkpoints.errors import CheckpointError
 from engine.checkpoints.files import TensorFiles, find_weights
-from engine.checkpoints.progress import Loading, LoadingCancelled
+from engine.checkpoints.progress import LoadingCancelled, LoadProgress
 from engine.checkpoints.quantise.convert import FORMATS
 from engine.checkpoints.quantised_cache import cache_path
 from engine.checkpoints.reader import Checkpoint, load_checkpoint
@@ -129,7 +129,7 @@ def test_a_file_cut_while_it_is_read_is_named(folder: Path) -> None:
 
 
 def test_large_tensors_come_in_pieces_and_arrive_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "PIECE", 4096)
+    monkeypatch.setattr(stream, "CHUNK", 4096)
     files, stats = TensorFiles(find_weights(folder)), ReadStats()
     pieces = list(stream.stream(files, stats))
     assert max(piece.rows.nbytes for piece in pieces) < 64 * 1024  # 64 rows at least
@@ -220,15 +220,15 @@ def test_a_copy_needs_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_progress_is_told_and_a_load_can_be_stopped(folder: Path) -> None:
     shares: list[float] = []
-    loading = Loading(lambda now: shares.append(now.share))
+    loading = LoadProgress(lambda now: shares.append(now.share))
     load_checkpoint(folder, precision="nf4", loading=loading)
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] > 0.95 and len(shares) > 50
 
-    def stop(now: Loading) -> None:
+    def stop(now: LoadProgress) -> None:
         if now.share > 0.5:
             now.cancel()
 
-    half = Loading(stop)
+    half = LoadProgress(stop)
     with pytest.raises(LoadingCancelled):
         load_checkpoint(folder, loading=half)
     assert half.share < 0.95

@@ -21,5 +21,5 @@ def test_a_missing_asset_is_named():
 
 def test_the_default_checkpoint_says_what_it_was_trained_on():
     config = json.loads((default_checkpoint() / "config.json").read_text())
-    assert set(config["protocols"]) == set(protocols.offered(config)) >= {"process", "direct"}
+    assert set(config["protocols"]) == set(protocols.supported_protocols(config)) >= {"process", "direct"}
     assert config["world"] == "storybook"

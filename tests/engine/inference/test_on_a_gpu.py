@@ -128,7 +128,7 @@ def test_the_token_embeddings_may_stay_on_the_host() -> None:
 
 
 def test_a_painter_is_made_and_shows_previews() -> None:
-    painter = Painter(load(), str(GPU), RuntimeConfig(static_text=True))
+    painter = Painter(load(), str(GPU), RuntimeConfig(cuda_graph_text=True))
     assert isinstance(painter.token_decoder, CudaGraphDecoder)
     assert painter.preview.picture(torch.zeros(16, 4, 6, device=GPU)).size == (24, 16)
 

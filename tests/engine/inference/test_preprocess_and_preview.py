@@ -11,7 +11,7 @@ from PIL import Image
 from engine.core.image_sizes import ImageSizes
 from engine.inference.pictures import shown_size
 from engine.inference.preprocess import Transform, normalised, to_rgb
-from engine.inference.preview import CELL, Preview
+from engine.inference.preview import CELL, PreviewProjector
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
 from tests.tiny import checkpoint
 
@@ -43,9 +43,10 @@ def test_normalised_pixels_span_minus_one_to_one() -> None:
 
 def test_a_preview_is_fitted_the_same_every_time() -> None:
     latent = torch.randn(16, 4, 6)
-    one, two = (Preview.fit(checkpoint().autoencoder).picture(latent) for _ in range(2))
+    one, two = (PreviewProjector.fit(checkpoint().autoencoder).picture(latent) for _ in range(2))
     assert one.size == (6 * CELL, 4 * CELL) and one.tobytes() == two.tobytes()
-    assert Preview.fit(checkpoint().autoencoder).picture(torch.full((16, 2, 2), float("nan"))).size == (8, 8)
+    unknown = torch.full((16, 2, 2), float("nan"))
+    assert PreviewProjector.fit(checkpoint().autoencoder).picture(unknown).size == (8, 8)
 
 
 def test_a_preview_recovers_what_latents_hold_linearly() -> None:
@@ -56,7 +57,8 @@ def test_a_preview_recovers_what_latents_hold_linearly() -> None:
             colours = torch.nn.functional.avg_pool2d(pixels, self.config.downsample)
             return torch.cat([colours, colours.new_zeros(len(colours), 1, *colours.shape[2:])], dim=1)
 
-    preview = Preview.fit(Mean(AutoencoderConfig(ch=32, ch_mult=(1, 1, 1), num_res_blocks=1, z_channels=4)))
+    config = AutoencoderConfig(ch=32, ch_mult=(1, 1, 1), num_res_blocks=1, z_channels=4)
+    preview = PreviewProjector.fit(Mean(config))
     red = preview.picture(torch.tensor([0.8, -0.8, -0.8, 0.0])[:, None, None].expand(4, 2, 2))
     r, g, b = red.getpixel((3, 3))
     assert r > 210 and g < 50 and b < 50

@@ -17,7 +17,7 @@ from engine.core.trajectory import Step
 from engine.inference.painter import Painter, open_painter
 from engine.inference.runtime_config import RuntimeConfig
 from engine.runs.opened_model import with_protocols
-from engine.runs.runner import advance
+from engine.runs.runner import run_step
 from tests.scripted import png
 from tests.tiny import FOLDER, small_pictures
 
@@ -67,9 +67,9 @@ class Desk:
         return PIL.Image.open(io.BytesIO(self.pictures[name])).convert("RGB")
 
     def make(self, path: list[Step], settings: Settings = SETTINGS) -> Event:
-        *_, last = advance(
+        *_, last = run_step(
             self.model, protocols.get("process"), path, settings, pixels=self.pixels,
-            keep_image=self.keep, session_seed=5, cancel=self.cancel,
+            store_image=self.keep, session_seed=5, cancel=self.cancel,
         )  # fmt: skip
         return last
 
@@ -154,8 +154,8 @@ def test_a_draft_says_so_in_its_recipe_and_a_final_one_is_exact(painter: Painter
 
 
 def test_ways_that_round_differently_are_in_the_fingerprint(folder: Path, painter: Painter) -> None:
-    other = open_painter(folder, running=RuntimeConfig(sequential_guidance=True, static_text=True))
+    other = open_painter(folder, running=RuntimeConfig(sequential_guidance=True, cuda_graph_text=True))
     assert other.fingerprint == {**painter.fingerprint, "branches": "in turn", "text": "static"}
-    assert RuntimeConfig.usual("cpu") == RuntimeConfig() and RuntimeConfig.usual("cuda:1").static_text
+    assert RuntimeConfig.usual("cpu") == RuntimeConfig() and RuntimeConfig.usual("cuda:1").cuda_graph_text
     first, second = Desk(painter).make(planned()).step, Desk(other).make(planned()).step
     assert first.result["forwards"] == second.result["forwards"]

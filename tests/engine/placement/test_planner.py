@@ -232,9 +232,9 @@ def test_a_profile_runs_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open, "free_memory", lambda: 12 * GIB)
     running = runtime_config_of(found)
     assert (running.sequential_guidance, running.context_bytes) == (True, PROFILES["12gb"].context_bytes)
-    assert running.static_text and running.host_bytes == 3 * GIB, "a quarter of what is free, to spill into"
+    assert running.cuda_graph_text and running.host_bytes == 3 * GIB, "spills into a quarter of what is free"
     shared = replace(found, layers=LayerPlacement("cuda:0", ("cuda:0", "cuda:1")))
-    assert not runtime_config_of(shared).static_text
+    assert not runtime_config_of(shared).cuda_graph_text
     monkeypatch.setattr(open, "free_memory", lambda: 100 * GIB)
     assert runtime_config_of(found).host_bytes == RuntimeConfig.usual("cuda:0").host_bytes
     plain = replace(found, device="cpu", profile=PROFILES["cpu"])

@@ -9,7 +9,7 @@ import pytest
 from engine import protocols
 from engine.core.reflection import MOST_TURNS
 from engine.core.settings import Settings
-from engine.core.trajectory import Step
+from engine.core.trajectory import Step, round_numbers
 from engine.protocols.facts import (
     TurnsSpentError,
     protocol_facts,
@@ -74,14 +74,14 @@ def test_what_may_be_written_and_what_is_drawn(protocol: str) -> None:
             facts = trajectory_facts(path(*kinds), Settings(protocol=protocol, turns=turns))
             tip = kinds[-1] if kinds else "prompt"
             assert facts.next_text == wanted_text(protocol, tip), (kinds, turns)
-            assert facts.is_drawn == wanted_drawn(protocol, kinds, turns), (kinds, turns)
+            assert facts.nothing_to_add == wanted_drawn(protocol, kinds, turns), (kinds, turns)
 
 
 def test_a_reached_limit_is_not_a_drawn_picture() -> None:
     for protocol in protocols.NAMES:
-        assert not trajectory_facts(path("plan"), Settings(protocol=protocol, max_images=1)).is_drawn
+        assert not trajectory_facts(path("plan"), Settings(protocol=protocol, max_images=1)).nothing_to_add
     capped = Settings(protocol="irg", turns=3, max_images=1)
-    assert not trajectory_facts(path("think", "image"), capped).is_drawn
+    assert not trajectory_facts(path("think", "image"), capped).nothing_to_add
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_reached_limit_is_not_a_drawn_picture() -> None:
     ],
 )
 def test_round_numbers(kinds: tuple[str, ...], rounds: tuple[int, ...]) -> None:
-    assert trajectory_facts(path(*kinds), Settings()).rounds == rounds
+    assert tuple(round_numbers(path(*kinds))) == rounds
 
 
 def test_one_more_round_is_for_process_and_after_the_model() -> None:
@@ -128,7 +128,7 @@ def test_of_each_protocol() -> None:
 def test_an_unknown_protocol_still_opens() -> None:
     assert protocol_facts("collage").title == "collage"
     facts = trajectory_facts(path("plan", "sketch"), Settings(protocol="collage"))
-    assert (facts.next_text, facts.is_drawn) == ("inspect", False)
+    assert (facts.next_text, facts.nothing_to_add) == ("inspect", False)
 
 
 def test_seconds_of_a_round() -> None:

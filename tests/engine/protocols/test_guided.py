@@ -18,11 +18,11 @@ from engine.protocols.edits import EDIT
 from engine.protocols.lenient_parser import read_inspection, read_plan, says_done
 from engine.protocols.prompts import default_prompts
 from engine.runs.opened_model import OpenedModel
-from engine.runs.runner import run
+from engine.runs.runner import run_trajectory
 from tests.engine.protocols.test_protocols import HOSTILE, path
 from tests.scripted import MemoryRecorder, scripted_model
 
-GUIDED = protocols.guided()["process"]
+GUIDED = protocols.guided_protocols()["process"]
 PLAN = {"instruction": "Add a red cat.", "description": "A red cat on a meadow."}
 
 
@@ -253,13 +253,13 @@ def go(model: OpenedModel, wish: Settings | None = None):
     recorder = MemoryRecorder()
     wish = wish or Settings()
     events = list(
-        run(
+        run_trajectory(
             model,
             model.protocols[wish.protocol],
             [recorder.begin("main", "a red house and a blue boat")],
             wish,
             pixels=recorder.load,
-            keep_image=recorder.keep_image,
+            store_image=recorder.store_image,
             session_seed=7,
             cancel=threading.Event(),
         )
@@ -317,23 +317,24 @@ class TestARun:
 
     def test_polishing_shows_an_untuned_model_no_plans(self):
         steps = path("plan", "sketch", "inspect")
-        ask = protocols.guided()["irg"].next(steps, Settings(protocol="irg"))
+        ask = protocols.guided_protocols()["irg"].next(steps, Settings(protocol="irg"))
         assert ask.parts[1:] == (TextPart("a red house"), ImagePart(steps[2].image))
 
 
 class TestDrivers:
     def test_a_checkpoint_is_driven_as_its_config_says_it_was_trained(self):
-        public = protocols.driven({"model_type": "bagel"})
-        ours = protocols.driven({"protocols": ["process", "irg"], "world": "storybook"})
+        public = protocols.protocols_for({"model_type": "bagel"})
+        ours = protocols.protocols_for({"protocols": ["process", "irg"], "world": "storybook"})
         assert {name: p.driver for name, p in public.items()} == {
             "process": "guided", "direct": "native", "think": "guided", "irg": "guided",
         }  # fmt: skip
         assert {name: p.driver for name, p in ours.items()} == {"process": "native", "irg": "native"}
 
     def test_only_a_model_bound_to_a_world_answers_no_questions(self):
-        assert not any(p.asks for p in protocols.driven({"protocols": ["process"], "world": "x"}).values())
-        assert all(p.asks for p in protocols.driven({"protocols": ["process"]}).values())
-        assert all(p.asks for p in protocols.driven({}).values())
+        bound = protocols.protocols_for({"protocols": ["process"], "world": "x"})
+        assert not any(p.asks for p in bound.values())
+        assert all(p.asks for p in protocols.protocols_for({"protocols": ["process"]}).values())
+        assert all(p.asks for p in protocols.protocols_for({}).values())
 
 
 @pytest.mark.parametrize("name", ["think", "irg"])
@@ -346,7 +347,7 @@ def test_what_another_way_of_working_planned_is_drawn_by_its_words(
     steps = path(*before, kind)
     if kind == "fault" and not before:
         return
-    draw = protocols.guided()[name].next(steps, Settings(image_guidance=2.0))
+    draw = protocols.guided_protocols()[name].next(steps, Settings(image_guidance=2.0))
     said = draw.parts[-1].text
     assert said == ("Add it. It is there." if kind == "plan" else "Seen. Make it red.")
     assert draw.text_free == draw.parts[:-1] and draw.image_free[-1].text == said

@@ -118,7 +118,7 @@ def test_never_too_many_never_out_of_order_and_never_without_prompt_and_end(roun
 
 def test_every_driver_keeps_to_the_room_there_is():
     steps = path(*FINE * 6)
-    for grammar in (*protocols.native().values(), *protocols.guided().values()):
+    for grammar in (*protocols.trained_protocols().values(), *protocols.guided_protocols().values()):
         if grammar.name == "direct":
             continue  # one picture is all it draws
         ask = replace(grammar, max_pictures=3).next(steps, Settings(max_rounds=9, turns=3))
@@ -128,7 +128,7 @@ def test_every_driver_keeps_to_the_room_there_is():
 
 def test_every_driver_shows_the_history_and_counts_what_is_there():
     steps = path(*FAULT * 3, *FINE)
-    for grammar in (protocols.get("process"), protocols.guided()["process"], protocols.get("irg")):
+    for grammar in (protocols.get("process"), protocols.guided_protocols()["process"], protocols.get("irg")):
         for kept in (True, False):
             ask = grammar.next(steps, Settings(keep_rejected=kept, max_rounds=9))
             pictures = sum(isinstance(part, ImagePart) for part in ask.parts)

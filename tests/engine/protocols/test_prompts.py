@@ -20,10 +20,10 @@ def test_what_a_folder_says_takes_the_place_and_the_rest_stays(tmp_path):
     )
     own = prompts_of(tmp_path)
     assert own["irg"]["system"] == "Think {{hard}}." and own["think"] == default_prompts()["think"]
-    grammars = protocols.guided(own)
+    grammars = protocols.guided_protocols(own)
     draw = grammars["process"].next(path("plan", "sketch", "fault"), Settings())
     assert draw.parts[-1].text == "Fix: Make it red."
-    assert grammars["process"].prompts != protocols.guided()["process"].prompts
+    assert grammars["process"].prompts != protocols.guided_protocols()["process"].prompts
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_it_spends_none_of_the_pictures():
 
 @pytest.mark.parametrize("guided", [False, True])
 def test_think_looks_at_it_first_and_its_guidance_drops_the_thought(guided):
-    grammar = protocols.guided()["think"] if guided else protocols.get("think")
+    grammar = protocols.guided_protocols()["think"] if guided else protocols.get("think")
     system = (TextPart(grammar.texts["system"]),) if guided else ()
     ask = grammar.next(STARTED, Settings())
     assert (type(ask), ask.kind, ask.parts) == (Write, "think", (*system, PICTURE, WORDS))
@@ -74,7 +74,7 @@ def test_irg_reflects_on_it_even_in_one_turn():
 def test_the_process_plans_from_it_whoever_drives_and_only_the_guided_one_may_end_there():
     ask = protocols.get("process").next(STARTED, Settings())
     assert (ask.kind, ask.may_end, ask.parts[-1]) == ("plan", False, PICTURE)
-    ask = protocols.guided()["process"].next(STARTED, Settings())
+    ask = protocols.guided_protocols()["process"].next(STARTED, Settings())
     assert (ask.kind, ask.may_end, ask.parts[0]) == ("plan", True, PICTURE)
     assert "begun from a picture" in ask.parts[1].text
 

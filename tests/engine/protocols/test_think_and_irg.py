@@ -18,7 +18,7 @@ from engine.protocols.base import Draw, ParseError, Stop, Write, neutral
 from engine.protocols.process import plan_text
 from engine.protocols.thoughts import prompt_text, read_thought, reflection, thought_text
 from engine.runs.opened_model import OpenedModel
-from engine.runs.runner import run
+from engine.runs.runner import run_trajectory
 from tests.scripted import MemoryRecorder, scripted_model
 
 IRG, THINK, PROCESS, DIRECT = (protocols.get(name) for name in ("irg", "think", "process", "direct"))
@@ -164,13 +164,13 @@ class TestPreset:
 def pictures(model: OpenedModel, wish: Settings) -> list[Step]:
     recorder = MemoryRecorder()
     events = list(
-        run(
+        run_trajectory(
             model,
             protocols.get(wish.protocol),
             [recorder.begin("main", "a red house")],
             wish,
             pixels=recorder.load,
-            keep_image=recorder.keep_image,
+            store_image=recorder.store_image,
             session_seed=7,
             cancel=threading.Event(),
         )
@@ -245,9 +245,9 @@ class TestOffered:
         ],
     )
     def test_a_checkpoint_says_what_it_was_trained_on(self, config, found):
-        assert protocols.offered(config) == found
+        assert protocols.supported_protocols(config) == found
 
     @pytest.mark.parametrize("stated", [[], ["magic"], "process", None, {"process": 1}])
     def test_a_list_that_names_none_is_refused_with_the_known_ones(self, stated):
         with pytest.raises(ValueError, match="knows process, direct, think, irg"):
-            protocols.offered({"protocols": stated})
+            protocols.supported_protocols({"protocols": stated})

@@ -17,7 +17,7 @@ from engine.core.trajectory import Step
 from engine.inference.painter import open_painter
 from engine.runs.opened_model import OpenedModel, with_protocols
 from engine.runs.questions import answer
-from engine.runs.runner import run
+from engine.runs.runner import run_trajectory
 from tests.scripted import MemoryRecorder
 from tests.tiny import FOLDER, small_pictures
 
@@ -47,13 +47,13 @@ def recorder() -> MemoryRecorder:
 
 def go(model: OpenedModel, recorder: MemoryRecorder, path: list[Step], wish: Settings) -> list[Event]:
     return list(
-        run(
+        run_trajectory(
             model,
             model.protocols[wish.protocol],
             path,
             wish,
             pixels=recorder.load,
-            keep_image=recorder.keep_image,
+            store_image=recorder.store_image,
             session_seed=7,
             cancel=threading.Event(),
         )
@@ -67,7 +67,7 @@ def made(events: list[Event]) -> list[Step]:
 def started(recorder: MemoryRecorder) -> list[Step]:
     root = recorder.begin("main", "make it night")
     with Pictures.open(FOLDER / "inputs" / "edit_img.png") as picture:
-        digest = recorder.keep_image(picture.convert("RGB").resize((96, 64)))
+        digest = recorder.store_image(picture.convert("RGB").resize((96, 64)))
     return [root, Step(root.id, "image", "person", image=digest, recipe={"start": "upload"})]
 
 
@@ -153,7 +153,7 @@ def test_a_question_stopped_while_its_picture_is_read_asks_nothing_of_the_networ
     model: OpenedModel, recorder: MemoryRecorder
 ) -> None:
     cancel, passes = threading.Event(), []
-    digest = recorder.keep_image(Pictures.new("RGB", (96, 64), "teal"))  # nobody has read it yet
+    digest = recorder.store_image(Pictures.new("RGB", (96, 64), "teal"))  # nobody has read it yet
     root = recorder.begin("main", "make it night")
     path = [root, Step(root.id, "image", "person", image=digest, recipe={"start": "upload"})]
 

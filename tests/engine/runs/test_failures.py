@@ -11,7 +11,7 @@ import torch
 
 from engine.checkpoints.errors import CheckpointError
 from engine.runs.failures import SAFE, explain, explain_opening
-from sessions.errors import Conflict, DiskFull, plainly
+from sessions.errors import Conflict, DiskFull, translated_errors
 
 
 def raised(call: Callable[[], None]) -> Exception:
@@ -22,7 +22,7 @@ def raised(call: Callable[[], None]) -> Exception:
 
 def test_a_full_disk_is_known_inside_the_memorys_own_error() -> None:
     def full() -> None:
-        with plainly(Path("home")):
+        with translated_errors(Path("home")):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     error = raised(full)

@@ -19,15 +19,15 @@ from tests.tiny import CKPT
 
 def test_fewer_pictures_are_shown_by_every_protocol_and_named_in_the_fingerprint() -> None:
     model = scripted_model(protocols=protocols.NAMES)
-    small = model.showing_at_most(3)
+    small = model.with_max_pictures(3)
     assert {protocol.max_pictures for protocol in small.protocols.values()} == {3} == {small.max_pictures}
     assert small.fingerprint == {**model.fingerprint, "pictures": "at most 3"}
     assert {protocol.max_pictures for protocol in model.protocols.values()} == {MAX_PICTURES}
-    assert model.showing_at_most(MAX_PICTURES) == model
+    assert model.with_max_pictures(MAX_PICTURES) == model
 
 
 def test_recommended_settings_are_complete_and_by_a_protocol_that_is_offered() -> None:
-    offered = protocols.native()
+    offered = protocols.trained_protocols()
     assert recommended({"timesteps": 9}, offered) == Settings(timesteps=9)
     del offered["process"]
     assert recommended({}, offered).protocol == "direct"
@@ -39,7 +39,7 @@ def test_recommended_settings_are_complete_and_by_a_protocol_that_is_offered() -
 )
 def test_recommended_settings_that_do_not_fit_are_named(sampling: dict[str, int], says: str) -> None:
     with pytest.raises(CheckpointError, match=says):
-        recommended(sampling, protocols.native())
+        recommended(sampling, protocols.trained_protocols())
 
 
 def test_a_folder_is_opened_with_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

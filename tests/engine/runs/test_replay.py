@@ -20,7 +20,7 @@ from engine.core.trajectory import Step
 from engine.inference.painter import open_painter
 from engine.protocols.base import Draw, Write
 from engine.runs.opened_model import with_protocols
-from engine.runs.runner import advance
+from engine.runs.runner import run_step
 from tests.scripted import png
 from tests.tiny import CKPT, FOLDER
 
@@ -61,13 +61,13 @@ def test_every_step_of_a_trajectory_replays_from_its_row(folder: Path, attempt: 
     model, made = with_protocols(open_painter(folder)), []
     process = protocols.get("process")
     for kind in ("inspect", "refine"):
-        events = advance(
+        events = run_step(
             model,
             process,
             path,
             SETTINGS,
             pixels=pixels,
-            keep_image=keep,
+            store_image=keep,
             session_seed=5,
             attempt=attempt,
             cancel=threading.Event(),

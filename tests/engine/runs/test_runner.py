@@ -23,7 +23,7 @@ from engine.core.events import (
     step_from_dict,
 )
 from engine.core.settings import Settings
-from engine.runs.runner import advance, run
+from engine.runs.runner import run_step, run_trajectory
 from tests.scripted import MemoryRecorder, ScriptedPainter, scripted_model
 
 
@@ -32,15 +32,15 @@ def go(painter, settings=None, *, recorder=None, cancel=None, path=None, only_on
     recorder = recorder or MemoryRecorder()
     path = path or [recorder.begin("main", "a red house and a blue boat", seed)]
     settings = settings or Settings()
-    walk = advance if only_one else run
+    generate = run_step if only_one else run_trajectory
     return list(
-        walk(
+        generate(
             scripted_model(painter),
             protocols.get(settings.protocol),
             path,
             settings,
             pixels=recorder.load,
-            keep_image=recorder.keep_image,
+            store_image=recorder.store_image,
             session_seed=seed,
             cancel=cancel or threading.Event(),
             **more,
@@ -226,17 +226,17 @@ def test_cancel_mid_sketch_takes_effect_within_one_update_and_leaves_nothing(at)
 
 def test_cancel_while_a_preview_is_shown_asks_for_no_further_update():
     cancel, recorder, seen = threading.Event(), MemoryRecorder(), []
-    walk = advance(
+    events = run_step(
         scripted_model(on_update=seen.append),
         protocols.get("direct"),
         [recorder.begin("main", "a cat")],
         Settings(protocol="direct"),
         pixels=recorder.load,
-        keep_image=recorder.keep_image,
+        store_image=recorder.store_image,
         session_seed=0,
         cancel=cancel,
     )
-    for event in walk:
+    for event in events:
         if isinstance(event, Preview):
             cancel.set()
     assert event == RunCancelled() and seen == [1]
@@ -272,7 +272,7 @@ def test_a_full_disk_becomes_a_failed_step_that_says_what_is_safe():
     def full(image):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    recorder.keep_image = full
+    recorder.store_image = full
     events = go(ScriptedPainter(), recorder=recorder)
     assert kinds(events) == ["plan"]
     assert events[-1].kind == "sketch" and "disk is full" in events[-1].cause and "safe" in events[-1].cause

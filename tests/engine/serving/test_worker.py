@@ -116,7 +116,7 @@ def test_an_edit_just_made_goes_before_another_sessions_automatic_run(start):
     worker.submit(job(recorder, "a"))
     gate.reached.wait(5)
     worker.submit(job(recorder, "c"))
-    worker.submit(job(recorder, "b", urgent=True))
+    worker.submit(job(recorder, "b", priority=True))
     assert [p.job_id for p in worker.snapshot().positions] == ["a", "b", "c"]
     gate.open.set()
     ended(recorder, "a", "b", "c")
@@ -254,7 +254,7 @@ def test_a_worker_that_is_not_started_takes_no_job_and_starts_once():
     worker.close()
 
 
-@pytest.mark.parametrize("broken", ["finish_step", "keep_image", "trajectory"])
+@pytest.mark.parametrize("broken", ["finish_step", "store_image", "trajectory"])
 def test_a_disk_that_fills_up_fails_the_run_and_tells_of_no_step_that_is_not_stored(start, broken):
     recorder = MemoryRecorder()
     whole = getattr(recorder, broken)
