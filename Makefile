@@ -16,7 +16,8 @@ TORCH := torch==2.13.0
 # Folders whose tests mostly need no torch; --pure skips the others in them.
 PURE := tests/engine/core tests/engine/protocols tests/engine/runs tests/engine/serving \
   tests/engine/lab/storybook tests/sessions
-BROWSER := tests/studio tests/test_story.py
+# The longest test comes first, so that nobody waits for it at the end.
+BROWSER := tests/test_story.py tests/studio
 
 .PHONY: studio check test lint format lock
 .DELETE_ON_ERROR:
@@ -29,7 +30,7 @@ check: lint
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(BROWSER:%=--ignore=%)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(BROWSER)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(BROWSER)
 
 lint: $(VENV)/ready-to-test
 	$(BIN)/ruff check .

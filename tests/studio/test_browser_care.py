@@ -6,7 +6,6 @@ import io
 import re
 from pathlib import Path
 
-import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Route, expect
 
@@ -24,7 +23,7 @@ def png(colour: str, size: tuple[int, int]) -> bytes:
 
 
 def test_hostile_text_is_only_text(tab):
-    tab.painted(HOSTILE)
+    tab.paint(HOSTILE).ends(DONE)
     expect(tab.page.locator(".room h1")).to_have_text(HOSTILE)
     tab.do("plan", "edit")
     tab.page.locator('textarea[data-field="instruction"]').fill(HOSTILE)
@@ -265,27 +264,33 @@ def test_settings_are_kept(tab):
     expect(tab.page.locator('input[name="protocol"][value="direct"]')).to_be_checked()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_has_the_picture_first_and_no_sideways_scroll(browser: Browser, served, scheme: str):
-    context = browser.new_context(
-        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, color_scheme=scheme
-    )
+def test_a_phone_has_the_picture_first_and_no_sideways_scroll(browser: Browser, served):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     for tab in quiet_tab(served, context):
         tab.painted()
-        assert not tab.page.evaluate(WIDE)
-        tab.page.locator(".room").evaluate("room => room.scrollTo(0, 0)")
-        picture, title = (
-            tab.page.locator(".large-view").bounding_box(),
-            tab.page.locator(".room h1").bounding_box(),
-        )
-        assert picture["y"] < title["y"]
-        tab.card("refine").scroll_into_view_if_needed()
-        assert tab.page.locator(".large-view").bounding_box()["y"] >= 0
-        tab.page.get_by_role("button", name="Branches").click()
-        expect(tab.page.locator(".tree")).to_be_visible()
-        tab.page.locator('[data-do="settings"]').click()
-        box = tab.page.locator("dialog").bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= 390
-        tab.page.keyboard.press("Escape")
-        assert not tab.page.evaluate(WIDE)
+        for scheme in ("light", "dark"):
+            tab.page.emulate_media(color_scheme=scheme)
+            fits_a_phone(tab)
     context.close()
+
+
+def fits_a_phone(tab: Tab) -> None:
+    assert not tab.page.evaluate(WIDE)
+    tab.page.locator(".room").evaluate("room => room.scrollTo(0, 0)")
+    picture, title = (
+        tab.page.locator(".large-view").bounding_box(),
+        tab.page.locator(".room h1").bounding_box(),
+    )
+    assert picture["y"] < title["y"]
+    tab.card("refine").scroll_into_view_if_needed()
+    assert tab.page.locator(".large-view").bounding_box()["y"] >= 0
+    branches = tab.page.get_by_role("button", name="Branches")
+    branches.click()
+    expect(tab.page.locator(".tree")).to_be_visible()
+    tab.page.locator('[data-do="settings"]').click()
+    box = tab.page.locator("dialog").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    tab.page.keyboard.press("Escape")
+    assert not tab.page.evaluate(WIDE)
+    branches.click()
+    expect(tab.page.locator(".tree")).to_be_hidden()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.studio.pages import DONE, HERE, PATIENCE, Served
 from tests.studio.states import png
@@ -19,27 +19,47 @@ def served(tmp_path: Path) -> Iterator[Served]:
     served.end()
 
 
-def test_the_page_waits_with_the_model_and_then_offers_it(served: Served, context: BrowserContext) -> None:
-    page = context.new_page()
-    page.goto(served.url)
-    expect(page.locator("body")).to_contain_text("Loading the model: 40 %")
+def test_three_tabs_wait_with_the_model_and_then_go_on(served: Served, context: BrowserContext) -> None:
+    wrong: list[str] = []
+    context.on("weberror", lambda error: wrong.append(str(error.error)))
+    waiting, begun, busy = (context.new_page() for _ in range(3))
+    waiting.goto(served.url)
+    expect(waiting.locator("body")).to_contain_text("Loading the model: 40 %")
+    begins_a_session_and_changes_its_settings(begun, served.url)
+    chooses_a_picture_and_opens_the_settings(busy, served.url)
+
     (served.home / "go").touch()
     line = "Scripted painter · no model · about 0.1 s a picture of 64x64"
-    expect(page.locator(".home-top .model span")).to_have_text(line)
-    expect(page.get_by_role("button", name="Stop loading")).to_be_hidden()
+    expect(waiting.locator(".home-top .model span")).to_have_text(line)
+    expect(waiting.get_by_role("button", name="Stop loading")).to_be_hidden()
+    expect(begun.locator(".status .saying")).to_have_text(DONE)
+    begun.locator("[data-do=settings]").click()
+    expect(begun.get_by_label("Strokes for each picture")).to_have_value("7")
+    finds_everything_as_it_was_and_paints(busy)
+    assert not wrong, wrong
 
 
-def test_what_a_person_is_at_stays_when_the_model_arrives(served: Served, context: BrowserContext) -> None:
-    page, wrong = context.new_page(), []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto(served.url)
+def begins_a_session_and_changes_its_settings(page: Page, url: str) -> None:
+    page.goto(url)
+    page.locator(".first-words").fill("a red house")
+    page.get_by_role("button", name="Paint it").click()
+    page.locator("[data-do=settings]").click()
+    page.get_by_label("Strokes for each picture").fill("7")
+    page.get_by_role("button", name="Save settings").click()
+    expect(page.locator("dialog")).to_have_count(0)
+
+
+def chooses_a_picture_and_opens_the_settings(page: Page, url: str) -> None:
+    page.goto(url)
     picture = {"name": "mine.png", "mimeType": "image/png", "buffer": png((48, 32))}
     page.locator("[data-picker=start]").set_input_files(picture)
     expect(page.locator(".starting")).to_be_visible()
     page.get_by_role("button", name="Settings").click()
     expect(page.locator("dialog")).to_contain_text("The model is still loading")
     page.get_by_label("How closely it follows the words").fill("3.5")
-    (served.home / "go").touch()
+
+
+def finds_everything_as_it_was_and_paints(page: Page) -> None:
     expect(page.locator(".home-top .model span")).to_contain_text("Scripted painter")
     expect(page.get_by_label("How closely it follows the words")).to_have_value("3.5")
     page.get_by_role("button", name="Save settings").click()
@@ -52,33 +72,18 @@ def test_what_a_person_is_at_stays_when_the_model_arrives(served: Served, contex
     page.get_by_role("button", name="Paint it").click()
     expect(page.locator('.timeline .card[data-kind="image"]')).to_contain_text("yours, to start from")
     expect(page.locator(".status .saying")).to_have_text(DONE)
-    assert not wrong, wrong
 
 
-def test_the_settings_of_a_waiting_session_can_be_changed(served: Served, context: BrowserContext) -> None:
+def test_a_load_is_stopped_from_an_open_session(served: Served, context: BrowserContext) -> None:
     page = context.new_page()
-    page.goto(served.url)
-    page.locator(".first-words").fill("a red house")
-    page.get_by_role("button", name="Paint it").click()
-    page.locator("[data-do=settings]").click()
-    page.get_by_label("Strokes for each picture").fill("7")
-    page.get_by_role("button", name="Save settings").click()
-    expect(page.locator("dialog")).to_have_count(0)
-    (served.home / "go").touch()
-    expect(page.locator(".status .saying")).to_have_text(DONE)
-    page.locator("[data-do=settings]").click()
-    expect(page.get_by_label("Strokes for each picture")).to_have_value("7")
-
-
-@pytest.mark.parametrize("width", [1440, 390])
-def test_a_load_is_stopped_from_an_open_session(served: Served, context: BrowserContext, width: int) -> None:
-    page = context.new_page()
-    page.set_viewport_size({"width": width, "height": 844})
     page.goto(served.url)
     page.locator(".first-words").fill("a red house")
     page.get_by_role("button", name="Paint it").click()
     expect(page.locator(".status .saying")).to_contain_text("Waiting for the model")
-    page.get_by_role("button", name="Stop loading").click()
+    stop = page.get_by_role("button", name="Stop loading")
+    stop.click(trial=True)  # within reach, and not under something else
+    page.set_viewport_size({"width": 390, "height": 844})
+    stop.click()
     assert served.process.wait(PATIENCE) == 2
 
 

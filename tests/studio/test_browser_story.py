@@ -6,7 +6,7 @@ import re
 import signal
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import BrowserContext, expect
 
 from tests.studio.pages import DONE, Served, Tab
 
@@ -14,7 +14,7 @@ ROUNDS = ["plan", "sketch", "inspect", "plan", "sketch", "inspect", "refine"]
 
 
 def test_a_rewritten_plan_becomes_a_branch_and_the_old_one_stays(tab):
-    tab.painted("a red house left of a green tree at night")
+    tab.paint("a red house left of a green tree at night").ends(DONE)
     assert tab.kinds() == ROUNDS
     expect(tab.card("plan")).to_contain_text("Add a red house.")
     tab.do("plan", "edit")
@@ -117,7 +117,7 @@ def test_another_seed_is_a_branch_with_a_new_seed(tab):
     tab.painted()
     old = tab.card("sketch").locator(".seed").inner_text()
     tab.do("sketch", "again")
-    expect(tab.card("sketch")).to_contain_text("again, seed 2")
+    expect(tab.card("sketch")).to_contain_text("attempt 2")
     tab.ends(DONE)
     assert tab.card("sketch").locator(".seed").inner_text() != old
     assert tab.branches() == ["first idea", "another sketch"]
@@ -150,37 +150,13 @@ def test_pause_each_step_and_continue(tab):
         expect(tab.cards).to_have_count(made)
 
 
-def test_a_tab_that_has_nothing_left_to_follow_says_so(browser: Browser, tmp_path: Path):
+def test_what_tabs_show_when_the_studio_ends_and_starts_again(context: BrowserContext, tmp_path: Path):
     studio = Served(tmp_path / "home")
-    page, other = browser.new_page(), browser.new_page()
-    Tab(page, studio.url).painted()
-    Tab(other, studio.url).painted("a blue boat")
-    other.locator(".side").get_by_role("button", name="Rename, duplicate or delete a red house").click()
-    other.locator("dialog").get_by_role("button", name="Delete").click()
-    sure = other.locator("dialog", has_text="Delete this session?")
-    sure.get_by_role("button", name="Delete").click()
-    expect(other.locator(".side .sess")).to_have_count(1)
-    studio.end()
-    studio.start()
-    expect(page.locator(".home h1")).to_be_visible()
-    expect(page.locator(".banner")).to_be_hidden()
-    studio.end()
-    (tmp_path / "home" / "studio.key").unlink()
-    studio.start()
-    expect(page.locator(".banner")).to_contain_text("has restarted since")
-    page.get_by_role("button", name="Reload").click()
-    expect(page.locator(".home h1")).to_be_visible()
-    expect(page.locator(".banner")).to_be_hidden()
-    page.close()
-    other.close()
-    assert studio.end() == 0
-
-
-def test_a_killed_server_leaves_a_run_to_resume(browser: Browser, tmp_path: Path):
-    studio = Served(tmp_path / "home")
-    page = browser.new_page()
+    page, other = context.new_page(), context.new_page()
+    follows = Tab(other, studio.url).painted("a blue boat")
     tab = Tab(page, studio.url).paint("slowly a red house")
     expect(page.locator(".card.live .pic img[src]")).to_be_visible()
+
     studio.end(signal.SIGKILL)
     expect(page.locator(".banner")).to_be_visible()
     page.locator(".card.plan [data-do=edit]").click()
@@ -194,7 +170,25 @@ def test_a_killed_server_leaves_a_run_to_resume(browser: Browser, tmp_path: Path
     page.get_by_role("button", name="Discard").click()
     page.locator(".card.lost").get_by_role("button", name="Resume").click()
     expect(page.locator(".card.live .prog")).to_be_visible()
-    tab.page.locator('.card.live [data-do="stop"]').click()
+    page.locator('.card.live [data-do="stop"]').click()
     tab.ends("Stopped. All finished steps are kept.")
-    page.close()
+
+    page.locator(".side").get_by_role("button", name="Rename, duplicate or delete a blue boat").click()
+    page.locator("dialog").get_by_role("button", name="Delete").click()
+    sure = page.locator("dialog", has_text="Delete this session?")
+    sure.get_by_role("button", name="Delete").click()
+    expect(page.locator(".side .sess")).to_have_count(1)
+    studio.end()
+    studio.start()
+    expect(follows.page.locator(".home h1")).to_be_visible()
+    expect(follows.page.locator(".banner")).to_be_hidden()
+    studio.end()
+    (tmp_path / "home" / "studio.key").unlink()
+    studio.start()
+    for one in (page, other):
+        expect(one.locator(".banner")).to_contain_text("has restarted since")
+        one.get_by_role("button", name="Reload").click()
+        expect(one.locator(".banner")).to_be_hidden()
+    expect(tab.page.locator(".room")).to_be_visible()
+    expect(other.locator(".home h1")).to_be_visible()
     assert studio.end() == 0
