@@ -1,1 +1,1 @@
-"""Measures a checkpoint on the storybook world, with the judge as the only examiner."""
+"""Measures a checkpoint on the storybook world, scored by the judge."""

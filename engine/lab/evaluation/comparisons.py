@@ -1,4 +1,4 @@
-"""Another protocol's story run held against the direct one: prompt by prompt, and at equal cost.
+"""Another protocol's story run compared with the direct one: prompt by prompt, and at equal cost.
 
 At equal cost the direct run gets the best of N pictures, picked by the judge: an oracle's upper bound and no
 method, since whoever draws for a person has no judge that knows the answer. Nothing is drawn here: pictures

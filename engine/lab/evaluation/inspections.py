@@ -1,4 +1,4 @@
-"""What Inspect knows in a session: of plans held against the prompt, and of the model's own sketches.
+"""What Inspect notices in whole runs: plans compared with the prompt, and the model's own sketches.
 
 The rounds before are written and rendered as in training, of scenes that training never shows. A plan against
 the prompt is carried out exactly, so the fault is the plan's. An own sketch is drawn after a right plan, and

@@ -43,7 +43,7 @@ class Task:
     protocol: Protocol | None = None
 
 
-def in_turn(setup: Setup, suite: Suite, cases: Sequence[Any]) -> Generator[Row, None, None]:
+def sequentially(setup: Setup, suite: Suite, cases: Sequence[Any]) -> Generator[Row, None, None]:
     """The rows of ``cases``, each with its ``seconds``."""
     for case in cases:
         yield _timed(setup, suite, case)

@@ -1,4 +1,4 @@
-"""Goes through a suite's cases with a progress bar and keeps every finished one, so that a run can go on.
+"""Runs a suite's cases with a progress bar and keeps every finished one, so that an interrupted run resumes.
 
 One file a run, a line a case, in the order of the cases; what the lines mean is the suite's business.
 """
@@ -25,7 +25,7 @@ def resume_path(report: Path, heading: Mapping[str, Any]) -> Path:
     return report.with_name(name)
 
 
-def gather(
+def run_with_resume(
     total: int, rows_from: Callable[[int], Generator[Row]], path: Path | None, title: str
 ) -> list[Row]:
     """The rows of ``total`` cases, those of ``path`` (if it is there) read, the rest from ``rows_from``.

@@ -1,4 +1,4 @@
-"""Runs a suite by a protocol: its cases, its resume_file, its figures in the report file and on the page."""
+"""Runs one suite with one protocol: examines its cases, resumes from a file, writes the figures."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from engine.core.settings import Settings
 from engine.lab.evaluation import comparisons, cost, knowledge, results, steering, storyeval
-from engine.lab.evaluation.parallel import Task, in_turn, side_by_side
+from engine.lab.evaluation.parallel import Task, sequentially, side_by_side
 from engine.lab.evaluation.results import Report
-from engine.lab.evaluation.resume_file import gather, resume_path
+from engine.lab.evaluation.resume_file import resume_path, run_with_resume
 from engine.lab.evaluation.suite import Row, Setup, Suite
 from engine.protocols.base import Protocol
 
@@ -89,7 +89,7 @@ def rows_of(
 
     def rows_from(first: int) -> Generator[Row, None, None]:
         if suite.alone or request.workers == 1 or len(cases) - first < 2:
-            return in_turn(setup, suite, cases[first:])
+            return sequentially(setup, suite, cases[first:])
         task = Task(
             folder_of(model),
             request.profile,
@@ -105,7 +105,7 @@ def rows_of(
         )
         return side_by_side(task, first, len(cases), request.workers)
 
-    return gather(len(cases), rows_from, resume_file, f"{suite.name}, {settings.protocol}")
+    return run_with_resume(len(cases), rows_from, resume_file, f"{suite.name}, {settings.protocol}")
 
 
 def folder_of(model: OpenedModel) -> Path:

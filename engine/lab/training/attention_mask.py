@@ -1,4 +1,4 @@
-"""Who may look at whom in a packed batch, and where each token stands in the attention rectangle."""
+"""Which tokens attend to which in a packed batch, and where each token stands in the padded grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A second teacher: half-way up, which thing does each cell of a picture show, or will it show?
+"""Auxiliary loss: predicts, from a middle layer, which thing each cell of a picture shows or will show.
 
 A noised picture's tokens must know what they are becoming before they can paint it. Squared error alone
 teaches that slowly, for a thing's kind changes few values of a picture. Aligning inner layers with the

@@ -216,7 +216,7 @@ def run_stages(args: argparse.Namespace) -> None:
         )
     import torch
 
-    from engine.lab.training import recipe
+    from engine.lab.training import starting_point
 
     args.device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     args.work.mkdir(parents=True, exist_ok=True)
@@ -225,7 +225,7 @@ def run_stages(args: argparse.Namespace) -> None:
 
         team = processes(args.device)
         if team.is_main_process:
-            recipe.begin_from(args.begin_from, args.work, args.seed, new_words=args.new_words)
+            starting_point.begin_from(args.begin_from, args.work, args.seed, new_words=args.new_words)
         team.wait_for_everyone()
     for stage in args.stages:
         {"autoencoder": train_autoencoder, "data": write_data, "unified": train_model, "export": export}[
@@ -238,12 +238,12 @@ def train_autoencoder(args: argparse.Namespace) -> None:
 
     Latents are the encoder's own: weights taken from a checkpoint go with its encoder and no other.
     """
-    from engine.lab.training import recipe
+    from engine.lab.training import starting_point
     from engine.lab.training.autoencoder import train
 
     if args.decoder_only:
-        recipe.check_world(args.work)
-    elif (args.work / recipe.START).exists():
+        starting_point.check_world(args.work)
+    elif (args.work / starting_point.START).exists():
         return
     train(
         args.work,
@@ -275,7 +275,7 @@ def write_data(args: argparse.Namespace) -> None:
 
 def train_model(args: argparse.Namespace) -> None:
     """The stage ``unified``."""
-    from engine.lab.training import recipe
+    from engine.lab.training import starting_point
     from engine.lab.training.precision import multiplies_bfloat16
     from engine.lab.training.sample_source import SampleSource
     from engine.lab.training.unified import Sampler, TrainingRun, processes, train
@@ -284,10 +284,10 @@ def train_model(args: argparse.Namespace) -> None:
     if args.tokens is not None:
         stages = [replace(stage, tokens=args.tokens * team.num_processes) for stage in stages]
     with team.main_process_first():  # the process that learns the tokenizer writes it for the others
-        tokenizer = recipe.load_tokenizer(args.work, args.seed)
+        tokenizer = starting_point.load_tokenizer(args.work, args.seed)
     sample_source: Callable[[Stage], Sampler]
     if args.pictures:  # every process encodes on a device of its own
-        own = recipe.own_pictures(args.pictures, args.work, tokenizer.encode, str(team.device))
+        own = starting_point.own_pictures(args.pictures, args.work, tokenizer.encode, str(team.device))
         sample_source = lambda stage: own  # noqa: E731
     else:
         sample_source = SampleSource(
@@ -302,7 +302,7 @@ def train_model(args: argparse.Namespace) -> None:
         )
     # Beside adapters the model's own weights are frozen, and need no more than what is multiplied.
     halved = args.rank and multiplies_bfloat16(args.device)
-    model = recipe.new_model(args.work, args.seed, "bf16" if halved else "float32")
+    model = starting_point.new_model(args.work, args.seed, "bf16" if halved else "float32")
     if args.rank:
         from engine.lab.training.adapters import add_adapters  # peft is only in the extra `train`
 

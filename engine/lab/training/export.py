@@ -22,7 +22,7 @@ from engine.checkpoints.vocabulary import VERSION, VOCABULARY
 from engine.checkpoints.writer import save_checkpoint
 from engine.core.atomic_write import write_json
 from engine.lab.storybook.language.parse import known_words
-from engine.lab.training import provenance, recipe
+from engine.lab.training import provenance, starting_point
 
 TAUGHT_BY = {"process": "whole", "direct": "direct", "think": "initial full", "irg": "improving full"}
 """The family of samples that shows a protocol's trajectories from beginning to end."""
@@ -43,13 +43,13 @@ def export(work: Path, target: Path, *, seed: int, machine: str) -> Path:
     state = work / "unified.state.safetensors"
     learned = TensorFiles([state] if state.exists() else [])
     past = provenance.gather(work, seed=seed, machine=machine)
-    if opened := recipe.begun(work):
+    if opened := starting_point.begun(work):
         export_begun(opened, learned, target, protocols_of(past))
     else:
-        model = recipe.new_model(work, seed)
+        model = starting_point.new_model(work, seed)
         model.load_state_dict(dict(with_learned(model.state_dict().items(), learned)))
-        autoencoder = recipe.load_autoencoder(work, "cpu")
-        extras = recipe.EXTRAS | {"sampling": SAMPLING, "protocols": protocols_of(past)}
+        autoencoder = starting_point.load_autoencoder(work, "cpu")
+        extras = starting_point.EXTRAS | {"sampling": SAMPLING, "protocols": protocols_of(past)}
         save_checkpoint(target, model, autoencoder, work / "tokenizer", extras=extras)
         write_vocabulary(target)
     provenance.write(target, past)
@@ -58,7 +58,7 @@ def export(work: Path, target: Path, *, seed: int, machine: str) -> Path:
 
 def write_vocabulary(folder: Path) -> None:
     """Writes which words a storybook model knows (``engine.checkpoints.vocabulary``)."""
-    words = {"version": VERSION, "world": recipe.EXTRAS["world"], "words": sorted(known_words())}
+    words = {"version": VERSION, "world": starting_point.EXTRAS["world"], "words": sorted(known_words())}
     write_json(folder / VOCABULARY, words)
 
 
@@ -69,9 +69,9 @@ def export_begun(opened: ValidatedFolder, learned: TensorFiles, target: Path, ta
     """
     work, weights = opened.path, opened.weights
     target.mkdir(parents=True, exist_ok=True)
-    recipe.copy_files(work, target, recipe.CONFIGS)
-    recipe.copy_files(work / "tokenizer", target, FILES)
-    if opened.extras.get("world") == recipe.EXTRAS["world"]:
+    starting_point.copy_files(work, target, starting_point.CONFIGS)
+    starting_point.copy_files(work / "tokenizer", target, FILES)
+    if opened.extras.get("world") == starting_point.EXTRAS["world"]:
         write_vocabulary(target)
     if taught:
         known = {*opened.extras.get("protocols", ()), *taught}
@@ -83,7 +83,7 @@ def export_begun(opened: ValidatedFolder, learned: TensorFiles, target: Path, ta
         halves = ((name, opened.ae_file.tensor(name).bfloat16()) for name in stored)
         write_tensors(target / AUTOENCODER_NAME, outline, halves, {"format": "pt"})
     else:
-        recipe.copy_files(work, target, (AUTOENCODER_NAME,))
+        starting_point.copy_files(work, target, (AUTOENCODER_NAME,))
     # A tied head may be stored, too: it would be another matrix than the embedding that was trained.
     names = [name for name in weights.stored if not (opened.tied and name == LM_HEAD)]
     shapes = weights.shapes | {name.removeprefix(AVERAGE): shape for name, shape in learned.shapes.items()}

@@ -1,4 +1,4 @@
-"""How true a reconstructed picture is: the autoencoder's loss, its PSNR and its SSIM. Pure functions.
+"""How close a reconstructed picture is: the autoencoder's loss, its PSNR and its SSIM. Pure functions.
 
 All take pixels [B, 3, H, W] in [-1, 1].
 """

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from engine.checkpoints.tokenizer import SpecialTokens
-from engine.lab.training import recipe
+from engine.lab.training import starting_point
 from engine.lab.training.data.sampled import keep_picture, write_scripts
 from engine.lab.training.data.variants import DataVariant
 from engine.lab.training.export import export
@@ -69,10 +69,10 @@ def write_variant(
 
     Raises ``ValueError`` when ``work`` began from a model that they wouldn't fit.
     """
-    recipe.check_world(work)
+    starting_point.check_world(work)
     folder = work / "shards" / variant.name
     if not all(shard_path(folder, number).exists() for number in range(shards)):
-        model = recipe.load_autoencoder(work, device)
+        model = starting_point.load_autoencoder(work, device)
         write_shards(
             folder,
             model,

@@ -1,4 +1,4 @@
-"""Help from outside in a session: plans, verdicts or the choice among pictures, by who knows the answer.
+"""Help from outside in a run: plans, verdicts or the choice among pictures, by an oracle.
 
 As arXiv 2604.04746 compares them (its table 4): an outside planner, an outside inspector, and step-wise
 best of N as PARM (arXiv 2501.13926) has it. There other models help, and they may be wrong; here the hidden
@@ -49,14 +49,14 @@ class Help:
 
     def examine(self, setup: Setup, case: storyeval.Prompt) -> Row:
         """A row of StoryEval; every picture that was drawn counts in its cost, kept or not."""
-        sessions = [_Session(self, setup, case, image) for image in range(setup.images)]
+        sessions = [_Rollout(self, setup, case, image) for image in range(setup.images)]
         for session in sessions:
             session.run()
         row = storyeval.row_of(case, [(session.album, session.outcome) for session in sessions])
         return row | {"cost": added([row["cost"], *(cost_of(session.lost) for session in sessions)])}
 
 
-class _Session:
+class _Rollout:
     """One picture of a prompt on its way. ``lost`` are the steps that were tried and not kept."""
 
     def __init__(self, helped: Help, setup: Setup, case: storyeval.Prompt, image: int) -> None:

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from engine.checkpoints.files import AUTOENCODER_NAME, find_weights
 from engine.checkpoints.quantised_cache import sampled_hash
 from engine.lab.evaluation.statistics import Summary
-from engine.lab.training import provenance, recipe
+from engine.lab.training import provenance, starting_point
 from engine.lab.training.data.irg import MODES
 from engine.lab.training.data.variants import DataVariant
 from engine.lab.training.sample_source import sample_scripts
@@ -210,8 +210,8 @@ def begin(folder: Path, budget: Budget, autoencoder: Path) -> None:
     if budget.begin_from is None:
         weights = {name: tensor.float() for name, tensor in load_file(autoencoder).items()}
         save_file(weights, folder / AUTOENCODER_NAME)
-    elif not (folder / recipe.START).exists():
-        recipe.begin_from(budget.begin_from, folder, budget.seed)
+    elif not (folder / starting_point.START).exists():
+        starting_point.begin_from(budget.begin_from, folder, budget.seed)
 
 
 def train(variant: TrainedVariant, budget: Budget, autoencoder: Path) -> None:

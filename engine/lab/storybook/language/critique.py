@@ -1,4 +1,4 @@
-"""Verdicts on a picture against the scene it should show, and the order that mends it.
+"""Verdicts on a picture against the scene it should show, and the instruction that fixes it.
 
 The edits that would put a picture right are found in ``scene.differences``; here they are put into words. A
 thing still to come is never called a fault. Reading pixels is the judge's work, not done here.

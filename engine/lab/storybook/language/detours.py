@@ -1,4 +1,4 @@
-"""Words for what stands only for now: a detour on the way to the whole picture, told apart from a fault.
+"""Wording for temporary changes: a detour on the way to the whole picture, told apart from a fault.
 
 A plan that makes one says so, and the inspection names what a later step will change.
 """

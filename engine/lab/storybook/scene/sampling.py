@@ -1,4 +1,4 @@
-"""Drawing scenes by lot: which things, in which colours and sizes, in which of the world's places.
+"""Samples random scenes: which things, in which colours and sizes, in which of the world's places.
 
 Things stand in one or two sky rows and one or two ground rows of three columns, with a little play in place,
 size and pose, so a picture is never a copy yet places stay predictable.

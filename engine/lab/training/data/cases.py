@@ -1,4 +1,4 @@
-"""Short scripts about one inspection: a plan held against the prompt, and a sketch against its plan.
+"""Short scripts about one inspection: a plan compared with the prompt, and a sketch with its plan.
 
 A case is what happened, whoever made it happen: here scenes corrupted by code, in ``self_sampling`` a
 model's own plans and sketches. What came before in the session is context and no target. The shares of

@@ -1,4 +1,4 @@
-"""The parts of one round, said and shown into a script: plan, inspection, and the refine that mends.
+"""The parts of one round, written into a script: plan, inspection, and the refine that fixes it.
 
 The text forms are the process protocol's own functions, so a script reads as a running session does.
 """

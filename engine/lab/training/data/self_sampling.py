@@ -56,7 +56,7 @@ def sample_cases(
     """
     for number in range(count):
         rng = random.Random(f"self-sampling-{seed}-{number}")
-        session = Session(model, settings, number)
+        session = Rollout(model, settings, number)
         case = own_case(session, sample_training_scene(rng), rng)
         if case is not None:
             for shown in (*case.told.scenes, case.sketch):
@@ -65,7 +65,7 @@ def sample_cases(
             yield case
 
 
-def own_case(session: Session, goal: Scene, rng: random.Random) -> Case | None:
+def own_case(session: Rollout, goal: Scene, rng: random.Random) -> Case | None:
     """The case of a session: its first sketch that isn't as planned, or that of the round chosen by lot.
 
     All pictures before are the model's own too, so it goes on from them as it does when it is used.
@@ -87,7 +87,7 @@ def own_case(session: Session, goal: Scene, rng: random.Random) -> Case | None:
 
 
 def own_plan_case(
-    session: Session, goal: Scene, told: Script, prompt: str, step: ChainStep, rng: random.Random
+    session: Rollout, goal: Scene, told: Script, prompt: str, step: ChainStep, rng: random.Random
 ) -> Case | None:
     """The model's own plan after what was told, and its sketch."""
     made = session.go_on(told, prompt, 2)
@@ -103,7 +103,7 @@ def own_plan_case(
     return Case(told, step, planned, sketch)
 
 
-class Session:
+class Rollout:
     """One session of a model; ``pictures`` are all that it drew or was shown, by name."""
 
     def __init__(self, model: OpenedModel, settings: Settings, seed: int) -> None:

@@ -27,7 +27,7 @@ from engine.lab.evaluation.storyeval import Prompt
 from engine.lab.evaluation.suite import Setup
 from engine.lab.storybook.language.critique import critique_wrong
 from engine.lab.storybook.scene.scene import Scene, Thing
-from engine.lab.training import recipe
+from engine.lab.training import starting_point
 from engine.lab.training.data.irg import MODES
 from engine.lab.training.stages import read_plan, stretched
 from engine.protocols.process import inspect_text
@@ -140,7 +140,7 @@ def test_variants_may_all_begin_with_one_checkpoint(tmp_path: Path) -> None:
     assert folder != budget(tmp_path).folder(variant)
     for _ in range(2):  # an ablation that goes on finds the beginning there
         trained.begin(folder, there, start / "ae.safetensors")
-    begun = recipe.begun(folder)
+    begun = starting_point.begun(folder)
     assert begun is not None and begun.config == validate_folder(start).config
     with (start / "ema.safetensors").open("ab") as weights:
         weights.write(b" ")

@@ -12,7 +12,7 @@ import pytest
 
 from engine.core.settings import Settings
 from engine.inference.events import Drawn
-from engine.lab.evaluation.ablations.outside import Help, _Session, verdict_on
+from engine.lab.evaluation.ablations.outside import Help, _Rollout, verdict_on
 from engine.lab.evaluation.ablations.switches import SWITCHES
 from engine.lab.evaluation.storyeval import Prompt
 from engine.lab.evaluation.suite import Setup
@@ -29,13 +29,13 @@ GREEN = replace(CAT, colour="green")
 CASE = Prompt("position", 0, "a red cat left of a blue house", BOTH)
 
 
-def session(helped: Help, painter: WorldPainter) -> _Session:
-    found = _Session(helped, Setup(scripted_model(painter), Settings(timesteps=3), seed=0), CASE, 0)
+def session(helped: Help, painter: WorldPainter) -> _Rollout:
+    found = _Rollout(helped, Setup(scripted_model(painter), Settings(timesteps=3), seed=0), CASE, 0)
     found.run()
     return found
 
 
-def kinds(found: _Session) -> list[str]:
+def kinds(found: _Rollout) -> list[str]:
     return [step.kind for step in found.outcome.steps]
 
 

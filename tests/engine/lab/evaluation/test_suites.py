@@ -21,7 +21,7 @@ from engine.lab.evaluation.cost import cost_of
 from engine.lab.evaluation.parallel import Task, side_by_side
 from engine.lab.evaluation.peak_memory import peak_bytes, reset_peak
 from engine.lab.evaluation.report import page
-from engine.lab.evaluation.resume_file import gather, resume_path
+from engine.lab.evaluation.resume_file import resume_path, run_with_resume
 from engine.lab.evaluation.rollouts import Album, carry_on, prompt_step
 from engine.lab.evaluation.runner import SUITES, Request, rows_of, run_suite
 from engine.lab.evaluation.suite import Setup, Suite
@@ -166,7 +166,7 @@ def test_who_stops_asking_stops_the_case_under_way(tmp_path: Path, monkeypatch: 
 def test_half_a_line_is_examined_again_and_whole_ones_are_kept(tmp_path: Path) -> None:
     resume_file = tmp_path / "x.partial.jsonl"
     resume_file.write_text('{"value": 7}\n{"val')
-    rows = gather(3, lambda first: ({"value": case} for case in [1, 2, 3][first:]), resume_file, "x")
+    rows = run_with_resume(3, lambda first: ({"value": case} for case in [1, 2, 3][first:]), resume_file, "x")
     assert [row["value"] for row in rows] == [7, 2, 3]
     assert [json.loads(line)["value"] for line in resume_file.read_text().splitlines()] == [7, 2, 3]
 

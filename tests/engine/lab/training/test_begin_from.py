@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from engine.checkpoints.sizes import EMBEDDING, LM_HEAD
 from engine.core.assets import default_checkpoint
 from engine.lab.training.export import export
-from engine.lab.training.recipe import (
+from engine.lab.training.starting_point import (
     CONFIGS,
     begin_from,
     load_autoencoder,

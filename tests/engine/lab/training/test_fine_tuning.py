@@ -20,7 +20,7 @@ from engine.lab.training import unified
 from engine.lab.training.adapters import TARGETS, add_adapters
 from engine.lab.training.losses import training_losses
 from engine.lab.training.packing import NoisedSplit, Packer, TextSplit, VitSplit
-from engine.lab.training.recipe import begin_from, load_tokenizer, new_model
+from engine.lab.training.starting_point import begin_from, load_tokenizer, new_model
 from tests.engine.lab.command_line import restroke
 from tests.engine.lab.training.test_conversations import row, write
 

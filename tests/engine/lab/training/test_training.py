@@ -27,13 +27,13 @@ from engine.lab.training.optimiser import (
     build_optimisers,
 )
 from engine.lab.training.packing import NoisedSplit, Packer, TextSplit, VaeSplit, VitSplit
-from engine.lab.training.recipe import (
+from engine.lab.training.samples import COPIES, StorybookSampler, spread_draws
+from engine.lab.training.shards import PROMPTS, USUAL, ShardDataset, write_shards
+from engine.lab.training.starting_point import (
     begin_from,
     load_tokenizer,
     make_tokenizer,
 )
-from engine.lab.training.samples import COPIES, StorybookSampler, spread_draws
-from engine.lab.training.shards import PROMPTS, USUAL, ShardDataset, write_shards
 from engine.lab.training.state import read_log
 from engine.lab.training.unified import TrainingRun, draw_samples, micro_batches, train
 from engine.model.autoencoder import Autoencoder

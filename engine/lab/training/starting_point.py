@@ -1,4 +1,4 @@
-"""What a training begins with: the default checkpoint's sizes and words, or those of a checkpoint folder.
+"""What a training starts from: the default checkpoint's sizes and words, or those of a checkpoint folder.
 
 A work folder that began from a checkpoint keeps its weights, autoencoder, words and configs, and sizes are
 read from there, whatever they are. One that began with nothing makes a storybook model.

@@ -1,4 +1,4 @@
-"""The plain way to run the same model, to compare with: nothing shared, nothing prepared.
+"""The baseline: the same model, run the plain way, with nothing shared and nothing prepared.
 
 Every context of guidance is a pass of its own over a copied cache; every pass joins past and new keys into
 new tensors, layer by layer, and so does every token of a text. It is written here from the format's
