@@ -5,7 +5,9 @@ from __future__ import annotations
 from engine.checkpoints.vocabulary import Vocabulary
 from studio.hints import unknown_words_hint
 
-STORYBOOK = Vocabulary("storybook", frozenset("a red house left of green tree at night".split()))
+STORYBOOK = Vocabulary(
+    "storybook", frozenset(["a", "red", "house", "left", "of", "green", "tree", "at", "night"])
+)
 
 
 def test_words_the_model_never_saw_get_a_gentle_hint():
