@@ -118,7 +118,8 @@ def draw(
             positions = torch.full((len(rows),), context.rope, device=x.device)
             states, _ = forward(model, rows, gen, positions, cache)
             found.append(model.velocity(states[1:-1]).float())
-        x = x - guidance.combine(*found, None) * (times[i] - times[i + 1]).item()
+        conditioned, text_free = found
+        x = x - guidance.combine(conditioned, text_free, None) * (times[i] - times[i + 1]).item()
     return x
 
 

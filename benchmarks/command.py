@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 BENCHMARKS = {
-    "midsize": "a mid-size model on one CPU thread, against the plain way to run it",
+    "midsize": "a mid-size model on one CPU thread, against a baseline",
     "reuse": "what the context cache saves over a trajectory and its edits",
     "gpu": "speed and memory of a 7B model; needs a GPU and eight minutes",
 }

@@ -190,7 +190,7 @@ def speeds(build: Callable[[str], Subject], table: Table) -> None:
         del plain
     for precision, bound in (("fp8", 1 / 1.25), ("nf4", 1.15)):
         making = f"making the model on the GPU, {precision}"
-        if table.add(making, partial(made, precision), Row, "s") is None:
+        if table.add(making, partial(made, precision), Row, "s") is None or subject is None:
             continue
         if drawn:
             share = lambda: subject.seconds_to_draw() / drawn  # noqa: E731
@@ -258,8 +258,9 @@ def loading(folder: Path | None, table: Table, device: str = "cuda") -> None:
     if not found:
         return
     table.rows.append(Row("the disk alone", found.disk / 1e9, "GB/s", remark="bytes as stored"))
-    table.rows.append(Row("the quantiser alone", found.quantiser / 1e9, "GB/s", remark="bytes as stored"))
-    if found.peak_device is not None:
+    if found.quantiser is not None:
+        table.rows.append(Row("the quantiser alone", found.quantiser / 1e9, "GB/s", remark="bytes as stored"))
+    if found.peak_device is not None and found.final_device is not None:
         more = (found.peak_device - found.final_device) / GIB
         table.rows.append(at_most("GPU memory while loading, above its end", more, 0.3, "GiB"))
     if found.peak_host is not None:

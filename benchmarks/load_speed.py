@@ -44,9 +44,9 @@ class LoadSpeed:
 
 
 def measure_load(
-    folder: Path, device: str, precision: str, *, from_copy: bool = False, **how: bool
+    folder: Path, device: str, precision: str, *, from_copy: bool = False
 ) -> tuple[LoadSpeed, Checkpoint]:
-    """Loads a checkpoint and says what held it up; ``how`` goes to ``load_checkpoint``.
+    """Loads a checkpoint and says what held it up.
 
     The files are dropped from the page cache first, so the disk is really read (Linux). Raises
     ``CheckpointError`` as a load does, ``ValueError`` when a quantised copy is there and ``from_copy`` is
@@ -58,7 +58,7 @@ def measure_load(
     quantiser = _quantiser(device, precision) if precision in FORMATS else None
     forget(folder)
     with HostPeak() as host:
-        checkpoint = load_checkpoint(folder, device, precision, **how)
+        checkpoint = load_checkpoint(folder, device, precision)
     report = checkpoint.report
     if report.from_copy != from_copy:
         raise ValueError(f"{folder} {'has' if report.from_copy else 'lacks'} a quantised copy of this form")
@@ -127,15 +127,16 @@ class HostPeak:
 
     @property
     def bytes(self) -> int | None:
-        return None if self._began is None else self._most - self._began
+        return None if self._began is None or self._most is None else self._most - self._began
 
     def _look(self) -> None:
         while not self._done.wait(LOOK_EVERY):
             self._note()
 
     def _note(self) -> None:
-        if self._began is not None:
-            self._most = max(self._most, anonymous_bytes())
+        now = anonymous_bytes()
+        if self._most is not None and now is not None:
+            self._most = max(self._most, now)
 
 
 def anonymous_bytes() -> int | None:

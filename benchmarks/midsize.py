@@ -1,4 +1,4 @@
-"""The mid-size model on one CPU thread: this engine against the plain way to run the same weights.
+"""The mid-size model on one CPU thread: this engine against a baseline with the same weights.
 
 256x256 pixels, text guidance at every update, float32, then bfloat16. The results are compared first, and
 timed only if they agree. Seconds are processor seconds of the one thread.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import plain
+from benchmarks import baseline
 from benchmarks.models import midsize
 from benchmarks.table import Row, at_least, show, time_alternately
 from engine.checkpoints.reader import load_checkpoint
@@ -36,7 +36,7 @@ class Subject:
     def __init__(self, folder: Path, precision: str) -> None:
         self.checkpoint = load_checkpoint(folder, "cpu", precision)
         self.untouched: Bagel = load_checkpoint(folder, "cpu", precision).model
-        """For the plain way: as it was loaded."""
+        """For the baseline: as it was loaded."""
         self.model: Bagel = self.checkpoint.model
         store_weights_by_column(self.model.language_model)
         self.tokens = self.checkpoint.tokenizer.tokens
@@ -45,7 +45,9 @@ class Subject:
         values = self.model.config.latent_values
         self.noise = torch.randn(SIDE * SIDE, values, generator=torch.Generator().manual_seed(1))
 
-    def draw(self, points: int = POINTS, **how: bool) -> torch.Tensor:
+    def draw(
+        self, points: int = POINTS, *, extrapolate: bool = False, sequential_guidance: bool = False
+    ) -> torch.Tensor:
         *_, last = sample(
             self.model,
             self.tokens,
@@ -57,21 +59,22 @@ class Subject:
             guidance=GUIDANCE,
             timesteps=points,
             shift=SHIFT,
-            **how,
+            extrapolate=extrapolate,
+            sequential_guidance=sequential_guidance,
         )
         return last.x
 
-    def draw_plainly(self) -> torch.Tensor:
+    def draw_baseline(self) -> torch.Tensor:
         contexts, grid = [self.context, Context()], (SIDE, SIDE)
-        return plain.draw(self.untouched, self.tokens, self.noise, grid, contexts, GUIDANCE, POINTS, SHIFT)
+        return baseline.draw(self.untouched, self.tokens, self.noise, grid, contexts, GUIDANCE, POINTS, SHIFT)
 
     def write(self) -> list[int]:
         endless = replace(self.tokens, eos=-1)
         tokens = decode(EagerDecoder(self.model), endless, self.context, max_new_tokens=TOKENS)
         return [token.id for token in tokens]
 
-    def write_plainly(self) -> list[int]:
-        return plain.write(self.untouched, self.tokens, self.context, TOKENS)
+    def write_baseline(self) -> list[int]:
+        return baseline.write(self.untouched, self.tokens, self.context, TOKENS)
 
     @torch.inference_mode()
     def decode(self) -> torch.Tensor:
@@ -84,20 +87,22 @@ class Subject:
 def measure(folder: Path, repeats: int) -> list[Row]:
     """All rows. Raises ``RuntimeError`` when the two ways disagree."""
     one = Subject(folder, "float32")
-    gap = (one.draw() - one.draw_plainly()).abs().max().item()
-    if gap > AGREES or one.write() != one.write_plainly():
+    gap = (one.draw() - one.draw_baseline()).abs().max().item()
+    if gap > AGREES or one.write() != one.write_baseline():
         raise RuntimeError(f"the two ways disagree (latents by {gap:.1e}); their times can't be compared")
     updates = POINTS - 1
     drawn = time_alternately(
         {
             "here": one.draw,
             "sequential": lambda: one.draw(sequential_guidance=True),
-            "plain": one.draw_plainly,
+            "baseline": one.draw_baseline,
         },
         repeats,
         time.process_time,
     )
-    written = time_alternately({"here": one.write, "plain": one.write_plainly}, repeats, time.process_time)
+    written = time_alternately(
+        {"here": one.write, "baseline": one.write_baseline}, repeats, time.process_time
+    )
     points = 25
     drafted = time_alternately(
         {
@@ -111,16 +116,16 @@ def measure(folder: Path, repeats: int) -> list[Row]:
     rows = [
         Row("largest difference of a latent, both ways", gap, "", f"≤ {AGREES:g}", gap <= AGREES),
         Row("one guided update", drawn["here"] / updates, "s"),
-        Row("one guided update, the plain way", drawn["plain"] / updates, "s"),
-        at_least("updates: times as fast as the plain way", drawn["plain"] / drawn["here"], 1.0),
+        Row("one guided update, baseline", drawn["baseline"] / updates, "s"),
+        at_least("updates: times as fast as the baseline", drawn["baseline"] / drawn["here"], 1.0),
         Row(
             "updates: guidance in one pass against sequential",
             drawn["sequential"] / drawn["here"],
             "×",
         ),
         Row("text", TOKENS / written["here"], "tokens/s"),
-        Row("text, the plain way", TOKENS / written["plain"], "tokens/s"),
-        at_least("text: times as fast as the plain way", written["plain"] / written["here"], 1.5),
+        Row("text, baseline", TOKENS / written["baseline"], "tokens/s"),
+        at_least("text: times as fast as the baseline", written["baseline"] / written["here"], 1.5),
         Row("decoding a picture", decoded, "s"),
         Row(f"{points - 1} updates, final against draft", drafted["final"] / drafted["draft"], "×"),
     ]

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import nn
 
+from engine.checkpoints.quantise.base import QuantisedLinear
 from engine.checkpoints.writer import save_checkpoint
 from engine.core.assets import default_checkpoint
 from engine.model.autoencoder import Autoencoder, AutoencoderConfig
@@ -90,7 +91,7 @@ def fill_(module: nn.Module, device: str, dtype: torch.dtype) -> None:
     """Makes what lies on the meta device real: small random numbers, tensor by tensor."""
     generator = torch.Generator(device).manual_seed(0)
     for owner in module.modules():
-        if hasattr(owner, "take"):  # a quantised layer, which wants its weights by rows
+        if isinstance(owner, QuantisedLinear):  # it wants its weights by rows
             owner.allocate(device, dtype)
             for first in range(0, owner.out_features, PIECE):
                 rows = min(PIECE, owner.out_features - first)

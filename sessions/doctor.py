@@ -32,7 +32,7 @@ def add_to(commands: Any) -> None:
     """Adds the command ``doctor`` to subparsers of :mod:`argparse`."""
     command = commands.add_parser(
         "doctor",
-        help="check every saved session; change nothing",
+        help="check saved sessions; change nothing",
         description="Checks every row, hash, pointer and picture of a home. Changes nothing.",
     )
     command.add_argument(
@@ -183,7 +183,7 @@ def _pictures(images: ImageFiles, check: Check, sql: sqlite3.Connection) -> None
         except (ValueError, TypeError) as error:
             check.faults.append(f"{_short(digest)}: {error}")
     extra = [images.path(digest) for digest in images.digests() if digest not in wanted]
-    check.notes += [f"no step refers to {path}" for path in [*extra, *images.strangers()]]
+    check.notes += [f"no step refers to {path}" for path in [*extra, *images.unexpected_files()]]
 
 
 def _known_steps(sql: sqlite3.Connection) -> set[tuple[str, str]]:

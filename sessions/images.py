@@ -87,7 +87,7 @@ class ImageFiles:
             if _FOLDER.match(path.parent.name) and _FILE.match(path.name):
                 yield path.parent.name + path.stem
 
-    def strangers(self) -> Iterator[Path]:
+    def unexpected_files(self) -> Iterator[Path]:
         """Files in the folder that aren't such pictures, half-written ones among them."""
         for path in self._files():
             if not (_FOLDER.match(path.parent.name) and _FILE.match(path.name)):
@@ -105,7 +105,7 @@ class ImageFiles:
 
     def clear_parts(self) -> None:
         """Removes half-written files that a crash left. Only for the holder of the home's lock."""
-        for path in list(self.strangers()):
+        for path in list(self.unexpected_files()):
             if path.suffix == PART:
                 with suppress(OSError):
                     path.unlink()

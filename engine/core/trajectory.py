@@ -4,6 +4,28 @@ A step is immutable and named by the hash of what made it: its parent, kind, aut
 (text fields and/or one image) and recipe. Timings and token counts are kept beside it, outside
 the hash, because the same step made twice is the same step however long it took.
 
+The keys of a recipe, which are stored and hashed, so a name never changes:
+
+=============  ========================  ==============================================================
+key            of                        value
+=============  ========================  ==============================================================
+session_seed   prompt                    the session's first seed
+edited_from    a person's step           the id of the step that it takes the place of
+start          picture after a prompt    "upload", or the id of the picture that was started fresh from
+protocol       model's step              name of the protocol
+driver         model's step              "native" or "guided" (:attr:`engine.protocols.base.Protocol.driver`)
+settings       model's step              every setting by name, as it was used
+seed           model's step              the seed of this step (:func:`step_seed`)
+attempt        model's step              how often a new seed was asked for: 0, 1, …
+fingerprint    model's step              model, precision and engine: what must be equal for the same bytes
+wish           model's step              "one more round", if a person asked for it
+prompts        model's step, guided      short name of our prompts
+preset         picture by the model      sorted names of the settings that the protocol chose
+=============  ========================  ==============================================================
+
+A key that doesn't apply is left out. The answer to a question has a recipe too, with the keys from protocol
+to fingerprint.
+
 No torch, SQL or Gradio here, so every package can use it.
 """
 
@@ -51,8 +73,8 @@ class Step:
     """One node of a session's tree.
 
     ``fields`` holds the text payload by the names of :data:`TEXT_FIELDS`; ``image`` the SHA-256 of
-    a picture's PNG bytes. ``recipe`` is everything a replay needs (protocol, settings, seed,
-    fingerprint) and is hashed; ``result`` (seconds, tokens, reuse) is not.
+    a picture's PNG bytes. ``recipe`` is everything a replay needs, by the keys in this
+    module's table, and is hashed; ``result`` (seconds, tokens, reuse) is not.
 
     Raises ``ValueError`` for an unknown kind or author and for a payload that doesn't fit the kind.
     """

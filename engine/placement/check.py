@@ -22,8 +22,8 @@ def add_to(commands: Any) -> None:
     """Adds ``check`` and ``quantise`` with their options to the commands."""
     parser = commands.add_parser(
         "check",
-        help="say whether and how a model runs on this machine",
-        description="Says whether and how a checkpoint runs on this machine, how much memory it takes and "
+        help="check whether and how a model runs on this machine",
+        description="Checks whether and how a checkpoint runs on this machine, how much memory it takes and "
         "how long a picture takes. Loads no weights. Exits with 1 when it can't run.",
         epilog="Profiles: "
         + "; ".join(f"{name}: {profile.sentence}" for name, profile in PROFILES.items())

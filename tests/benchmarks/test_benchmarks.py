@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import app
-from benchmarks import gpu, midsize, plain, reuse
+from benchmarks import baseline, gpu, midsize, reuse
 from benchmarks.load_speed import LOOK_EVERY, HostPeak
 from benchmarks.models import MIDSIZE, random_model
 from benchmarks.table import Clock, Row, Table, at_least, at_most, show, time_alternately
@@ -47,8 +47,8 @@ def test_midsize_compares_both_ways_before_it_times_them(folder: Path, monkeypat
     rows = {row.what: row for row in midsize.measure(folder, 1)}
     assert rows["updates: bfloat16 against float32"].value > 0
     assert rows["largest difference of a latent, both ways"].met
-    assert rows["text: times as fast as the plain way"].target == "≥ 1.5 ×"
-    monkeypatch.setattr(plain, "draw", lambda *_: torch.zeros(4, 64))
+    assert rows["text: times as fast as the baseline"].target == "≥ 1.5 ×"
+    monkeypatch.setattr(baseline, "draw", lambda *_: torch.zeros(4, 64))
     with pytest.raises(RuntimeError, match="disagree"):
         midsize.measure(folder, 1)
 

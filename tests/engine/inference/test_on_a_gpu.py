@@ -1,4 +1,4 @@
-"""The real code on a GPU without numbers (:mod:`tests.gpu`): nothing meets it that a GPU would refuse."""
+"""The real code on a fake GPU (:mod:`tests.fake_gpu`): nothing meets it that a GPU would refuse."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.inference.prefill import Context, ContextItem, TextTokens, VaeImage,
 from engine.inference.runtime_config import RuntimeConfig
 from engine.model.bagel import Bagel
 from engine.placement.speed_probe import seconds_per_picture
-from tests.gpu import GPU, ClashError, Watched
+from tests.fake_gpu import GPU, ClashError, Watched
 from tests.tiny import CKPT
 
 WORDS = TextTokens((5, 6, 7))

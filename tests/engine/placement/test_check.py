@@ -19,7 +19,7 @@ from engine.placement.check import report
 from engine.placement.memory_estimate import estimate_memory
 from engine.placement.planner import MARGIN, Gpu, choose_placement
 from engine.placement.profiles import MIB, PROFILES
-from tests.gpu import GPU, Watched
+from tests.fake_gpu import GPU, Watched
 from tests.tiny import CKPT
 
 
@@ -94,7 +94,7 @@ def test_all_gpus_that_share_the_layers_are_named() -> None:
 def test_the_whole_command_runs_on_a_gpu(
     profile: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On the GPU without numbers (:mod:`tests.gpu`), which has the time of none but runs all the code."""
+    """On the fake GPU (:mod:`tests.fake_gpu`), which has the time of none but runs all the code."""
     quantize_blockwise(torch.zeros(64))  # makes a table that bitsandbytes keeps: not one without numbers
     gpus = sharing(str(GPU)) if profile == "48gb" else [Gpu(str(GPU), "GPU 0", 2**34, 2**34, True)]
     monkeypatch.setattr(planner, "gpus_here", lambda: gpus)

@@ -21,7 +21,7 @@ from engine.inference.prefill import Context, TextTokens
 from engine.model.bagel import Bagel
 from engine.model.host_embedding import HostEmbedding
 from engine.placement.device_map import place_layers, split_layers
-from tests.gpu import GPU, ClashError, Watched
+from tests.fake_gpu import GPU, ClashError, Watched
 from tests.tiny import CKPT, checkpoint, picture
 
 
