@@ -74,22 +74,23 @@ def finds_everything_as_it_was_and_paints(page: Page) -> None:
     expect(page.locator(".status .saying")).to_have_text(DONE)
 
 
-def test_a_load_is_stopped_from_an_open_session(served: Served, context: BrowserContext) -> None:
-    page = context.new_page()
-    page.goto(served.url)
-    page.locator(".first-words").fill("a red house")
-    page.get_by_role("button", name="Paint it").click()
-    expect(page.locator(".status .saying")).to_contain_text("Waiting for the model")
-    stop = page.get_by_role("button", name="Stop loading")
+def test_a_load_is_stopped_from_the_first_page_and_from_an_open_session(
+    served: Served, context: BrowserContext
+) -> None:
+    first, begun = context.new_page(), context.new_page()
+    first.goto(served.url)
+    expect(first.get_by_role("button", name="Stop loading")).to_be_visible()
+    first.route("**/gradio_api/run/**", lambda route: route.abort())  # one command only ends the studio
+    with first.expect_request(lambda request: '"stop_loading"' in (request.post_data or "")):
+        first.get_by_role("button", name="Stop loading").click()
+
+    begun.goto(served.url)
+    begun.locator(".first-words").fill("a red house")
+    begun.get_by_role("button", name="Paint it").click()
+    expect(begun.locator(".status .saying")).to_contain_text("Waiting for the model")
+    stop = begun.get_by_role("button", name="Stop loading")
     stop.click(trial=True)  # within reach, and not under something else
-    page.set_viewport_size({"width": 390, "height": 844})
+    begun.set_viewport_size({"width": 390, "height": 844})
     stop.click()
-    assert served.process.wait(PATIENCE) == 2
-
-
-def test_a_load_is_stopped_from_the_page(served: Served, context: BrowserContext) -> None:
-    page = context.new_page()
-    page.goto(served.url)
-    page.get_by_role("button", name="Stop loading").click()
     assert served.process.wait(PATIENCE) == 2, "the studio ends, as after Ctrl-C"
     assert "Loading was stopped" in served.process.stdout.read()
