@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from engine.lab.storybook.judging.judge import judge
-from tests.studio.pages import Served, Tab
+from tests.studio.pages import DONE, Served, Tab
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 120_000
@@ -46,7 +46,7 @@ def test_the_whole_story(studio: Served, browser: Browser) -> None:
     tab.page.reload()
     expect(tab.page.locator(".room")).to_be_visible(timeout=PATIENCE)
     tab.page.get_by_role("button", name="Resume").first.click()
-    ended = re.compile("complete|limit", re.IGNORECASE)
+    ended = re.compile(f"{DONE}|limit", re.IGNORECASE)
     expect(tab.status).to_have_text(ended, timeout=PATIENCE)
     before = tab.kinds()
     assert before[:3] == ["plan", "sketch", "inspect"]
@@ -81,7 +81,7 @@ def test_the_whole_story(studio: Served, browser: Browser) -> None:
 
 def large_picture(tab: Tab) -> Image.Image:
     """The picture in the large view, as the studio serves it."""
-    shown = tab.page.locator(".stage img.whole")
+    shown = tab.page.locator(".large-view img.whole")
     expect(shown).to_have_attribute("src", re.compile("."), timeout=PATIENCE)
     answer = tab.page.request.get(urljoin(tab.page.url, shown.get_attribute("src") or ""))
     assert answer.ok
