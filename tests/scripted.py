@@ -317,9 +317,7 @@ class MemoryRecorder:
     def finish_answer(self, question: QuestionJob, answered: Answered) -> None:
         self._note(question.id, "answer", answered)
 
-    def set_question(
-        self, question: QuestionJob, state: str, cause: str = "", next_action: str = ""
-    ) -> None:
+    def set_question(self, question: QuestionJob, state: str, cause: str = "", next_action: str = "") -> None:
         self._note(question.id, "state", (state, cause, next_action))
 
     def publish_answer(self, question: QuestionJob, event: Event) -> None:
