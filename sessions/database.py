@@ -8,13 +8,15 @@ would begin them late. This module knows no table.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock, local
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool, QueuePool, StaticPool
 
@@ -46,8 +48,17 @@ class Database:
         """
         outer = self._here.session
         if outer is not None:
-            with outer.begin_nested():
-                yield outer
+            with translated_errors(self._home):
+                part = outer.begin_nested()
+                try:
+                    yield outer
+                except BaseException as error:
+                    with suppress(DBAPIError):
+                        part.rollback()
+                    if (first := _before_its_undoing(error)) is not error:
+                        raise first from None
+                    raise
+                part.commit()
             return
         session = Session(self._writer, expire_on_commit=False)
         with self.turn, self._soundly(), session, session.begin():
@@ -99,6 +110,17 @@ class Database:
 
 class _InThread(local):
     session: Session | None = None
+
+
+def _before_its_undoing(error: BaseException) -> BaseException:
+    """The error that ended a block, where undoing the block failed after it and hides it.
+
+    On a full disk SQLite undoes the whole transaction, so there is no savepoint left to go back to.
+    """
+    seen: BaseException | None = error
+    while isinstance(seen, DBAPIError | sqlite3.Error) and "no such savepoint" in str(seen):
+        seen = seen.__cause__ or seen.__context__
+    return seen or error
 
 
 def _engine(path: Path, pool: type[Pool], *, begin: str, query_only: bool) -> Engine:

@@ -76,7 +76,7 @@ class Tree(StoreBase):
                 insert_step(sql, self._images, sid, step)
                 branch.tip = step.id
                 branch.updated_at = session.updated_at = now()
-        if step.image:
+        if step.image and not self._db.in_transaction:  # else it isn't certain yet
             self._fresh.discard(step.image)
         return step
 
@@ -91,7 +91,7 @@ class Tree(StoreBase):
             insert_step(sql, self._images, sid, step)
             session.updated_at = now()
             branch = _new_branch(sql, sid, step.id, name, step.parent)
-        if step.image:
+        if step.image and not self._db.in_transaction:
             self._fresh.discard(step.image)
         return branch
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeTimedSerializer
 
 from engine.core.atomic_write import atomic_write
 
@@ -66,8 +67,10 @@ class Tokens:
     def read(self, purpose: Purpose, token: str) -> tuple[str, ...]:
         """The values of a token. Raises :class:`DeniedError` when it is forged, old or for something else."""
         try:
-            return tuple(self._signers[purpose].loads(token, max_age=LIFETIMES[purpose]))
-        except SignatureExpired as error:
-            raise DeniedError("This page was open for too long. Load it again.") from error
+            values, signed = self._signers[purpose].loads(token, return_timestamp=True)
         except BadData as error:
             raise DeniedError("This page is no longer known here. Load it again.") from error
+        # Not max_age: it refuses tokens from the future, too, and a clock may be set back meanwhile.
+        if time.time() - signed.timestamp() > LIFETIMES[purpose]:
+            raise DeniedError("This page was open for too long. Load it again.")
+        return tuple(values)

@@ -26,9 +26,23 @@ def settings_of(session: Session) -> tuple[Settings, int]:
     try:
         settings = Settings.from_dict({**usual, **known})
     except (TypeError, ValueError):  # a session from elsewhere must open all the same
-        settings = Settings()
+        settings = _what_fits(known)
     seed = session.settings.get("seed", session.seed)
     return settings, seed if isinstance(seed, int) else session.seed
+
+
+def _what_fits(known: Mapping[str, Any]) -> Settings:
+    """The usual settings with those of ``known`` that can be used; a whole number may come as 25.0."""
+    settings = Settings()
+    for name, value in known.items():
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value
+        for candidate in (value, whole):
+            try:
+                settings = settings.replace(**{name: candidate})
+                break
+            except (TypeError, ValueError):
+                continue
+    return settings
 
 
 def step_view(step: Step, steps: Mapping[str, Step], max_pictures: int) -> View:

@@ -6,15 +6,19 @@ removes that file; only a killed process or a power cut can leave one, and its n
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 PART = ".part"
+LEFT_AFTER = 3600.0
+"""Seconds after which an unfinished file belongs to nobody."""
 
 
 @contextmanager
@@ -33,6 +37,7 @@ def atomic_write(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """As :func:`atomic_write`, for code that opens the file itself: a path in the same folder to write to."""
+    _sweep(path)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART}")
     try:
         yield part
@@ -59,6 +64,14 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any, *, ensure_ascii: bool = True) -> None:
     """Writes ``value`` as JSON, indented by one and with a line end after it."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=ensure_ascii) + "\n")
+
+
+def _sweep(path: Path) -> None:
+    """Removes what killed writers of this file left an hour ago or more; another writer's is newer."""
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*{PART}"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT_AFTER:
+                left.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from sessions import Conflict, InvalidInput
+from sessions import Conflict, DiskFull, InvalidInput
 from tests.sessions.stories import ANN, grow, inspect, plan
 
 
@@ -72,3 +72,17 @@ def test_another_thread_reads_the_state_before_and_writes_after(store):
             assert store.tree.branch(ANN, sid, story.branch.id).tip == added.id
         running.result(10)
     assert seen == [story.inspect.id]
+
+
+def test_a_disk_that_is_full_within_a_transaction_is_called_that(store):
+    story = grow(store)
+    with store._db.raw() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(DiskFull), store.transaction():
+        for number in range(20):
+            store.sessions.create(ANN, f"{number} " + "a long prompt " * 1000, {}, number)
+    with store._db.raw() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    assert len(store.sessions.list(ANN)) == 1
+    store.sessions.rename(ANN, story.session.id, "there is room again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -196,3 +197,13 @@ class TestIdentity:
         assert (tmp_path / "studio.key").stat().st_size == 64
         assert Tokens.of(tmp_path).read("page", token) == ("local",)
         assert (tmp_path / "studio.key").stat().st_mode & 0o077 == 0
+
+
+def test_a_clock_that_is_set_back_closes_no_page(monkeypatch: pytest.MonkeyPatch):
+    tokens, now = Tokens(b"k" * 64), time.time()
+    token = tokens.mint("page", "local")
+    monkeypatch.setattr(time, "time", lambda: now - 7200)
+    assert tokens.read("page", token) == ("local",)
+    monkeypatch.setattr(time, "time", lambda: now + LIFETIMES["page"] + 60)
+    with pytest.raises(DeniedError, match="too long"):
+        tokens.read("page", token)

@@ -6,12 +6,13 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.core.settings import Settings
 from engine.core.trajectory import Step
 from engine.protocols.base import COMPLETE
 from engine.protocols.facts import round_seconds
-from sessions import Run
+from sessions import Run, Session
 from studio.state import StudioState
-from studio.views import next_round, run_view
+from studio.views import next_round, run_view, settings_of
 from tests.studio.states import begin, do, steps
 
 PROMPT = Step(None, "prompt", "person", {"text": "a"})
@@ -86,3 +87,11 @@ def test_a_run_that_the_model_ended_is_complete_whichever_sentence_was_stored():
     assert view("The model says that the picture is complete.")["complete"], "a session of before"
     assert not view("The limit of 6 rounds is reached.")["complete"]
     assert not view(COMPLETE, "failed")["complete"]
+
+
+def test_one_setting_from_elsewhere_that_does_not_fit_costs_no_other():
+    moment = datetime.now(UTC)
+    kept = {"timesteps": 30.0, "guidance": "much", "temperature": 1, "unknown": 3}
+    settings, seed = settings_of(Session("s", "t", kept, 7, moment, moment))
+    assert (settings.timesteps, settings.temperature, seed) == (30, 1, 7)
+    assert settings.guidance == Settings().guidance

@@ -90,3 +90,13 @@ def test_text_and_json(tmp_path: Path):
     assert (tmp_path / "a.json").read_bytes() == b'{\n "a": "\\u00e9"\n}\n'
     write_json(tmp_path / "b.json", {"a": "é"}, ensure_ascii=False)
     assert (tmp_path / "b.json").read_text(encoding="utf-8") == '{\n "a": "é"\n}\n'
+
+
+def test_what_a_killed_writer_left_goes_with_a_later_write(tmp_path: Path):
+    old, fresh, other = (tmp_path / name for name in (f"a.1{PART}", f"a.2{PART}", f"ab.1{PART}"))
+    for path in (old, fresh, other):
+        path.write_bytes(b"half")
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    write_bytes(tmp_path / "a", b"new")
+    assert names(tmp_path) == ["a", fresh.name, other.name]
